@@ -1,0 +1,45 @@
+package schemas
+
+// Code names what is wrong with a record: a closed set of lower-case words,
+// safe to log, to use as a metric label and to write to quarantine.
+type Code string
+
+// The codes of this package. Add here, never build one from input.
+const (
+	CodeTruncated       Code = "truncated"
+	CodeTrailingBytes   Code = "trailing_bytes"
+	CodeBadLength       Code = "bad_length"
+	CodeTooManyItems    Code = "too_many_items"
+	CodeTooDeep         Code = "too_deep"
+	CodeTooLarge        Code = "too_large"
+	CodeBadUTF8         Code = "bad_utf8"
+	CodeBadVarint       Code = "bad_varint"
+	CodeBadBranch       Code = "bad_branch"
+	CodeBadEnum         Code = "bad_enum"
+	CodeBadBool         Code = "bad_bool"
+	CodeBadMagic        Code = "bad_magic"
+	CodeEmptyValue      Code = "empty_value"
+	CodeUnknownSchema   Code = "unknown_schema"
+	CodeBadSchema       Code = "bad_schema" // the writer schema does not parse, or recurses
+	CodeSyntax          Code = "syntax"
+	CodeDuplicateKey    Code = "duplicate_key"
+	CodeLoneSurrogate   Code = "lone_surrogate"
+	CodeTopLevelScalar  Code = "top_level_scalar"
+	CodeTreatmentFailed Code = "treatment_failed"
+	CodePanic           Code = "panic"
+)
+
+// Fault says why a record cannot be processed. It holds a code and a path of
+// rule or schema names, never a value and never another library's text. Path
+// elements that stand in no config or schema are "?".
+type Fault struct {
+	Code Code
+	Path string
+}
+
+func (f *Fault) Error() string {
+	if f.Path == "" {
+		return string(f.Code)
+	}
+	return string(f.Code) + " at " + f.Path
+}

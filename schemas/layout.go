@@ -1,0 +1,144 @@
+package schemas
+
+// NodeID numbers the positions of a Layout; the root is 0.
+type NodeID int32
+
+// Node is one position that a purpose can act on. In Avro every field, element
+// and branch position of the writer schema is one; in JSON the positions are
+// the paths that the wiring names, and all that lies below a named path belongs
+// to it unless a longer path names it (a category cascades).
+type Node struct {
+	Path   string // "address.city", "tags[*]"; the root is ""
+	Parent NodeID // -1 for the root
+	Type   Type
+	Leaf   bool // no other node below it
+	// Repeated: below an array, so a record can hold it any number of times.
+	Repeated bool
+	// Tags are the schema's `confluent:tags` of this position (Avro only).
+	Tags []string
+}
+
+// Layout is a compiled input shape: an Avro writer schema, or the path tree of
+// a plain JSON stream. It is immutable and safe for concurrent use.
+type Layout interface {
+	Format() Format
+	// Nodes lists all positions; Nodes()[id] is the node of id. Do not modify.
+	Nodes() []Node
+	// Scan walks src once, strictly (package comment), and notes in tape where
+	// the nodes lie. The error is a *Fault and nothing of tape may be used then.
+	Scan(src []byte, tape *Tape) error
+	// Value decodes the scalar of a tape entry. scratch is used for text that
+	// must be unescaped and is returned grown. ok is false for containers.
+	Value(src []byte, e Entry, scratch []byte) (v Value, rest []byte, ok bool)
+	// Project compiles what one purpose does with each node: acts[id] is the
+	// action of node id (len(acts) == len(Nodes())). Actions of leaves decide;
+	// a container stays where something below it stays. name is the namespace
+	// of the derived Avro schema. Errors are for people who write configs.
+	Project(acts []Action, name string) (Projection, error)
+}
+
+// Projection is one purpose's compiled view of a Layout: it is immutable and
+// safe for concurrent use as far as its Transforms are.
+type Projection interface {
+	// Splice appends the purpose's record to dst: it copies the spans that are
+	// kept and writes those that change. gates has bit g-1 set where gate g is
+	// open. withheld counts JSON values removed because their type was not one
+	// that the treatment takes. On error nothing of dst beyond its old length
+	// may be used; the error is a *Fault.
+	Splice(dst, src []byte, tape *Tape, gates uint32) (out []byte, withheld int, err error)
+	// Schema is the derived Avro schema (JSON text); "" for plain JSON.
+	Schema() string
+	// Empty reports that nothing of the record is left.
+	Empty() bool
+}
+
+// Op is what an Action does. The zero Op drops.
+type Op uint8
+
+// The operations of an Action.
+const (
+	OpDrop    Op = iota // the position is gone, from the schema too
+	OpKeep              // the input's bytes
+	OpNull              // null; the position becomes nullable
+	OpReplace           // what Via makes of it; null stays null
+	OpConst             // what Via makes of the zero Value, whatever the input holds
+)
+
+// Action is what one purpose does with one node. The zero Action drops it.
+type Action struct {
+	Op     Op
+	Via    Transform // OpReplace and OpConst only
+	Result Type      // OpReplace, OpConst: the type that Via yields for the node's type
+	// Gate, when not 0, lets Op happen only where that gate is open; where it
+	// is closed the value is null, and the derived type is nullable.
+	Gate uint8
+}
+
+// Transform is a treatment at work. Apply returns the treated value, whose Text
+// may lie in buf grown (returned as rest). A transform that errs yields nothing.
+// Null inputs are never given to it: null stays null.
+type Transform interface {
+	Apply(buf []byte, v Value) (out Value, rest []byte, err error)
+}
+
+// Entry is one span of a scanned record. For a container, the entries of what
+// lies in it follow, up to index Next; for a scalar Next is its own index + 1.
+// Start:End is the value's encoding. Avro: of a nullable position it includes
+// the branch number, of an array the block headers; JSON: Name is the span of
+// the member's name with its quotes (empty in an array).
+type Entry struct {
+	Node      NodeID
+	Kind      Kind // kind of the value that is there; Null for a null branch
+	Start     uint32
+	End       uint32
+	NameStart uint32 // Avro: start of the value behind the branch number
+	NameEnd   uint32
+	Next      uint32
+}
+
+// Tape is what one scan noted; reuse it for the next record of any layout.
+type Tape struct {
+	Entries []Entry
+	// At[id] is the index in Entries of node id, -1 where the record does not
+	// hold it; of a repeated node, of its first one.
+	At []int32
+	// Unlisted counts JSON members that no path of the wiring covers (withheld).
+	Unlisted int
+	// scratch of the scanners lives here, so that a scan allocates nothing.
+	scratch scanScratch
+}
+
+// Reset empties t for a layout of n nodes.
+func (t *Tape) Reset(n int) {
+	t.Entries = t.Entries[:0]
+	if cap(t.At) < n {
+		t.At = make([]int32, n)
+	}
+	t.At = t.At[:n]
+	for i := range t.At {
+		t.At[i] = -1
+	}
+	t.Unlisted = 0
+}
+
+// Find returns the entry of node id.
+func (t *Tape) Find(id NodeID) (Entry, bool) {
+	if int(id) >= len(t.At) || t.At[id] < 0 {
+		return Entry{}, false
+	}
+	return t.Entries[t.At[id]], true
+}
+
+// scanScratch is the scanners' working memory; the scanners' owner extends it.
+type scanScratch struct {
+}
+
+// Format is a stream's declared encoding; it is never guessed.
+type Format uint8
+
+// The formats of an input stream. The zero Format is invalid.
+const (
+	NoFormat Format = iota
+	Avro            // Confluent-framed Avro binary
+	JSON            // plain JSON, no frame
+)
