@@ -32,7 +32,9 @@ type Layout interface {
 	Value(src []byte, e Entry, scratch []byte) (v Value, rest []byte, ok bool)
 	// Project compiles what one purpose does with each node: acts[id] is the
 	// action of node id (len(acts) == len(Nodes())). Actions of leaves decide;
-	// a container stays where something below it stays. name is the namespace
+	// a container stays where something below it stays. In JSON the action of a
+	// container node is for the members that no longer path names: OpKeep
+	// copies them (the category cascades over new members), any other drops. name is the namespace
 	// of the derived Avro schema. Errors are for people who write configs.
 	Project(acts []Action, name string) (Projection, error)
 }
