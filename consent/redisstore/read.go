@@ -1,0 +1,203 @@
+package redisstore
+
+import (
+	"context"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/consentstream/consentstream/consent"
+)
+
+// tagArg lets go-redis write a tag without boxing a slice for each.
+type tagArg consent.Tag
+
+// MarshalBinary implements encoding.BinaryMarshaler; it does not copy.
+func (t *tagArg) MarshalBinary() ([]byte, error) { return t[:], nil }
+
+var (
+	argHMGet any = "hmget"
+	argW     any = "w"
+)
+
+// Read answers for the given tags, which should not repeat, in one round trip
+// and one cut: into.Rows[i] is the row of tags[i], nil for a true miss, and
+// into.Cut[i] the watermark of its bucket. The rows and vectors belong to into
+// and live until its next use. Rows are not to be written to, and a Cut is
+// shared by the tags of a bucket.
+//
+// The caller still has to compare: Cut against its fence, and each row's Last
+// against Cut (DECISION D4).
+//
+// An error is always a *Hold, and then into is empty: one bad bucket or row
+// holds the whole read, because its batch is one transaction.
+func (s *Store) Read(ctx context.Context, tags []consent.Tag, into *consent.Snapshot) error {
+	into.Reset(0)
+	sc := s.scratch.Get().(*scratch)
+	defer s.scratch.Put(sc)
+	sc.sortByBucket(tags, s.epoch.Buckets)
+	r := s.request(sc, tags)
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	if _, err := r.pipe.Exec(ctx); err != nil {
+		return r.fault(err)
+	}
+	now, err := r.time.Result()
+	if err != nil {
+		return classify(err, -1)
+	}
+	into.Reset(len(tags))
+	for _, q := range r.asked {
+		if code := s.readBucket(sc, q, tags, into); code != "" {
+			into.Reset(0)
+			return &Hold{Code: code, Bucket: q.bucket}
+		}
+	}
+	into.ServerTime = now.UnixMilli()
+	return nil
+}
+
+// sortByBucket is a counting sort of the tags' indexes into sc.order.
+func (sc *scratch) sortByBucket(tags []consent.Tag, buckets int) {
+	sc.start = append(sc.start[:0], make([]int32, buckets+1)...)
+	for i := range tags {
+		sc.start[bucketOf(&tags[i], buckets)+1]++
+	}
+	for b := range buckets {
+		sc.start[b+1] += sc.start[b]
+	}
+	sc.order = append(sc.order[:0], make([]int32, len(tags))...)
+	for i := range tags {
+		b := bucketOf(&tags[i], buckets)
+		sc.order[sc.start[b]] = int32(i)
+		sc.start[b]++
+	}
+	// Every start has moved to its end; shift back by one bucket.
+	copy(sc.start[1:], sc.start[:buckets])
+	sc.start[0] = 0
+}
+
+// asked is one bucket's part of a request.
+type asked struct {
+	bucket int
+	want   []int32 // indexes into tags
+	fields *redis.RawCmd
+	hlen   *redis.IntCmd
+}
+
+type request struct {
+	pipe  redis.Pipeliner
+	asked []asked
+	time  *redis.TimeCmd
+}
+
+// request queues, within one MULTI: HMGET and HLEN for each touched bucket,
+// and TIME. Redis runs a MULTI as one step, so nothing changes between the
+// rows of a bucket, its watermark and its count.
+func (s *Store) request(sc *scratch, tags []consent.Tag) request {
+	r := request{pipe: s.rdb.TxPipeline()}
+	ctx := context.Background() // commands in a pipeline use Exec's
+	sc.args = sc.args[:0]
+	if need := len(tags) + 3*min(len(tags), s.epoch.Buckets); cap(sc.args) < need {
+		sc.args = make([]any, 0, need) // queued slices must not move
+	}
+	for b := range s.epoch.Buckets {
+		want := sc.order[sc.start[b]:sc.start[b+1]]
+		if len(want) == 0 {
+			continue
+		}
+		from := len(sc.args)
+		key := s.Key(b)
+		sc.args = append(sc.args, argHMGet, key, argW)
+		for _, i := range want {
+			sc.args = append(sc.args, (*tagArg)(&tags[i]))
+		}
+		raw := redis.NewRawCmd(ctx, sc.args[from:]...)
+		_ = r.pipe.Process(ctx, raw) // only queues
+		r.asked = append(r.asked, asked{bucket: b, want: want, fields: raw, hlen: r.pipe.HLen(ctx, key)})
+	}
+	r.time = r.pipe.Time(ctx)
+	return r
+}
+
+// fault names the bucket whose command failed, where one did.
+func (r *request) fault(err error) *Hold {
+	for _, q := range r.asked {
+		if h := q.fault(); h != nil {
+			return h
+		}
+	}
+	return classify(err, -1)
+}
+
+func (q *asked) fault() *Hold {
+	if err := q.fields.Err(); err != nil && classifyCode(err) == WrongType {
+		return classify(err, q.bucket)
+	}
+	return nil
+}
+
+// readBucket checks one bucket's replies and fills in its tags' answers.
+func (s *Store) readBucket(sc *scratch, q asked, tags []consent.Tag, into *consent.Snapshot) Code {
+	fields := reply{q.fields.Val()}
+	var m Mark
+	code := sc.openBucket(&fields, q.bucket, len(q.want), q.hlen.Val(), &m)
+	if code == "" && !m.Exists() {
+		code = NoEpoch // a bucket that is not there answers nothing
+	}
+	if code != "" {
+		return code
+	}
+	for _, i := range q.want {
+		row := into.Spare(int(i))
+		found, code := sc.nextRow(&fields, q.bucket, &tags[i], row)
+		if code != "" {
+			return code
+		}
+		if found {
+			into.Rows[i] = row
+		}
+		into.Cut[i] = m.Next
+	}
+	return ""
+}
+
+// openBucket checks the header of an HMGET reply, its first item w, and HLEN.
+// A bucket that is not there at all is fine and leaves m zero.
+func (sc *scratch) openBucket(fields *reply, bucket, tags int, hlen int64, m *Mark) Code {
+	if n, ok := fields.array(); !ok || n != tags+1 {
+		return Malformed
+	}
+	w, ok := fields.bulk()
+	if !ok {
+		return Malformed
+	}
+	if w == nil {
+		*m = Mark{}
+		if hlen != 0 {
+			return CountMismatch // rows without the watermark that vouches for them
+		}
+		return ""
+	}
+	if code := sc.seal.openMark(w, bucket, m); code != "" {
+		// What stands there is still needed, to compare when it is replaced.
+		*m = Mark{raw: append([]byte(nil), w...)}
+		return code
+	}
+	if hlen != m.Rows+1 {
+		return CountMismatch
+	}
+	return ""
+}
+
+// nextRow takes the next row of an HMGET reply into row.
+func (sc *scratch) nextRow(fields *reply, bucket int, tag *consent.Tag, row *consent.Row) (found bool, _ Code) {
+	b, ok := fields.bulk()
+	if !ok {
+		return false, Malformed
+	}
+	if b == nil {
+		return false, ""
+	}
+	code := sc.seal.openRow(b, bucket, tag, row, sc.names.String)
+	return code == "", code
+}
