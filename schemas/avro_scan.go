@@ -1,0 +1,282 @@
+package schemas
+
+import (
+	"math"
+	"unicode/utf8"
+)
+
+// avroScratch is the Avro splicer's working memory, kept in the Tape.
+type avroScratch struct {
+	text []byte // what transforms write their results to
+}
+
+// avroScan is one walk over a record. Its functions take the offset of a value
+// and return the offset behind it, or -1 after fail. They recurse over the
+// schema, whose depth is bounded, never over the input.
+type avroScan struct {
+	src    []byte
+	ents   []Entry
+	at     []int32
+	budget int // array elements and map entries that may still come
+	code   Code
+	node   NodeID
+}
+
+// Scan implements Layout (package comment, "Avro: what is accepted").
+func (l *avroLayout) Scan(src []byte, tape *Tape) error {
+	tape.Reset(len(l.nodes))
+	if len(src) > math.MaxInt32 {
+		return &Fault{Code: CodeTooLarge}
+	}
+	s := avroScan{src: src, ents: tape.Entries, at: tape.At, budget: len(src) + 1024}
+	end := s.value(l.root, 0)
+	tape.Entries = s.ents
+	if end == len(src) {
+		return nil
+	}
+	tape.Reset(len(l.nodes)) // nothing of it may be used
+	if end >= 0 {
+		return &Fault{Code: CodeTrailingBytes}
+	}
+	return &Fault{Code: s.code, Path: l.nodes[s.node].Path}
+}
+
+// fail notes the innermost fault. Positions inside an opaque one have no node:
+// the nearest one around them fills it in.
+func (s *avroScan) fail(code Code, node NodeID) int {
+	s.code, s.node = code, node
+	return -1
+}
+
+// value scans p, a node of the layout, and notes it and all below it.
+func (s *avroScan) value(p *avroPos, i int) int {
+	at := len(s.ents)
+	kind, start := p.typ.Kind, i
+	if p.typ.Nullable {
+		null, next := s.nullBranch(p, i)
+		if next < 0 {
+			return -1
+		}
+		if i = next; null {
+			kind = Null
+		}
+	}
+	if s.at[p.node] < 0 {
+		s.at[p.node] = int32(at)
+	}
+	s.ents = append(s.ents, Entry{Node: p.node, Kind: kind, Start: uint32(start), NameStart: uint32(i), NameEnd: uint32(i)})
+	switch kind {
+	case Record:
+		for k := range p.fields {
+			if i = s.value(&p.fields[k], i); i < 0 {
+				return -1
+			}
+		}
+	case Array:
+		i = s.blocks(p, i)
+	case Opaque:
+		if i = s.skip(p, i); i < 0 {
+			s.node = p.node
+		}
+	default:
+		i = s.scalar(p, kind, i)
+	}
+	if i < 0 {
+		return -1
+	}
+	e := &s.ents[at]
+	e.End, e.Next = uint32(i), uint32(len(s.ents))
+	return i
+}
+
+// skip steps over p without noting anything.
+func (s *avroScan) skip(p *avroPos, i int) int {
+	kind := p.typ.Kind
+	if p.typ.Nullable && p.node < 0 {
+		null, next := s.nullBranch(p, i)
+		if next < 0 {
+			return -1
+		}
+		if i = next; null {
+			return i
+		}
+	}
+	switch kind {
+	case Record:
+		for k := range p.fields {
+			if i = s.skip(&p.fields[k], i); i < 0 {
+				return -1
+			}
+		}
+		return i
+	case Array:
+		return s.blocks(p, i)
+	case Opaque:
+		if p.elem != nil {
+			return s.blocks(p, i)
+		}
+		return s.branch(p, i)
+	}
+	return s.scalar(p, kind, i)
+}
+
+// nullBranch reads the branch number of a nullable position.
+func (s *avroScan) nullBranch(p *avroPos, i int) (null bool, next int) {
+	b, next := s.long(p, i)
+	if next < 0 {
+		return false, -1
+	}
+	if b != 0 && b != 1 {
+		return false, s.fail(CodeBadBranch, p.node)
+	}
+	return b == int64(p.typ.NullIndex), next
+}
+
+// branch reads the branch number of any other union and steps over its value.
+func (s *avroScan) branch(p *avroPos, i int) int {
+	b, i := s.long(p, i)
+	if i < 0 {
+		return -1
+	}
+	if b < 0 || b >= int64(len(p.branches)) {
+		return s.fail(CodeBadBranch, p.node)
+	}
+	return s.skip(p.branches[b], i)
+}
+
+// blocks scans an array or a map (Avro 1.12, "Arrays", "Maps"): blocks of a
+// count and so many items, until a count of 0. A negative count is followed by
+// the size of the block in bytes, which must be what the items take.
+func (s *avroScan) blocks(p *avroPos, i int) int {
+	for {
+		n, next := s.long(p, i)
+		if next < 0 || n == 0 {
+			return next
+		}
+		i = next
+		size := int64(-1)
+		if n < 0 {
+			if size, i = s.long(p, i); i < 0 {
+				return -1
+			}
+			// -MinInt64 is negative still; a size is not believed before it is
+			// checked.
+			if n = -n; n < 0 || size < 0 || size > int64(len(s.src)-i) {
+				return s.fail(CodeBadLength, p.node)
+			}
+		}
+		if n > int64(s.budget/p.elem.weight) {
+			return s.fail(CodeTooManyItems, p.node)
+		}
+		s.budget -= int(n) * p.elem.weight
+		start := i
+		if i = s.items(p, int(n), i); i < 0 {
+			return -1
+		}
+		if size >= 0 && int64(i-start) != size {
+			return s.fail(CodeBadLength, p.node)
+		}
+	}
+}
+
+// items scans the n items of one block.
+func (s *avroScan) items(p *avroPos, n, i int) int {
+	for ; n > 0 && i >= 0; n-- {
+		switch {
+		case p.typ.Kind == Opaque: // a map
+			if i = s.text(p, i, true); i >= 0 {
+				i = s.skip(p.elem, i)
+			}
+		case p.elem.node < 0:
+			i = s.skip(p.elem, i)
+		default:
+			i = s.value(p.elem, i)
+		}
+	}
+	return i
+}
+
+// scalar scans a value that holds no other.
+func (s *avroScan) scalar(p *avroPos, kind Kind, i int) int {
+	switch kind {
+	case Null:
+		return i
+	case String:
+		return s.text(p, i, true)
+	case Long:
+		_, i = s.long(p, i)
+		return i
+	case Int:
+		v, i := s.long(p, i)
+		if i >= 0 && int64(int32(v)) != v {
+			return s.fail(CodeBadVarint, p.node)
+		}
+		return i
+	case Bool:
+		if i < len(s.src) && s.src[i] > 1 {
+			return s.fail(CodeBadBool, p.node)
+		}
+		return s.take(p, 1, i)
+	case Float:
+		return s.take(p, 4, i)
+	case Double:
+		return s.take(p, 8, i)
+	case Bytes:
+		return s.text(p, i, false)
+	case Fixed:
+		return s.take(p, p.typ.Size, i)
+	case Enum:
+		v, i := s.long(p, i)
+		if i >= 0 && (v < 0 || v >= int64(len(p.symbols))) {
+			return s.fail(CodeBadEnum, p.node)
+		}
+		return i
+	}
+	return s.fail(CodeBadSchema, p.node) // a kind that the parser does not make
+}
+
+// text scans a string (strict UTF-8) or bytes.
+func (s *avroScan) text(p *avroPos, i int, strict bool) int {
+	n, i := s.long(p, i)
+	if i < 0 {
+		return -1
+	}
+	if n < 0 {
+		return s.fail(CodeBadLength, p.node)
+	}
+	if n > int64(len(s.src)-i) {
+		return s.fail(CodeTruncated, p.node)
+	}
+	end := i + int(n)
+	if strict && !utf8.Valid(s.src[i:end]) {
+		return s.fail(CodeBadUTF8, p.node)
+	}
+	return end
+}
+
+// take steps over n bytes.
+func (s *avroScan) take(p *avroPos, n, i int) int {
+	if n > len(s.src)-i {
+		return s.fail(CodeTruncated, p.node)
+	}
+	return i + n
+}
+
+// long reads a zigzag varint; next is -1 after fail.
+func (s *avroScan) long(p *avroPos, i int) (v int64, next int) {
+	if i < len(s.src) && s.src[i] < 0x80 {
+		return int64(s.src[i]>>1) ^ -int64(s.src[i]&1), i + 1
+	}
+	return s.longSlow(p, i)
+}
+
+func (s *avroScan) longSlow(p *avroPos, i int) (v int64, next int) {
+	v, next = readLongSlow(s.src, i)
+	switch next {
+	case -1:
+		s.fail(CodeTruncated, p.node)
+	case -2:
+		next = s.fail(CodeBadVarint, p.node)
+	}
+	return v, next
+}

@@ -1,0 +1,299 @@
+package schemas
+
+import (
+	"encoding/binary"
+	"math"
+	"slices"
+	"unicode/utf8"
+)
+
+// Steps only: a run of dropped scalars, one dropped container; a run of kept
+// scalars.
+const (
+	stepSkip planOp = planArray + 1 + iota
+	stepSkipTree
+	stepCopy
+)
+
+// avroStep is an avroPlan made ready to run. Neighbours that are scalars and
+// are all kept, or all dropped, are one step of n entries.
+type avroStep struct {
+	op     planOp
+	always bool
+	fixed  bool
+	n      uint32
+	gate   uint32
+	gates  uint32
+	node   NodeID
+	typ    Type
+	via    Transform
+	kids   []avroStep
+	syms   [][]byte // of a derived Enum
+}
+
+// compileStep makes plan ready to run.
+func compileStep(plan *avroPlan) avroStep {
+	s := avroStep{op: plan.op, always: plan.always, fixed: plan.fixed, n: 1, gate: plan.gate, gates: plan.gates,
+		node: plan.pos.node, typ: plan.typ, via: plan.via}
+	for _, sym := range plan.typ.Symbols {
+		s.syms = append(s.syms, []byte(sym))
+	}
+	single := plan.pos.typ.Kind != Record && plan.pos.typ.Kind != Array
+	switch {
+	case plan.op == planDrop && single:
+		s.op = stepSkip
+	case plan.op == planDrop:
+		s.op = stepSkipTree
+	case plan.op == planKeep && single:
+		s.op = stepCopy
+	case plan.op == planRecord || plan.op == planArray:
+		s.kids = compileKids(plan.kids)
+	}
+	return s
+}
+
+func compileKids(kids []avroPlan) []avroStep {
+	var out []avroStep
+	for i := range kids {
+		s := compileStep(&kids[i])
+		if k := len(out) - 1; k >= 0 && out[k].op == s.op && (s.op == stepSkip || s.op == stepCopy) {
+			out[k].n++
+			continue
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// avroSplicer writes one record. Kept spans wait in from:to, so that spans that
+// touch are copied together.
+type avroSplicer struct {
+	layout   *avroLayout
+	dst, src []byte
+	ents     []Entry
+	from, to uint32
+	gates    uint32
+	text     []byte
+	node     NodeID // where a treatment failed
+}
+
+// Splice implements Projection.
+func (p *avroProjection) Splice(dst, src []byte, tape *Tape, gates uint32) ([]byte, int, error) {
+	if p.Empty() {
+		return dst, 0, nil
+	}
+	if len(tape.At) != len(p.layout.nodes) || len(tape.Entries) == 0 {
+		return dst, 0, &Fault{Code: CodePanic} // not a tape of this layout
+	}
+	s := avroSplicer{layout: p.layout, dst: slices.Grow(dst, len(src)), src: src, ents: tape.Entries,
+		gates: gates, text: tape.scratch.avro.text}
+	ok := s.position(&p.root, 0)
+	tape.scratch.avro.text = s.text[:0]
+	if !ok {
+		return dst, 0, &Fault{Code: CodeTreatmentFailed, Path: p.layout.nodes[s.node].Path}
+	}
+	s.flush()
+	return s.dst, 0, nil
+}
+
+// keep appends src[from:to] to what is to be copied.
+func (s *avroSplicer) keep(from, to uint32) {
+	if from == s.to {
+		s.to = to
+		return
+	}
+	s.flush()
+	s.from, s.to = from, to
+}
+
+func (s *avroSplicer) flush() {
+	s.dst = append(s.dst, s.src[s.from:s.to]...)
+	s.from = s.to
+}
+
+// record runs steps over the entries that begin at j. The order of the steps is
+// that of the schema, so each finds its entry behind the one before.
+func (s *avroSplicer) record(steps []avroStep, j uint32) bool {
+	for k := range steps {
+		step := &steps[k]
+		switch step.op {
+		case stepSkip:
+			j += step.n
+		case stepCopy:
+			s.keep(s.ents[j].Start, s.ents[j+step.n-1].End)
+			j += step.n
+		default:
+			next := s.ents[j].Next
+			if !s.position(step, j) {
+				return false
+			}
+			j = next
+		}
+	}
+	return true
+}
+
+// position runs one step over entry j. It is false where a treatment failed.
+func (s *avroSplicer) position(step *avroStep, j uint32) bool {
+	e := &s.ents[j]
+	switch step.op {
+	case stepSkipTree:
+		return true
+	case planKeep, stepCopy:
+		s.keep(e.Start, e.End)
+		return true
+	case planGated:
+		return s.gated(step, e)
+	case planReplace:
+		if e.Kind == Null {
+			return s.null(step)
+		}
+		return s.apply(step, e)
+	case planRecord, planArray:
+		if !step.always && step.gates&s.gates == 0 {
+			return s.blind(step)
+		}
+		if e.Kind == Null {
+			return s.null(step)
+		}
+		s.prefix(step)
+		if step.op == planArray {
+			return s.array(step, j)
+		}
+		return s.record(step.kids, j+1)
+	}
+	return s.blind(step)
+}
+
+// blind writes a position without looking at the input.
+func (s *avroSplicer) blind(step *avroStep) bool {
+	switch {
+	case step.op == planDrop || step.op == stepSkip || step.op == stepSkipTree:
+		return true
+	case step.op == planConst:
+		return s.apply(step, nil)
+	case step.op != planRecord || !step.fixed:
+		return s.null(step)
+	}
+	s.prefix(step)
+	for k := range step.kids {
+		if !s.blind(&step.kids[k]) {
+			return false
+		}
+	}
+	return true
+}
+
+// gated writes a position that is kept where its gate is open.
+func (s *avroSplicer) gated(step *avroStep, e *Entry) bool {
+	if s.gates&step.gate == 0 {
+		return s.null(step)
+	}
+	if e.Start == e.NameStart { // the input is not nullable
+		s.prefix(step)
+	}
+	s.keep(e.Start, e.End)
+	return true
+}
+
+// array writes the elements of the array at j as one block.
+func (s *avroSplicer) array(step *avroStep, j uint32) bool {
+	end, n := s.ents[j].Next, int64(0)
+	for k := j + 1; k < end; k = s.ents[k].Next {
+		n++
+	}
+	s.flush()
+	if n > 0 {
+		s.dst = appendLong(s.dst, n)
+		for k := j + 1; k < end; k = s.ents[k].Next {
+			if !s.record(step.kids, k) {
+				return false
+			}
+		}
+		s.flush()
+	}
+	s.dst = append(s.dst, 0)
+	return true
+}
+
+// null writes null; it fails where the derived type has none.
+func (s *avroSplicer) null(step *avroStep) bool {
+	if step.typ.Nullable {
+		s.flush()
+		s.dst = append(s.dst, step.typ.NullIndex<<1)
+		return true
+	}
+	s.node = step.node
+	return step.typ.Kind == Null
+}
+
+// prefix writes the branch number in front of a value that is not null.
+func (s *avroSplicer) prefix(step *avroStep) {
+	s.flush()
+	if step.typ.Nullable {
+		s.dst = append(s.dst, (1-step.typ.NullIndex)<<1)
+	}
+}
+
+// apply writes what the transform makes of e, or of nothing where e is nil.
+func (s *avroSplicer) apply(step *avroStep, e *Entry) bool {
+	if step.gate != 0 && s.gates&step.gate == 0 {
+		return s.null(step)
+	}
+	s.node = step.node
+	var in Value
+	if e != nil {
+		v, _, ok := s.layout.Value(s.src, *e, nil)
+		if !ok {
+			return false
+		}
+		in = v
+	}
+	out, rest, err := step.via.Apply(s.text[:0], in)
+	s.text = rest
+	if err != nil {
+		return false
+	}
+	if out.Kind == Null {
+		return s.null(step)
+	}
+	s.prefix(step)
+	return s.encode(step, out)
+}
+
+// encode appends v as the derived type; it is false where v is not of it.
+func (s *avroSplicer) encode(step *avroStep, v Value) bool {
+	t := &step.typ
+	if v.Kind != t.Kind {
+		return false
+	}
+	switch v.Kind {
+	case Bool:
+		s.dst = append(s.dst, byte(v.Int))
+		return v.Int == 0 || v.Int == 1
+	case Int:
+		s.dst = appendLong(s.dst, v.Int)
+		return int64(int32(v.Int)) == v.Int
+	case Long:
+		s.dst = appendLong(s.dst, v.Int)
+	case Float:
+		s.dst = binary.LittleEndian.AppendUint32(s.dst, math.Float32bits(float32(v.Float)))
+	case Double:
+		s.dst = binary.LittleEndian.AppendUint64(s.dst, math.Float64bits(v.Float))
+	case String, Bytes:
+		s.dst = append(appendLong(s.dst, int64(len(v.Text))), v.Text...)
+		return v.Kind == Bytes || utf8.Valid(v.Text)
+	case Fixed:
+		s.dst = append(s.dst, v.Text...)
+		return len(v.Text) == t.Size
+	case Enum:
+		// A text that is not the index's symbol is a treatment that set one of
+		// the two only.
+		s.dst = appendLong(s.dst, v.Int)
+		return v.Int >= 0 && v.Int < int64(len(step.syms)) &&
+			(v.Text == nil || string(v.Text) == string(step.syms[v.Int]))
+	default:
+		return false
+	}
+	return true
+}
