@@ -1,0 +1,60 @@
+package consent
+
+import "slices"
+
+// Memory is the state of all subjects in this process: what `eval` and tests
+// look up, by the same fold as the projector's. It is NOT safe for concurrent
+// use.
+type Memory struct {
+	tagger *Tagger
+	rows   map[Tag]*Row
+	next   Vector
+}
+
+// NewMemory makes an empty state of a consent topic with the given partitions.
+func NewMemory(tagger *Tagger, partitions int) *Memory {
+	return &Memory{tagger: tagger, rows: make(map[Tag]*Row), next: make(Vector, partitions)}
+}
+
+// Fold takes an event into account. It is false, and only the position moves,
+// for an event whose subject could not be read: that one is for quarantine.
+func (m *Memory) Fold(e *Event) bool {
+	if p := int(e.At.Partition); p < len(m.next) {
+		m.next[p] = max(m.next[p], e.At.Offset+1)
+	}
+	if !e.HasSubject {
+		return false
+	}
+	tag, ok := m.tagger.TagOf(e.Subject)
+	if !ok {
+		return false
+	}
+	if m.rows[tag] == nil {
+		m.rows[tag] = NewRow()
+	}
+	m.rows[tag].Fold(e)
+	return true
+}
+
+// Row is the state of a tag, nil where nothing was said.
+func (m *Memory) Row(tag Tag) *Row { return m.rows[tag] }
+
+// RowOf is the state of a normalised identifier, nil where nothing was said.
+func (m *Memory) RowOf(id Identifier) *Row {
+	tag, _ := m.tagger.TagOf(id)
+	return m.rows[tag]
+}
+
+// Next is the next offset of each partition: what the state takes into account.
+func (m *Memory) Next() Vector { return m.next }
+
+// Read fills the snapshot for the tags, as a store does; ServerTime is left to
+// the caller, who has the clock.
+func (m *Memory) Read(tags []Tag, into *Snapshot) {
+	into.Rows, into.Cut = into.Rows[:0], into.Cut[:0]
+	cut := slices.Clone(m.next)
+	for _, tag := range tags {
+		into.Rows = append(into.Rows, m.rows[tag])
+		into.Cut = append(into.Cut, cut)
+	}
+}
