@@ -115,7 +115,7 @@ func (c Chain) Verify(values [][]byte) (Chain, error) {
 type verifier struct {
 	Chain
 	first   int64
-	seen    []seen // of index first + i
+	seen    []seen   // of index first + i
 	context *Context // the newest; nil: none yet
 }
 
