@@ -29,7 +29,8 @@ var (
 // against Cut (DECISION D4).
 //
 // An error is always a *Hold, and then into is empty: one bad bucket or row
-// holds the whole read, because its batch is one transaction.
+// holds the whole read, because its batch is one transaction. A damaged row
+// under a good watermark condemns its bucket, see condemn.
 func (s *Store) Read(ctx context.Context, tags []consent.Tag, into *consent.Snapshot) error {
 	into.Reset(0)
 	sc := s.scratch.Get().(*scratch)
@@ -47,7 +48,7 @@ func (s *Store) Read(ctx context.Context, tags []consent.Tag, into *consent.Snap
 	}
 	into.Reset(len(tags))
 	for _, q := range r.asked {
-		if code := s.readBucket(sc, q, tags, into); code != "" {
+		if code := s.readBucket(ctx, sc, q, tags, into); code != "" {
 			into.Reset(0)
 			return &Hold{Code: code, Bucket: q.bucket}
 		}
@@ -137,7 +138,7 @@ func (q *asked) fault() *Hold {
 }
 
 // readBucket checks one bucket's replies and fills in its tags' answers.
-func (s *Store) readBucket(sc *scratch, q asked, tags []consent.Tag, into *consent.Snapshot) Code {
+func (s *Store) readBucket(ctx context.Context, sc *scratch, q asked, tags []consent.Tag, into *consent.Snapshot) Code {
 	fields := reply{q.fields.Val()}
 	var m Mark
 	code := sc.openBucket(&fields, q.bucket, len(q.want), q.hlen.Val(), &m)
@@ -150,6 +151,9 @@ func (s *Store) readBucket(sc *scratch, q asked, tags []consent.Tag, into *conse
 	for _, i := range q.want {
 		row := into.Spare(int(i))
 		found, code := sc.nextRow(&fields, q.bucket, &tags[i], row)
+		if code.rebuildable() {
+			s.condemn(ctx, q.bucket, &m)
+		}
 		if code != "" {
 			return code
 		}
@@ -159,6 +163,16 @@ func (s *Store) readBucket(sc *scratch, q asked, tags []consent.Tag, into *conse
 		into.Cut[i] = m.Next
 	}
 	return ""
+}
+
+// condemn removes a bucket of which a row is damaged, if it is still what was
+// read. Only who reads a row sees its damage, and the projector reads a row only
+// when its subject speaks again; a bucket that is gone it notices by itself, and
+// rebuilds. Removing is always safe (no watermark, no answer), and it is known
+// to be damage and not a wrong key file of ours: the watermark was verified with
+// our keys. Best effort: the next read tries again.
+func (s *Store) condemn(ctx context.Context, bucket int, m *Mark) {
+	_ = s.Reset(ctx, &Page{Bucket: bucket, Mark: *m})
 }
 
 // openBucket checks the header of an HMGET reply, its first item w, and HLEN.

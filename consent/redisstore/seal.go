@@ -56,8 +56,9 @@ func newSealer(c *Config, epoch [32]byte) *sealer {
 	return s
 }
 
-// mac computes the MAC of body; tag is nil for a watermark. It returns nil
-// when the key is not known.
+// mac computes the MAC of body; tag is nil for a watermark. It is nil when the
+// key is not known, and nil equals no MAC: what was sealed under a retired key
+// cannot be checked by anybody any more, and is rebuilt.
 func (s *sealer) mac(kind byte, key uint32, bucket int, tag *consent.Tag, body []byte) []byte {
 	h := s.keyed[key]
 	if h == nil {
@@ -90,9 +91,10 @@ func (s *sealer) openRow(b []byte, bucket int, tag *consent.Tag, row *consent.Ro
 		return RowMalformed
 	}
 	body, got := b[:len(b)-macSize], b[len(b)-macSize:]
-	want := s.mac(kindRow, binary.BigEndian.Uint32(b[1:5]), bucket, tag, body)
-	if want == nil {
-		return KeyUnknown
+	key := binary.BigEndian.Uint32(b[1:5])
+	want := s.mac(kindRow, key, bucket, tag, body)
+	if want == nil && key > s.active {
+		return KeyUnknown // of a newer key file, whose owner is right: wait
 	}
 	if subtle.ConstantTimeCompare(want, got) != 1 {
 		return RowMAC
@@ -139,8 +141,8 @@ func (s *sealer) openMark(raw []byte, bucket int, m *Mark) Code {
 	}
 	key := binary.BigEndian.Uint32(raw[1:5])
 	want := s.mac(kindW, key, bucket, nil, body)
-	if want == nil {
-		return s.unknownKey(key)
+	if want == nil && key > s.active {
+		return KeyUnknown
 	}
 	if subtle.ConstantTimeCompare(want, got) != 1 {
 		return WatermarkMAC
@@ -167,13 +169,4 @@ func (s *sealer) readMark(b, raw []byte, m *Mark) Code {
 	}
 	m.Next, m.Rows, m.raw = next, rows, append(m.raw[:0], raw...)
 	return ""
-}
-
-// unknownKey separates a watermark of a newer key file (whose owner is right:
-// wait) from one of a retired key, which nobody can check any more (rebuild).
-func (s *sealer) unknownKey(key uint32) Code {
-	if key > s.active {
-		return KeyUnknown
-	}
-	return WatermarkMAC
 }

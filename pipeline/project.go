@@ -1,0 +1,208 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/consentstream/consentstream/consent"
+	"github.com/consentstream/consentstream/consent/redisstore"
+)
+
+// The projector folds the consent topic into the state store (DESIGN section 6,
+// Freshness).
+//
+// Whoever owns partition 0 of the consent topic in the group {group}.project
+// projects all partitions; the others stand by. Kafka's group only chooses who
+// works: nothing is committed there, and two that work at once, or a frozen one
+// that wakes, do no harm, because every write compares the whole watermark of
+// its bucket. Positions are read from the store itself. So whatever happens to
+// it (flush, restart, failover, restore), the projector goes on from what is
+// really there, from offset 0 where nothing is.
+//
+// A kill at any point leaves each bucket at one of its watermarks, with exactly
+// the rows that belong to it; quarantine records may be written again.
+
+// StateWriter is what the projector needs of the state store;
+// *redisstore.Store has it.
+type StateWriter interface {
+	Epoch() redisstore.Epoch
+	Bucket(*consent.Tag) int
+	AllPages() []*redisstore.Page
+	Load(context.Context, []*redisstore.Page) error
+	Apply(context.Context, []*redisstore.Page) error
+	Reset(context.Context, *redisstore.Page) error
+}
+
+// Quarantiner makes the coordinates of a consent record that cannot be folded
+// as meant durable, without its payload. It is called before the record counts
+// as taken into account, and again after a crash or a rebuild of the store:
+// readers tell repetitions by the coordinates.
+type Quarantiner interface {
+	QuarantineConsent(ctx context.Context, r *kgo.Record, reason consent.Fault) error
+}
+
+// ProjectorConfig is what a Projector is made of.
+type ProjectorConfig struct {
+	SeedBrokers []string
+	KafkaOpts   []kgo.Opt // appended to the options of every client
+	Group       string    // of the deployment; the projector's is Group + ".project"
+	Topic       string    // the consent topic
+	Store       StateWriter
+	Namespaces  consent.Namespaces
+	TagKeys     map[string][32]byte // by namespace, as for consent.NewTagger
+	Quarantine  Quarantiner         // nil: malformed events are counted and logged only
+	Log         zerolog.Logger
+
+	// BatchRecords and BatchWait bound what one write takes in: 5,000 events
+	// or 10 ms.
+	BatchRecords int
+	BatchWait    time.Duration
+	// Upkeep is how often an idle leader looks whether store and topic are
+	// still what they were; 0: 250 ms. It bounds how long a flushed store goes
+	// unnoticed while no consent event comes.
+	Upkeep time.Duration
+	// Session is the group's session timeout, which bounds how long a killed
+	// leader goes unnoticed; 0: 10 s.
+	Session time.Duration
+}
+
+func (cfg ProjectorConfig) withDefaults() (ProjectorConfig, error) {
+	var missing []string
+	for name, ok := range map[string]bool{
+		"SeedBrokers": len(cfg.SeedBrokers) > 0, "Group": cfg.Group != "", "Topic": cfg.Topic != "",
+		"Store": cfg.Store != nil, "TagKeys": len(cfg.TagKeys) > 0,
+	} {
+		if !ok {
+			missing = append(missing, name)
+		}
+	}
+	if len(missing) > 0 {
+		return cfg, errors.New("pipeline: missing in ProjectorConfig: " + strings.Join(missing, ", "))
+	}
+	if cfg.BatchRecords <= 0 {
+		cfg.BatchRecords = 5000
+	}
+	for _, d := range []struct {
+		v       *time.Duration
+		byDeflt time.Duration
+	}{{&cfg.BatchWait, 10 * time.Millisecond}, {&cfg.Upkeep, 250 * time.Millisecond}, {&cfg.Session, 10 * time.Second}} {
+		if *d.v <= 0 {
+			*d.v = d.byDeflt
+		}
+	}
+	return cfg, nil
+}
+
+// Projector keeps the state store up with the consent topic.
+type Projector struct {
+	cfg    ProjectorConfig
+	tagger *consent.Tagger // used by the leader's loop only
+	status projectorState
+}
+
+// NewProjector checks cfg; it starts and connects nothing.
+func NewProjector(cfg ProjectorConfig) (*Projector, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	return &Projector{cfg: cfg, tagger: consent.NewTagger(cfg.TagKeys)}, nil
+}
+
+// Run stands by and projects until ctx ends, and then returns nil. A *Stop
+// means that projecting on would be wrong: the topic is not the one that the
+// store's epoch names, or has lost history.
+func (p *Projector) Run(ctx context.Context) error {
+	turns := newTurns()
+	cl, err := kgo.NewClient(p.options(turns.options(p.cfg)...)...)
+	if err != nil {
+		return err
+	}
+	// The group chooses a leader; it reads nothing.
+	cl.PauseFetchTopics(p.cfg.Topic)
+	defer turns.lose() // after Close has revoked for the last time
+	defer cl.Close()   // leaves the group, so that another takes over at once
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go p.drain(ctx, cl)
+	for {
+		lead, ok := turns.wait(ctx)
+		if !ok {
+			return nil
+		}
+		p.cfg.Log.Info().Msg("projecting consent events")
+		if err := p.lead(lead); err != nil {
+			return err
+		}
+		p.cfg.Log.Info().Msg("standing by")
+	}
+}
+
+func (p *Projector) options(more ...kgo.Opt) []kgo.Opt {
+	opts := append([]kgo.Opt{kgo.SeedBrokers(p.cfg.SeedBrokers...)}, more...)
+	return append(opts, p.cfg.KafkaOpts...)
+}
+
+// drain takes the errors that the group client hands out by polls; the client
+// goes on by itself after each.
+func (p *Projector) drain(ctx context.Context, cl *kgo.Client) {
+	var pace pacer
+	for ctx.Err() == nil {
+		cl.PollFetches(ctx).EachError(func(_ string, _ int32, err error) {
+			if ctx.Err() == nil {
+				p.held(kafkaHold(HoldGroup, err))
+			}
+		})
+		pace.wait(ctx)
+	}
+}
+
+// lead projects until ctx ends (nil) or a *Stop. Every other failure is a hold:
+// begin again from what the store has.
+func (p *Projector) lead(ctx context.Context) error {
+	p.status.leading(true)
+	defer p.status.leading(false)
+	var pace pacer
+	for ctx.Err() == nil {
+		err := p.project(ctx, &pace)
+		var stop *Stop
+		switch {
+		case ctx.Err() != nil:
+		case errors.As(err, &stop):
+			return stop
+		case errors.Is(err, errReread):
+			p.status.conflict()
+			pace.wait(ctx)
+		default:
+			p.held(err)
+			pace.wait(ctx)
+		}
+	}
+	return nil
+}
+
+// held notes and logs a hold, by code only, when it begins or changes.
+func (p *Projector) held(err error) {
+	h := projectorHold(err)
+	if p.status.hold(h) {
+		p.cfg.Log.Warn().Str("code", string(h.Code)).Str("detail", h.Detail).Str("mend", h.Mend).Msg("projector holds")
+	}
+}
+
+// projectorHold is err as a Hold without foreign text.
+func projectorHold(err error) *Hold {
+	var h *Hold
+	if errors.As(err, &h) {
+		return h
+	}
+	var state *redisstore.Hold
+	if errors.As(err, &state) {
+		return statesHold(err)
+	}
+	return kafkaHold(HoldKafka, err)
+}

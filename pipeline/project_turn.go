@@ -1,0 +1,132 @@
+package pipeline
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// turns tells whether it is our turn to project, from the group's assignments.
+type turns struct {
+	topic   string
+	mu      sync.Mutex
+	mine    bool
+	cancel  context.CancelFunc // ends the turn that runs
+	changed chan struct{}      // capacity 1: something to look at
+}
+
+func newTurns() *turns { return &turns{changed: make(chan struct{}, 1)} }
+
+// options make a client a member of the projectors' group. Membership is
+// dynamic: a static id would keep a leader that is gone in office until its
+// session ends, also when it left in good order.
+func (t *turns) options(cfg ProjectorConfig) []kgo.Opt {
+	t.topic = cfg.Topic
+	return []kgo.Opt{
+		kgo.ConsumerGroup(cfg.Group + ".project"),
+		kgo.ConsumeTopics(cfg.Topic),
+		kgo.DisableAutoCommit(),
+		kgo.SessionTimeout(cfg.Session),
+		kgo.HeartbeatInterval(min(3*time.Second, cfg.Session/3)),
+		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, m map[string][]int32) { t.assign(m, true) }),
+		kgo.OnPartitionsRevoked(func(_ context.Context, _ *kgo.Client, m map[string][]int32) { t.assign(m, false) }),
+		kgo.OnPartitionsLost(func(_ context.Context, _ *kgo.Client, m map[string][]int32) { t.assign(m, false) }),
+	}
+}
+
+func (t *turns) assign(m map[string][]int32, mine bool) {
+	if !slices.Contains(m[t.topic], 0) {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.mine = mine
+	if !mine && t.cancel != nil {
+		t.cancel()
+	}
+	select {
+	case t.changed <- struct{}{}:
+	default:
+	}
+}
+
+// lose ends the turn for good.
+func (t *turns) lose() { t.assign(map[string][]int32{t.topic: {0}}, false) }
+
+// wait waits until it is our turn; the context ends with the turn. It is false
+// where ctx ended first.
+func (t *turns) wait(ctx context.Context) (context.Context, bool) {
+	for {
+		t.mu.Lock()
+		if t.mine {
+			turn, cancel := context.WithCancel(ctx)
+			t.cancel = cancel
+			t.mu.Unlock()
+			return turn, ctx.Err() == nil
+		}
+		t.mu.Unlock()
+		select {
+		case <-t.changed:
+		case <-ctx.Done():
+			return nil, false
+		}
+	}
+}
+
+// ProjectorStatus is what health and metrics show of a Projector.
+type ProjectorStatus struct {
+	Leading   bool
+	Hold      *Hold // nil: none
+	Next      []int64
+	Events    int64 // folded, repetitions included
+	Malformed int64
+	Conflicts int64 // times that the store had to be read again
+	Rebuilds  int64 // buckets that were damaged and begun again
+}
+
+type projectorState struct {
+	mu sync.Mutex
+	s  ProjectorStatus
+}
+
+// Status is a copy of the projector's state.
+func (p *Projector) Status() ProjectorStatus {
+	p.status.mu.Lock()
+	defer p.status.mu.Unlock()
+	s := p.status.s
+	s.Next = slices.Clone(s.Next)
+	return s
+}
+
+func (s *projectorState) change(do func(*ProjectorStatus)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	do(&s.s)
+}
+
+func (s *projectorState) leading(yes bool) {
+	s.change(func(st *ProjectorStatus) { st.Leading, st.Hold = yes, nil })
+}
+
+func (s *projectorState) conflict() { s.change(func(st *ProjectorStatus) { st.Conflicts++ }) }
+func (s *projectorState) rebuild()  { s.change(func(st *ProjectorStatus) { st.Rebuilds++ }) }
+
+// hold reports whether h is news.
+func (s *projectorState) hold(h *Hold) (news bool) {
+	s.change(func(st *ProjectorStatus) {
+		news = st.Hold == nil || *st.Hold != *h
+		st.Hold = h
+	})
+	return news
+}
+
+// written notes a batch that reached the store.
+func (s *projectorState) written(next []int64, events, malformed int) {
+	s.change(func(st *ProjectorStatus) {
+		st.Hold, st.Next = nil, append(st.Next[:0], next...)
+		st.Events, st.Malformed = st.Events+int64(events), st.Malformed+int64(malformed)
+	})
+}
