@@ -11,17 +11,19 @@ type Memory struct {
 	next   Vector
 }
 
-// NewMemory makes an empty state of a consent topic with the given partitions.
-func NewMemory(tagger *Tagger, partitions int) *Memory {
-	return &Memory{tagger: tagger, rows: make(map[Tag]*Row), next: make(Vector, partitions)}
+// NewMemory makes the state of a consent topic of which nothing was read.
+func NewMemory(tagger *Tagger) *Memory {
+	return &Memory{tagger: tagger, rows: make(map[Tag]*Row)}
 }
 
 // Fold takes an event into account. It is false, and only the position moves,
 // for an event whose subject could not be read: that one is for quarantine.
 func (m *Memory) Fold(e *Event) bool {
-	if p := int(e.At.Partition); p < len(m.next) {
-		m.next[p] = max(m.next[p], e.At.Offset+1)
+	p := int(e.At.Partition)
+	for p >= len(m.next) {
+		m.next = append(m.next, 0)
 	}
+	m.next[p] = max(m.next[p], e.At.Offset+1)
 	if !e.HasSubject {
 		return false
 	}
@@ -45,7 +47,8 @@ func (m *Memory) RowOf(id Identifier) *Row {
 	return m.rows[tag]
 }
 
-// Next is the next offset of each partition: what the state takes into account.
+// Next is the next offset of each partition up to the last that had an event:
+// what the state takes into account.
 func (m *Memory) Next() Vector { return m.next }
 
 // Read fills the snapshot for the tags, as a store does; ServerTime is left to

@@ -21,7 +21,7 @@ const (
 // Parse reads one record of the consent topic. A nil key or value is Kafka's
 // null. It always returns an event; see Event.Malformed and Event.HasSubject.
 func Parse(key, value []byte, at Position, received int64, ns Namespaces) Event {
-	e := ParseValue(value, at, received, ns)
+	e := ParseUnkeyed(value, at, received, ns)
 	id, ok := keySubject(key, ns)
 	switch {
 	case !e.HasSubject:
@@ -32,8 +32,8 @@ func Parse(key, value []byte, at Position, received int64, ns Namespaces) Event 
 	return e
 }
 
-// ParseValue is Parse for a source that has no keys, such as a file.
-func ParseValue(value []byte, at Position, received int64, ns Namespaces) Event {
+// ParseUnkeyed is Parse for a source that has no keys, such as a file.
+func ParseUnkeyed(value []byte, at Position, received int64, ns Namespaces) Event {
 	e := Event{At: at, Received: received}
 	if received < 0 || received > maxInstant {
 		// Only a broken log says so. The event then denies for good.

@@ -1,5 +1,52 @@
-// Package policy: purposes, categories, the decision. (Specification to be
-// written by its owner.)
+// Package policy says what each purpose may do: its legal basis, its treatment
+// of each category of data, and Decide, the verdict on one purpose for one
+// record. It is pure: no clock, no I/O, no state; the same arguments give the
+// same Decision. It knows neither what a treatment does (package filters) nor
+// where records come from.
+//
+// # The decision
+//
+// Decide is DECISION.md's fold and decide (rules D1-D27, cited where kept), for
+// one group of identifiers and without regimes, minors, links and signals. It
+// denies by default: a nil purpose, a purpose without a basis, an unresolved
+// subject and a zero Decision all deny. Every fault that holds is collected; the
+// one of the least row of SEMANTICS.md section 7 is the Reason, the others are
+// Secondary, in row order, with EVENT_TIME_SUSPECT last:
+//
+//	row   reason                      holds when
+//	2     POLICY_UNDEFINED            there is no purpose, or it has no basis
+//	3     SUBJECT_UNRESOLVED          the record names no usable subject
+//	3-4   RETENTION_EXCEEDED          event time + retention <= now (D20)
+//	5     SUBJECT_ERASED              erased; not for legal_obligation (D13)
+//	6     PROCESSING_RESTRICTED       restricted at or after the last lift; not with survives_restriction (D12)
+//	6     STATE_MALFORMED             a malformed event, not superseded; not for legal_obligation (D14)
+//	7     OBJECTION_MARKETING         direct marketing and an objection, or (basis not consent) a withdrawal
+//	8     OBJECTION                   consent, legitimate interests, public task and an objection; a withdrawal that names the purpose
+//	23    CONSENT_UNKNOWN             nothing was said            (23-33: basis consent only)
+//	24    CONSENT_PENDING             only a request was seen
+//	25    CONSENT_REFUSED             the newest no, not overtaken by a later grant that names as much
+//	26    CONSENT_WITHDRAWN
+//	27    CONSENT_INVALIDATED
+//	28    CONSENT_EXPIRED             at the first of expires_at, max_age, max_inactivity; half-open (D18)
+//	29    NOTICE_OUTDATED             another notice, or an older version (D16)
+//	30    CONSENT_UNPROVEN            D17
+//	31    CONSENT_NOT_YET_EFFECTIVE   effective_at after now
+//	32    CONSENT_AFTER_EVENT         given, or last denied, after the event; not with processing_only (D19)
+//	33    RECIPIENT_NOT_COVERED       a recipient of the purpose is not in the grant
+//
+// Permits are CONSENT_GIVEN, or BASIS_ and the basis. Instants are ms since
+// 1970, intervals are half-open: valid from <= now < until (D1).
+//
+// A purpose "a.b" is concerned by what was said of "a.b", "a" and "*". A grant
+// of "a" counts for "a.b" only with covers_children, and clears a denial only
+// when it is strictly later and names the denied purpose or one below (D15).
+//
+// # Categories
+//
+// The keys are fideslang's (fideslang.json names source and version); `x.` is
+// for extensions. Purpose.Rule gives the most specific rule by dotted prefix.
+// GDPR special (article 9) and criminal (article 10) categories never inherit
+// from a broader key, and show a value only behind `requires:` (D23).
 package policy
 
 import "github.com/consentstream/consentstream/consent"
@@ -70,9 +117,6 @@ type Param struct {
 	Value any
 }
 
-// Reason is a closed set of reason codes (SEMANTICS.md section 7).
-type Reason string
-
 // Facts are what a record brings to its decision besides the subject's rows.
 type Facts struct {
 	EventTime int64 // ms, after DECISION D20
@@ -93,8 +137,12 @@ type Decision struct {
 	// Cited is the consent event that decided; HasCited says there is one.
 	Cited    consent.Position
 	HasCited bool
-	// Gates has bit 0 set where the explicit-consent gate is open for this
-	// purpose (a faultless explicit grant of exactly this purpose or an
-	// ancestor that covers it, and no limit_sensitive after it).
+	// Gates has GateExplicit set where that gate is open.
 	Gates uint32
 }
+
+// GateExplicit is the bit of `requires: explicit_consent`. The gate is open
+// under any basis where the person gave a faultless explicit grant of this
+// purpose, or of an ancestor that covers it, and nothing that they said since
+// (withdrawal, objection, invalidation, limit_sensitive) stands against it (D23).
+const GateExplicit uint32 = 1 << 0

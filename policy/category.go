@@ -1,0 +1,142 @@
+package policy
+
+import (
+	"cmp"
+	_ "embed"
+	"encoding/json"
+	"slices"
+	"strings"
+)
+
+//go:embed fideslang.json
+var fideslangJSON []byte
+
+// taxonomy is the data file: every list ascending.
+type taxonomy struct {
+	Source     string   `json:"source"`
+	Version    string   `json:"version"`
+	Note       string   `json:"note"`
+	Categories []string `json:"data_categories"`
+	Uses       []string `json:"data_uses"`
+	Extensions []string `json:"extensions"`
+	Special    []string `json:"special"`
+	Criminal   []string `json:"criminal"`
+}
+
+// fideslang is read once and never changed.
+var fideslang = func() (t taxonomy) {
+	if err := json.Unmarshal(fideslangJSON, &t); err != nil {
+		panic("policy: fideslang.json: " + err.Error())
+	}
+	return t
+}()
+
+// TaxonomyVersion is the version of the taxonomy in use; it is part of the
+// policy's digest.
+func TaxonomyVersion() string { return fideslang.Version }
+
+// Categories are all category keys that ship, ascending by taxonomy then
+// extensions. The caller owns the list.
+func Categories() []string { return slices.Concat(fideslang.Categories, fideslang.Extensions) }
+
+// DataUses are all data uses that ship, ascending. The caller owns the list.
+func DataUses() []string { return slices.Clone(fideslang.Uses) }
+
+// ValidCategory reports that key is a category: fideslang's or one below `x.`.
+// An extension that is spelled almost like one that ships is refused: a slip
+// must not take a category out of the special ones.
+func ValidCategory(key string) bool {
+	if _, ok := slices.BinarySearch(fideslang.Categories, key); ok {
+		return true
+	}
+	if !strings.HasPrefix(key, "x.") || !wellFormed(key) {
+		return false
+	}
+	for _, known := range fideslang.Extensions {
+		if covers(known, key) {
+			return true
+		}
+		if n := len(strings.Split(known, ".")); distance(known, firstNames(key, n)) <= 2 {
+			return false
+		}
+	}
+	return true
+}
+
+// firstNames is key cut to its first n names.
+func firstNames(key string, n int) string {
+	names := strings.Split(key, ".")
+	return strings.Join(names[:min(n, len(names))], ".")
+}
+
+// ValidDataUse reports that key is one of fideslang's data uses.
+func ValidDataUse(key string) bool {
+	_, ok := slices.BinarySearch(fideslang.Uses, key)
+	return ok
+}
+
+// wellFormed reports lower-case names, joined by dots.
+func wellFormed(key string) bool {
+	for name := range strings.SplitSeq(key, ".") {
+		if name == "" || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789_") != "" {
+			return false
+		}
+	}
+	return true
+}
+
+// Special reports a special category of personal data (GDPR article 9).
+func Special(category string) bool { return within(fideslang.Special, category) != "" }
+
+// Criminal reports data on criminal convictions and offences (article 10).
+func Criminal(category string) bool { return within(fideslang.Criminal, category) != "" }
+
+// within is the key of the set that covers the category, "" for none.
+func within(set []string, category string) string {
+	for _, key := range set {
+		if covers(key, category) {
+			return key
+		}
+	}
+	return ""
+}
+
+// covers reports that category is key or below it. The empty key covers nothing.
+func covers(key, category string) bool {
+	return key != "" && strings.HasPrefix(category, key) && (len(category) == len(key) || category[len(key)] == '.')
+}
+
+// Rule is the purpose's rule for a category: that of the most specific key that
+// covers it. Without one, what has the category is withheld. A special or
+// criminal category is covered only by a key that names it, or is below the key
+// that names it, and a rule that would show something of its value without
+// `requires:` becomes redact (D23).
+func (p *Purpose) Rule(category string) (Rule, bool) {
+	sensitive := cmp.Or(within(fideslang.Special, category), within(fideslang.Criminal, category))
+	var best Rule
+	for _, r := range p.Treat {
+		if !covers(r.Category, category) || len(r.Category) <= len(best.Category) {
+			continue
+		}
+		if sensitive == "" || covers(sensitive, r.Category) {
+			best = r
+		}
+	}
+	if best.Category == "" {
+		return Rule{}, false
+	}
+	if sensitive != "" && !best.RequiresExplicit && best.Treatment.shows() {
+		best.Treatment = Treatment{Name: "redact"}
+	}
+	return best, true
+}
+
+// shows reports that something of the value may be left. What is not known to
+// hide it shows it.
+func (t Treatment) shows() bool {
+	switch t.Name {
+	case "", "drop", "redact", "constant":
+		return false
+	}
+	return true
+}

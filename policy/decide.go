@@ -1,0 +1,295 @@
+package policy
+
+import (
+	"math"
+
+	"github.com/consentstream/consentstream/consent"
+)
+
+// Decide gives the verdict on purpose p for a record with facts f, whose
+// subject's states are rows (a nil row, or none, is an unknown subject), at now
+// (ms). It is total: every argument gives a Decision with a Reason. d is
+// overwritten; its Secondary is reused, and then nothing is allocated. Nothing
+// of rows is kept.
+func Decide(p *Purpose, rows []*consent.Row, f *Facts, now int64, d *Decision) {
+	*d = Decision{Secondary: d.Secondary[:0]}
+	if f == nil {
+		f = &Facts{Unresolved: true}
+	}
+	switch {
+	case p == nil || p.ID == "" || p.Basis.String() == "":
+		d.deny(PolicyUndefined)
+	case f.Unresolved:
+		d.deny(SubjectUnresolved)
+		d.denyIf(p.retained(f, now), RetentionExceeded)
+	default:
+		d.denyIf(p.retained(f, now), RetentionExceeded)
+		s := gather(p, rows, f, now)
+		s.judge(d)
+	}
+	if d.Reason == "" {
+		d.Permit, d.Reason = true, bases[p.Basis].permit
+	}
+	if !d.Permit {
+		d.Gates = 0
+	}
+	if f.Suspect || f.EventTime > now {
+		d.Secondary = append(d.Secondary, EventTimeSuspect)
+	}
+}
+
+// retained reports that the record has outlived the purpose's retention.
+func (p *Purpose) retained(f *Facts, now int64) bool {
+	return p.Retention > 0 && now >= after(min(f.EventTime, now), p.Retention)
+}
+
+// deny adds a reason. Reasons come in row order, so the first is the primary.
+func (d *Decision) deny(r Reason) {
+	if d.Reason == "" {
+		d.Reason = r
+		return
+	}
+	d.Secondary = append(d.Secondary, r)
+}
+
+func (d *Decision) denyIf(holds bool, r Reason) {
+	if holds {
+		d.deny(r)
+	}
+}
+
+// denyBy is denyIf for a reason that a consent event gives.
+func (d *Decision) denyBy(n *consent.Denial, r Reason) {
+	if n == nil {
+		return
+	}
+	if d.Reason == "" {
+		d.cite(n.Pos)
+	}
+	d.deny(r)
+}
+
+func (d *Decision) cite(at consent.Position) { d.Cited, d.HasCited = at, true }
+
+// after is t + duration without overflow.
+func after(t, duration int64) int64 {
+	if sum := t + duration; duration < 0 || sum >= t {
+		return sum
+	}
+	return math.MaxInt64
+}
+
+// state is what the rows say about one purpose.
+type state struct {
+	p         *Purpose
+	rows      []*consent.Row
+	now       int64
+	eventTime int64
+
+	g         grant
+	faultless bool // there is a grant, and nothing is wrong with it
+	lastNo    int64
+	pending   bool
+
+	lastInteraction int64
+	malformed       int64
+	seen, lseen     int64 // newest receipt of a grant, of a lift
+	lift            int64
+	erased          *consent.Denial
+	restricted      *consent.Denial
+}
+
+// gather looks at every slot that concerns the purpose: its own, its
+// ancestors' and "*".
+func gather(p *Purpose, rows []*consent.Row, f *Facts, now int64) state {
+	s := state{
+		p: p, rows: rows, now: now, eventTime: min(f.EventTime, now),
+		lastNo: -consent.Infinite, lastInteraction: -consent.Infinite, malformed: -consent.Infinite,
+		seen: -consent.Infinite, lseen: -consent.Infinite, lift: -consent.Infinite,
+	}
+	for _, r := range rows {
+		if r == nil {
+			continue
+		}
+		s.malformed = max(s.malformed, r.Malformed)
+		if r.LastInteraction.Set {
+			s.lastInteraction = max(s.lastInteraction, r.LastInteraction.N)
+		}
+		for i := range r.Slots {
+			if concerns(r.Slots[i].Key, p.ID) {
+				s.add(&r.Slots[i])
+			}
+		}
+	}
+	s.faultless = s.g.set && s.g.faults(&s, nil) == 0
+	return s
+}
+
+// concerns reports that what was said of key holds for purpose id: the same, an
+// ancestor by dots, or all.
+func concerns(key, id string) bool {
+	switch {
+	case len(key) == len(id):
+		return key == id
+	case len(key) < len(id):
+		return key == "*" || id[len(key)] == '.' && id[:len(key)] == key
+	}
+	return false
+}
+
+func (s *state) add(slot *consent.Slot) {
+	if y := &slot.Y; y.Set && (slot.Key == s.p.ID || y.Children) {
+		s.g.add(y, s.p)
+	}
+	no := &slot.No
+	for _, f := range [...]consent.Family{consent.FamilyWithdraw, consent.FamilyObject, consent.FamilyInvalidate} {
+		if no[f].Set {
+			s.lastNo = max(s.lastNo, no[f].At)
+		}
+	}
+	if no[consent.FamilyLift].Set {
+		s.lift = max(s.lift, no[consent.FamilyLift].At)
+	}
+	s.erased = greater(s.erased, &no[consent.FamilyErase])
+	s.restricted = greater(s.restricted, &no[consent.FamilyRestrict])
+	s.pending = s.pending || slot.Pending
+	s.seen, s.lseen = max(s.seen, slot.Seen), max(s.lseen, slot.LSeen)
+}
+
+// greater is the greater of two denials, nil for none.
+func greater(a, b *consent.Denial) *consent.Denial {
+	if !b.Set || a != nil && !a.Less(*b) {
+		return a
+	}
+	return b
+}
+
+// judge collects the denials in row order and opens the gates.
+func (s *state) judge(d *Decision) {
+	p, legal := s.p, s.p.Basis == LegalObligation
+	if !legal {
+		d.denyBy(s.erased, SubjectErased)
+	}
+	if s.restricted != nil && s.restricted.At < s.lift {
+		s.restricted = nil
+	}
+	if !p.SurvivesRestriction {
+		d.denyBy(s.restricted, ProcessingRestricted)
+	}
+	d.denyIf(!legal && s.stateMalformed(), StateMalformed)
+	if p.DirectMarketing {
+		d.denyBy(s.marketingObjection(), ObjectionMarketing)
+	}
+	d.denyBy(s.objection(), Objection)
+	if p.Basis == Consent {
+		s.judgeConsent(d)
+	}
+	if s.explicit() {
+		d.Gates |= GateExplicit
+	}
+}
+
+// stateMalformed reports a malformed event that neither a later-received
+// faultless grant nor a lift has superseded (D14).
+func (s *state) stateMalformed() bool {
+	return s.malformed > -consent.Infinite && s.lseen <= s.malformed && !(s.faultless && s.seen > s.malformed)
+}
+
+// marketingObjection: article 21(2) is absolute, so under a basis other than
+// consent a plain withdrawal objects too.
+func (s *state) marketingObjection() *consent.Denial {
+	n := s.standing(consent.FamilyObject, false)
+	if s.p.Basis != Consent {
+		if w := s.standing(consent.FamilyWithdraw, false); w != nil {
+			n = greater(n, w)
+		}
+	}
+	return n
+}
+
+// objection: article 21(1). A withdrawal of all consent is no objection to
+// other bases, one that names the purpose is.
+func (s *state) objection() *consent.Denial {
+	switch s.p.Basis {
+	case Consent:
+		return s.standing(consent.FamilyObject, false)
+	case LegitimateInterests, PublicTask:
+		n := s.standing(consent.FamilyObject, false)
+		if w := s.standing(consent.FamilyWithdraw, true); w != nil {
+			n = greater(n, w)
+		}
+		return n
+	}
+	return nil
+}
+
+// standing is the greatest denial of a family that no faultless grant has
+// cleared; named leaves out what was said of "*".
+func (s *state) standing(f consent.Family, named bool) *consent.Denial {
+	return s.greatest(f, func(n *consent.Denial, key string) bool {
+		return !(named && key == "*") && !(s.faultless && s.g.beats(n, key))
+	})
+}
+
+// newer is the greatest denial of a family that the grant, whatever its faults,
+// has not overtaken.
+func (s *state) newer(f consent.Family) *consent.Denial {
+	return s.greatest(f, func(n *consent.Denial, key string) bool { return !s.g.beats(n, key) })
+}
+
+func (s *state) greatest(f consent.Family, counts func(*consent.Denial, string) bool) (n *consent.Denial) {
+	for _, r := range s.rows {
+		if r == nil {
+			continue
+		}
+		for i := range r.Slots {
+			slot := &r.Slots[i]
+			if d := &slot.No[f]; d.Set && concerns(slot.Key, s.p.ID) && counts(d, slot.Key) {
+				n = greater(n, d)
+			}
+		}
+	}
+	return n
+}
+
+// judgeConsent is rows 23-33.
+func (s *state) judgeConsent(d *Decision) {
+	w, i := s.newer(consent.FamilyWithdraw), s.newer(consent.FamilyInvalidate)
+	switch {
+	case w != nil && (i == nil || i.Less(*w)):
+		d.denyBy(w, withdrawal(w))
+	case i != nil:
+		d.denyBy(i, ConsentInvalidated)
+	case s.g.set:
+		if d.Reason == "" {
+			d.cite(s.g.pos)
+		}
+		s.g.faults(s, d)
+	case s.pending:
+		d.deny(ConsentPending)
+	default:
+		d.deny(ConsentUnknown)
+	}
+}
+
+func withdrawal(n *consent.Denial) Reason {
+	if n.Action == consent.Refuse {
+		return ConsentRefused
+	}
+	return ConsentWithdrawn
+}
+
+// explicit reports that the explicit-consent gate is open (GateExplicit).
+func (s *state) explicit() bool {
+	if !s.faultless || !s.g.explicit || s.erased != nil || s.restricted != nil || s.stateMalformed() {
+		return false
+	}
+	for _, f := range [...]consent.Family{
+		consent.FamilyWithdraw, consent.FamilyObject, consent.FamilyInvalidate, consent.FamilySensitive,
+	} {
+		if s.newer(f) != nil {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,151 @@
+package policy
+
+import (
+	"cmp"
+
+	"github.com/consentstream/consentstream/consent"
+)
+
+// grant is what all grants that count for a purpose amount to: consent.Newest
+// of their terms, but with the recipients already held against the purpose, so
+// that no list has to be intersected (a purpose's recipients are covered by the
+// meet of two grants just when both cover them).
+type grant struct {
+	set       bool
+	key       string
+	t         int64
+	pos       consent.Position
+	effective int64
+	expires   int64
+	start     int64
+	explicit  bool
+	proven    bool
+	covered   bool // every recipient of the purpose
+	noticeID  string
+	noticeVer string
+}
+
+// add takes another grant into account: the later one wins whole, of one
+// instant what both allow (D16).
+func (g *grant) add(y *consent.Terms, p *Purpose) {
+	if g.set && g.t > y.T {
+		return
+	}
+	one := grant{
+		set: true, key: y.Key, t: y.T, pos: y.Pos, effective: y.Effective, expires: y.Expires, start: y.Start,
+		explicit: y.Explicit, proven: y.Proven, covered: subset(p.Recipients, y.Recipients),
+		noticeID: y.NoticeID, noticeVer: y.NoticeVer,
+	}
+	if g.set && g.t == y.T {
+		one.meet(g)
+	}
+	*g = one
+}
+
+func (g *grant) meet(o *grant) {
+	if len(o.key) < len(g.key) {
+		g.key = o.key
+	}
+	if o.pos.Before(g.pos) {
+		g.pos = o.pos
+	}
+	g.effective, g.expires, g.start = max(g.effective, o.effective), min(g.expires, o.expires), max(g.start, o.start)
+	g.explicit, g.covered = g.explicit && o.explicit, g.covered && o.covered
+	g.proven = g.proven && o.proven && g.noticeID == o.noticeID && g.noticeVer == o.noticeVer
+	if cmp.Or(cmp.Compare(o.noticeID, g.noticeID), cmp.Compare(o.noticeVer, g.noticeVer)) < 0 {
+		g.noticeID, g.noticeVer = o.noticeID, o.noticeVer
+	}
+}
+
+// beats reports that the grant overtakes a denial of key: strictly later, and
+// naming key or something below it. Both concern one purpose, hence lie on one
+// path, where the longer name is the lower.
+func (g *grant) beats(n *consent.Denial, key string) bool {
+	return g.set && g.t > n.At && (key == "*" || len(g.key) >= len(key))
+}
+
+// faults counts what is wrong with the grant (rows 28-33) and, with d, denies
+// by each.
+func (g *grant) faults(s *state, d *Decision) int {
+	p := s.p
+	wrong := [...]struct {
+		holds  bool
+		reason Reason
+	}{
+		{s.now >= g.until(s), ConsentExpired},
+		{!p.noticed(g.noticeID, g.noticeVer), NoticeOutdated},
+		{!g.proven, ConsentUnproven},
+		{g.effective > s.now, ConsentNotYetEffective},
+		{!p.ProcessingOnly && (g.start > s.eventTime || s.lastNo >= s.eventTime), ConsentAfterEvent},
+		{!g.covered, RecipientNotCovered},
+	}
+	n := 0
+	for i := range wrong {
+		if !wrong[i].holds {
+			continue
+		}
+		n++
+		if d != nil {
+			d.deny(wrong[i].reason)
+		}
+	}
+	return n
+}
+
+// until is the first instant at which the grant has expired (D18).
+func (g *grant) until(s *state) int64 {
+	end := g.expires
+	if s.p.MaxAge > 0 {
+		end = min(end, after(g.t, s.p.MaxAge))
+	}
+	if s.p.MaxInactivity > 0 {
+		end = min(end, after(max(g.t, s.lastInteraction), s.p.MaxInactivity))
+	}
+	return end
+}
+
+// noticed reports that a grant's notice will do: the same notice, at least at
+// the version that the purpose asks for. Versions compare by number when both
+// are 1 to 18 digits, else only equality counts (D16).
+func (p *Purpose) noticed(id, version string) bool {
+	if p.NoticeID == "" && p.NoticeMinVersion == "" {
+		return true
+	}
+	if id != p.NoticeID {
+		return false
+	}
+	if p.NoticeMinVersion == "" || version == p.NoticeMinVersion {
+		return true
+	}
+	have, ok := versionNumber(version)
+	least, numeric := versionNumber(p.NoticeMinVersion)
+	return ok && numeric && have >= least
+}
+
+func versionNumber(s string) (n int64, ok bool) {
+	if len(s) < 1 || len(s) > 18 {
+		return 0, false
+	}
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return 0, false
+		}
+		n = n*10 + int64(s[i]-'0')
+	}
+	return n, true
+}
+
+// subset reports that every element of a is in b. Both are few: a purpose has
+// a handful of recipients.
+func subset(a, b []string) bool {
+	for _, x := range a {
+		found := false
+		for _, y := range b {
+			found = found || x == y
+		}
+		if !found {
+			return false
+		}
+	}
+	return true
+}
