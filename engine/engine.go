@@ -1,22 +1,77 @@
 // Package engine compiles policy, wiring and schemas to plans and turns one
 // record, the consent states of its subject and a time into outputs and an
-// audit record. It is pure: no clock, no network, no logger. (Specification to
-// be completed by its owner.)
+// audit record. It is pure: no clock, no network, no logger. `run`, `eval` and
+// tests share it up to the produce.
+//
+// A record goes through a Batch in two steps. Add frames and scans it at once
+// and finds its subject; after that the caller looks up the states of all
+// subjects of the batch in one read. Decide then decides every purpose of every
+// record at one Moment and splices what is permitted. Decide may be called
+// again with newer states: it starts over, nothing of an earlier call stays.
+//
+// What the engine cannot know it withholds: a field without a category, a
+// category without a rule, a type that a treatment does not take, a subject
+// that cannot be read, a schema that does not parse (promise P1). A record that
+// cannot be processed becomes an Item in StateFaulted with a closed code and a
+// path of rule names (promises P8, P9); it never ends the batch.
 package engine
 
 import (
+	"errors"
+	"fmt"
+	"strings"
+
 	"github.com/consentstream/consentstream/audit"
 	"github.com/consentstream/consentstream/consent"
 	"github.com/consentstream/consentstream/schemas"
 )
 
 // Engine is a compiled Config. It is NOT safe for concurrent use: each worker
-// has its own, so that keyed hashes can be reused without locks.
-type Engine struct{}
+// has its own, so that keyed hashes are reused without locks.
+type Engine struct {
+	cfg     Config
+	streams map[string]*CompiledStream
+	docs    []Document
+	tagger  *consent.Tagger
+	audTags *consent.Tagger
+	commit  *audit.Committer
+	norm    consent.Namespaces
+}
 
-// CompiledStream is one stream's plans: one per writer schema for Avro, one for
-// JSON. The zero CompiledStream processes nothing.
-type CompiledStream struct{}
+// New compiles cfg. It refuses what Check finds (warnings apart).
+func New(cfg Config) (*Engine, error) {
+	var bad []string
+	for _, f := range Check(cfg) {
+		if !f.Warning {
+			bad = append(bad, f.At+": "+f.Message)
+		}
+	}
+	if len(bad) > 0 {
+		return nil, fmt.Errorf("the configuration has %d findings, the first: %s", len(bad), strings.Join(bad[:1], ""))
+	}
+	if cfg.Keys == nil {
+		return nil, errors.New("no key ring")
+	}
+	e := &Engine{cfg: cfg, streams: map[string]*CompiledStream{}}
+	if err := e.openKeys(); err != nil {
+		return nil, err
+	}
+	e.addDocuments(newDocument(cfg.Policy.Digest(), cfg.Policy.Canonical()))
+	for i := range cfg.Streams {
+		s, err := e.compileStream(&cfg.Streams[i])
+		if err != nil {
+			return nil, fmt.Errorf("stream %s: %w", cfg.Streams[i].Topic, err)
+		}
+		e.streams[s.wiring.Topic] = s
+	}
+	return e, nil
+}
+
+// Stream is the compiled stream of an input topic; nil where the wiring has none.
+func (e *Engine) Stream(topic string) *CompiledStream { return e.streams[topic] }
+
+// Documents lists the policy and all plans compiled so far, in a stable order.
+func (e *Engine) Documents() []Document { return e.docs }
 
 // Input is one Kafka record. A nil Key or Value is Kafka's null.
 type Input struct {
@@ -39,7 +94,7 @@ type State uint8
 // The states of an Item. The zero State yields nothing.
 const (
 	StateNone        State = iota
-	StateNeedsSchema       // Item.SchemaID must be added to the stream, then Rescan
+	StateNeedsSchema       // Item.SchemaID must be installed in the stream, then Rescan
 	StateScanned           // waits for Decide
 	StateDecided           // Outputs and Audit are final
 	StateFaulted           // to quarantine; Audit says why
@@ -57,6 +112,9 @@ type Item struct {
 	// Reason, Detail, Path, Cut, Subjects, Decisions. The pipeline fills Lane,
 	// Index, Prev, From and Context.
 	Audit audit.Record
+
+	tape schemas.Tape
+	work itemWork
 }
 
 // Output is one compliant record, ready to produce.
@@ -88,5 +146,5 @@ type OutputSchema struct {
 	Topic    string
 	Subject  string // "{topic}.{purpose}-value"
 	Schema   string // Avro JSON
-	SchemaID int    // set by the pipeline before Install
+	SchemaID int    // set by the caller before Install
 }

@@ -27,6 +27,7 @@ const (
 	CodeTopLevelScalar  Code = "top_level_scalar"
 	CodeTreatmentFailed Code = "treatment_failed"
 	CodePanic           Code = "panic"
+	CodeNotEncodable    Code = "not_encodable" // eval: the text is no value of the writer schema
 )
 
 // Fault says why a record cannot be processed. It holds a code and a path of

@@ -1,0 +1,161 @@
+package engine
+
+import (
+	"github.com/consentstream/consentstream/audit"
+	"github.com/consentstream/consentstream/filters"
+	"github.com/consentstream/consentstream/internal/keys"
+	"github.com/consentstream/consentstream/policy"
+	"github.com/consentstream/consentstream/schemas"
+)
+
+// action settles what a purpose does with a node of a category. ok is false
+// where the treatment has no result for the node's type: it is dropped then.
+func (s *CompiledStream) action(p *policy.Purpose, n schemas.Node, category string) (a schemas.Action, f audit.Field, ok bool) {
+	f = audit.Field{Path: n.Path, Category: category, Treatment: "drop"}
+	rule, ruled := p.Rule(category)
+	if !ruled {
+		return a, f, true
+	}
+	t, err := s.treatment(p, rule.Treatment, s.domain(n.Path, category))
+	if err != nil {
+		return a, f, false
+	}
+	a, err = nodeAction(t, n)
+	if err != nil {
+		return schemas.Action{}, f, false
+	}
+	f.Treatment = describe(rule.Treatment)
+	if rule.RequiresExplicit && a.Op != schemas.OpDrop && a.Op != schemas.OpNull {
+		a.Gate, f.Gate = gateExplicit, "explicit_consent"
+	}
+	return a, f, true
+}
+
+// nodeAction is a treatment at a node's type. A JSON position has no type of
+// its own: the value decides when it is there.
+func nodeAction(t filters.Treatment, n schemas.Node) (schemas.Action, error) {
+	if n.Type.Kind == schemas.Opaque {
+		return schemas.Action{}, nil
+	}
+	a := schemas.Action{Op: t.Op()}
+	if a.Op != schemas.OpReplace && a.Op != schemas.OpConst {
+		return a, nil
+	}
+	a.Via = t
+	var err error
+	a.Result, err = t.Result(n.Type)
+	return a, err
+}
+
+// treatment builds a treatment with the keys of a purpose and a domain.
+func (s *CompiledStream) treatment(p *policy.Purpose, spec policy.Treatment, domain domain) (filters.Treatment, error) {
+	return newTreatment(s.engine.cfg.Keys, p.ID, spec, domain, s.normaliser(domain))
+}
+
+func newTreatment(ring *keys.Ring, purpose string, spec policy.Treatment, d domain, norm func(dst, text []byte) ([]byte, error)) (filters.Treatment, error) {
+	params := make([]filters.Param, len(spec.Params))
+	for i, p := range spec.Params {
+		params[i] = filters.Param(p)
+	}
+	key, err := derive(ring, keys.UsePseudonym, purpose)
+	if err != nil {
+		return nil, err
+	}
+	return filters.New(spec.Name, params, filters.Env{Key: key, Epoch: ring.Active(), Domain: d.name, Normalize: norm})
+}
+
+// domain is what a pseudonym is unique in: the subject's namespace, else the
+// category, so that the same value of another kind gets another pseudonym.
+type domain struct {
+	name      string
+	namespace bool
+}
+
+func (s *CompiledStream) domain(path, category string) domain {
+	if path != "" && path == s.wiring.Subject.Path {
+		return domain{name: s.wiring.Subject.Namespace, namespace: true}
+	}
+	return domain{name: category}
+}
+
+// normaliser canonicalises identifiers before they become pseudonyms, so that
+// equal persons get equal ones whatever the record's spelling.
+func (s *CompiledStream) normaliser(d domain) func(dst, text []byte) ([]byte, error) {
+	if !d.namespace {
+		return nil
+	}
+	return func(dst, text []byte) ([]byte, error) {
+		return s.engine.norm.AppendNormalized(dst, d.name, text)
+	}
+}
+
+// keyPlan says what the Kafka key of the stream is.
+type keyPlan struct {
+	category string
+	domain   domain
+}
+
+// outputKey is what a purpose does with the Kafka key.
+type outputKey struct {
+	textPlan
+	pseudonym bool
+}
+
+func (s *CompiledStream) compileKey() (keyPlan, error) {
+	k := s.wiring.Key
+	if k.Subject != "" {
+		category, _, err := s.rules.category(s.wiring.Subject.Path)
+		return keyPlan{category: category, domain: domain{name: s.wiring.Subject.Namespace, namespace: true}}, err
+	}
+	return keyPlan{category: k.Category, domain: domain{name: k.Category}}, nil
+}
+
+func (s *CompiledStream) compileOutputKey(p *policy.Purpose) (outputKey, error) {
+	plan, name, err := s.compileText(p, s.key.category, s.key.domain)
+	return outputKey{textPlan: plan, pseudonym: name == "pseudonymize" && !plan.gated}, err
+}
+
+func (s *CompiledStream) compileHeaders(p *policy.Purpose) ([]headerPlan, error) {
+	var plans []headerPlan
+	for _, h := range s.wiring.Headers {
+		plan, _, err := s.compileText(p, h.Category, domain{name: h.Category})
+		if err != nil {
+			return nil, err
+		}
+		if plan.op != schemas.OpDrop && plan.op != schemas.OpNull {
+			plans = append(plans, headerPlan{name: h.Name, textPlan: plan})
+		}
+	}
+	return plans, nil
+}
+
+// compileText settles what a purpose does with text of a category; it drops
+// what has no category or no rule, and what a treatment cannot do to text.
+func (s *CompiledStream) compileText(p *policy.Purpose, category string, d domain) (textPlan, string, error) {
+	rule, ok := p.Rule(category)
+	if category == "" || !ok {
+		return textPlan{}, "drop", nil
+	}
+	t, err := s.treatment(p, rule.Treatment, d)
+	if err != nil {
+		return textPlan{}, "", err
+	}
+	a, err := nodeAction(t, schemas.Node{Type: schemas.Type{Kind: schemas.String}})
+	if err != nil || a.Result.Kind != schemas.String && (a.Op == schemas.OpReplace || a.Op == schemas.OpConst) {
+		return textPlan{}, "drop", nil
+	}
+	return textPlan{op: a.Op, via: a.Via, gated: rule.RequiresExplicit}, t.Name(), nil
+}
+
+// tombstone turns the decision on a record without value into what may be
+// written: a tombstone only removes, so with a pseudonymized key it goes out
+// whatever the consent; a key that shows the person needs a permit; without a
+// key there is nothing to remove (DESIGN section 5).
+func (k *outputKey) tombstone(hasKey bool, d *policy.Decision) {
+	switch {
+	case !hasKey || k.op == schemas.OpDrop || k.op == schemas.OpNull || k.op == schemas.OpConst:
+		*d = policy.Decision{Reason: policy.Tombstone, Secondary: d.Secondary[:0]}
+	case k.pseudonym:
+		*d = policy.Decision{Permit: true, Reason: policy.Tombstone, Secondary: d.Secondary[:0]}
+	}
+}

@@ -1,0 +1,182 @@
+package engine
+
+import (
+	"errors"
+
+	"github.com/consentstream/consentstream/audit"
+	"github.com/consentstream/consentstream/consent"
+	"github.com/consentstream/consentstream/policy"
+	"github.com/consentstream/consentstream/schemas"
+)
+
+// ErrInconsistentCut is returned by Batch.Decide where a row was changed by a
+// consent event at or above the watermark that it was read under, or where the
+// watermark is below the fence: read again, then hold (DECISION D4).
+var ErrInconsistentCut = errors.New("consent rows do not form a consistent cut")
+
+// Batch holds the records of one transaction. It belongs to its Engine and its
+// memory is reused from Reset to Reset.
+type Batch struct {
+	engine *Engine
+	items  []*Item // items[:n] are in use
+	n      int
+	tags   []consent.Tag
+	index  map[consent.Tag]int32
+	arena  arena
+	text   []byte // scratch for text that a decision does not keep
+	norm   []byte // scratch for a normalised identifier
+	rows   [1]*consent.Row
+	dec    policy.Decision
+}
+
+// itemWork is what a scan found and every Decide starts from.
+type itemWork struct {
+	plan      *Plan
+	scanned   bool
+	failed    bool // by the caller, for good
+	tombstone bool
+	resolved  bool
+	tag       int32 // index in Batch.tags
+	audTag    [17]byte
+	timeSet   bool
+	timeMs    int64
+	payload   []byte         // value behind the frame
+	outs      []audit.Output // what Audit.Decisions[].Output point to
+}
+
+// NewBatch makes an empty batch.
+func (e *Engine) NewBatch() *Batch {
+	return &Batch{engine: e, index: map[consent.Tag]int32{}}
+}
+
+// Reset empties b. Items, outputs and audit records of before are void.
+func (b *Batch) Reset() {
+	b.n = 0
+	b.tags = b.tags[:0]
+	clear(b.index)
+	b.arena.reset()
+}
+
+// Items lists the records in the order of Add.
+func (b *Batch) Items() []*Item { return b.items[:b.n] }
+
+// Tags lists the tags of all subjects of the batch, each once.
+func (b *Batch) Tags() []consent.Tag { return b.tags }
+
+// Add takes a record and scans it. in's slices must stay as they are until
+// Reset. The item is in StateScanned, StateNeedsSchema or StateFaulted.
+func (b *Batch) Add(lane *Lane, in Input) *Item {
+	if b.n == len(b.items) {
+		b.items = append(b.items, &Item{})
+	}
+	it := b.items[b.n]
+	b.n++
+	it.reset(lane, in)
+	b.scan(it)
+	return it
+}
+
+// Rescan tries an item again whose schema has been installed or refused.
+func (b *Batch) Rescan(it *Item) {
+	it.reset(it.Lane, it.Input)
+	b.scan(it)
+}
+
+// Fail sends an item to quarantine for good, whatever Decide would say.
+func (b *Batch) Fail(it *Item, code schemas.Code, path string) {
+	it.work.failed = true
+	it.fault(&schemas.Fault{Code: code, Path: path})
+}
+
+func (it *Item) reset(lane *Lane, in Input) {
+	it.Lane, it.Input = lane, in
+	it.State, it.SchemaID, it.Fault = StateNone, 0, nil
+	it.work = itemWork{tag: -1, outs: it.work.outs}
+	it.clearResult()
+}
+
+// clearResult takes back what a Decide or a fault left.
+func (it *Item) clearResult() {
+	it.Outputs = it.Outputs[:0]
+	a := &it.Audit
+	it.work.outs = it.work.outs[:0]
+	*a = audit.Record{Offset: it.Offset, Subjects: a.Subjects[:0], Decisions: a.Decisions[:0]}
+}
+
+func (it *Item) fault(f *schemas.Fault) {
+	it.clearResult()
+	it.State, it.Fault = StateFaulted, f
+	it.Audit.Kind = audit.LeafQuarantine
+	it.Audit.Reason = string(policy.InputMalformed)
+	it.Audit.Detail = string(f.Code)
+	it.Audit.Path = f.Path
+}
+
+// scan frames and walks the record and finds its subject and event time.
+func (b *Batch) scan(it *Item) {
+	s := it.Lane.Stream
+	if s.wiring.RecordBytes > 0 && len(it.Key)+len(it.Value) > s.wiring.RecordBytes {
+		it.fault(&schemas.Fault{Code: schemas.CodeTooLarge})
+		return
+	}
+	switch {
+	case it.Value == nil:
+		it.work.tombstone = true
+	case len(it.Value) == 0:
+		it.fault(&schemas.Fault{Code: schemas.CodeEmptyValue})
+		return
+	default:
+		if !b.scanValue(it, s) {
+			return
+		}
+	}
+	if f := b.findSubject(it, s); f != nil {
+		it.fault(f)
+		return
+	}
+	it.work.scanned = true
+	it.State = StateScanned
+}
+
+// scanValue finds the plan and fills the tape; false where the item is not
+// ready for a decision.
+func (b *Batch) scanValue(it *Item, s *CompiledStream) bool {
+	plan, payload := s.json, it.Value
+	if s.wiring.Format == schemas.Avro {
+		id, rest, f := schemas.ParseFrame(it.Value)
+		if f != nil {
+			it.fault(f)
+			return false
+		}
+		if code, ok := s.refused[id]; ok {
+			it.fault(&schemas.Fault{Code: code})
+			return false
+		}
+		it.SchemaID = id
+		if plan, payload = s.plans[id], rest; plan == nil {
+			it.State = StateNeedsSchema
+			return false
+		}
+	}
+	if plan == nil {
+		it.fault(&schemas.Fault{Code: schemas.CodeBadSchema})
+		return false
+	}
+	it.tape.Reset(len(plan.layout.Nodes()))
+	if err := plan.layout.Scan(payload, &it.tape); err != nil {
+		it.fault(asFault(err))
+		return false
+	}
+	it.work.plan, it.work.payload = plan, payload
+	it.work.timeMs, it.work.timeSet = b.eventTime(it, plan)
+	return true
+}
+
+// asFault keeps only what may be shown of an error.
+func asFault(err error) *schemas.Fault {
+	var f *schemas.Fault
+	if errors.As(err, &f) {
+		return f
+	}
+	return &schemas.Fault{Code: schemas.CodeTreatmentFailed}
+}

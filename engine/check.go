@@ -1,0 +1,196 @@
+package engine
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/consentstream/consentstream/internal/keys"
+	"github.com/consentstream/consentstream/policy"
+	"github.com/consentstream/consentstream/schemas"
+)
+
+// Check finds what is wrong with a Config as far as it shows without a broker:
+// all of it, not the first. It needs no keys.
+func Check(cfg Config) []Finding {
+	c := &checker{cfg: cfg}
+	if cfg.Policy == nil {
+		c.add("", "there is no policy")
+		return c.found
+	}
+	if c.engine = c.probe(); c.engine == nil {
+		return c.found
+	}
+	for i := range cfg.Policy.Purposes {
+		c.checkPurpose(&cfg.Policy.Purposes[i])
+	}
+	for i := range cfg.Streams {
+		c.checkStream(fmt.Sprintf("streams[%d]", i), &c.cfg.Streams[i])
+	}
+	return c.found
+}
+
+type checker struct {
+	cfg    Config
+	engine *Engine
+	found  []Finding
+}
+
+func (c *checker) add(at, format string, args ...any) {
+	c.found = append(c.found, Finding{At: at, Message: fmt.Sprintf(format, args...)})
+}
+
+func (c *checker) warn(at, format string, args ...any) {
+	c.found = append(c.found, Finding{At: at, Message: fmt.Sprintf(format, args...), Warning: true})
+}
+
+// probe is an engine under a key that protects nothing: checking compiles
+// treatments but never applies them.
+func (c *checker) probe() *Engine {
+	ring, err := keys.Generate(bytes.NewReader(bytes.Repeat([]byte{1}, 256)), "check")
+	if err != nil {
+		c.add("", "%v", err)
+		return nil
+	}
+	e := &Engine{cfg: c.cfg, streams: map[string]*CompiledStream{}}
+	e.cfg.Keys = ring
+	if err := e.openKeys(); err != nil {
+		c.add("namespaces", "%v", err)
+		return nil
+	}
+	return e
+}
+
+// checkPurpose builds each treatment once, so that a wrong parameter is one
+// finding at its rule and not one per field.
+func (c *checker) checkPurpose(p *policy.Purpose) {
+	for _, r := range p.Treat {
+		if _, err := newTreatment(c.engine.cfg.Keys, p.ID, r.Treatment, domain{name: r.Category}, nil); err != nil {
+			c.add(ruleAt(p, r.Category), "%v", err)
+		}
+	}
+}
+
+func ruleAt(p *policy.Purpose, category string) string {
+	return "purposes[" + p.ID + "].treat[" + category + "]"
+}
+
+func (c *checker) checkStream(at string, w *Stream) {
+	before := len(c.found)
+	c.checkPaths(at, w)
+	c.checkNames(at, w)
+	if c.failedSince(before) {
+		return
+	}
+	s, err := c.engine.compileStream(w)
+	if err != nil {
+		c.add(at, "%v", err)
+		return
+	}
+	if w.Format == schemas.Avro && w.Schema != "" {
+		c.checkSchema(at, s)
+	}
+	if w.Format == schemas.JSON {
+		c.checkView(at, s, s.json)
+	}
+	c.checkKey(at, s)
+}
+
+func (c *checker) failedSince(n int) bool {
+	for _, f := range c.found[n:] {
+		if !f.Warning {
+			return true
+		}
+	}
+	return false
+}
+
+// checkPaths parses every path of a stream, and refuses one that is written
+// twice in different words.
+func (c *checker) checkPaths(at string, w *Stream) {
+	seen := map[string]string{}
+	for _, f := range w.Fields {
+		place := at + ".fields[" + f.Path + "]"
+		p, ok := c.parsePath(place, f.Path)
+		if !ok {
+			continue
+		}
+		if other, dup := seen[p.String()]; dup {
+			c.add(place, "is the same path as %s", other)
+		}
+		seen[p.String()] = f.Path
+		if w.Format == schemas.JSON && hasWildcard(p) {
+			c.add(place, "in JSON the names that .* matches are data themselves; name the members, or the container above them")
+		}
+	}
+	c.parsePath(at+".subjects["+w.Subject.Name+"].path", w.Subject.Path)
+	if w.EventTime.Path != "" {
+		c.parsePath(at+".event_time", w.EventTime.Path)
+	}
+}
+
+func hasWildcard(p schemas.Path) bool {
+	for _, s := range p {
+		if s.Kind == schemas.StepAnyMember {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *checker) parsePath(at, text string) (schemas.Path, bool) {
+	p, err := schemas.ParsePath(text)
+	if err == nil {
+		return p, true
+	}
+	var pe *schemas.PathError
+	if errors.As(err, &pe) {
+		c.add(at, "column %d of the path: %s", pe.Column, pe.Message)
+	} else {
+		c.add(at, "%v", err)
+	}
+	return nil, false
+}
+
+// checkNames resolves what a stream refers to by name.
+func (c *checker) checkNames(at string, w *Stream) {
+	if w.Format == schemas.NoFormat {
+		c.add(at+".format", "a stream needs a format: avro or json")
+	}
+	if len(w.Purposes) == 0 {
+		c.add(at+".purposes", "a stream needs a purpose, otherwise nothing is written")
+	}
+	for _, id := range w.Purposes {
+		if c.engine.purpose(id) == nil {
+			c.add(at+".purposes["+id+"]", "purpose %q is not in the policy", id)
+		}
+	}
+	if !c.hasNamespace(w.Subject.Namespace) {
+		c.add(at+".subjects["+w.Subject.Name+"].namespace", "namespace %q is not in the policy", w.Subject.Namespace)
+	}
+	if k := w.Key.Subject; k != "" && k != w.Subject.Name {
+		c.add(at+".key", "subject %q is not among the stream's subjects", k)
+	}
+	for _, h := range w.Headers {
+		if strings.EqualFold(h.Name, ProofHeader) {
+			c.add(at+".headers["+h.Name+"]", "header %s is written by consentstream itself", ProofHeader)
+		}
+	}
+}
+
+func (c *checker) hasNamespace(name string) bool {
+	for _, ns := range c.cfg.Policy.Namespaces {
+		if ns.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// checkKey finds key treatments that text does not fit.
+func (c *checker) checkKey(at string, s *CompiledStream) {
+	if s.wiring.Key.Subject != "" && s.key.category == "" {
+		c.warn(at+".key", "the subject's path %s has no category, so the key of every output is null", s.wiring.Subject.Path)
+	}
+}

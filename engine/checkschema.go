@@ -1,0 +1,177 @@
+package engine
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/consentstream/consentstream/audit"
+	"github.com/consentstream/consentstream/policy"
+	"github.com/consentstream/consentstream/schemas"
+)
+
+// checkSchema checks an Avro stream against the schema that its config names.
+func (c *checker) checkSchema(at string, s *CompiledStream) {
+	layout, err := schemas.NewAvro(s.wiring.Schema)
+	if err != nil {
+		c.add(at+".schema", "%v", err)
+		return
+	}
+	c.checkRules(at, s, layout)
+	c.checkPlace(at+".subjects["+s.wiring.Subject.Name+"].path", s.wiring.Subject.Path, layout)
+	c.checkTime(at, s, layout)
+	plan, err := s.compile(layout)
+	if err != nil {
+		c.add(at, "%v", err)
+		return
+	}
+	c.checkView(at, s, plan)
+	c.checkTypes(at, s, layout)
+}
+
+// checkRules finds rules that match nothing, ties, and fields without a rule.
+func (c *checker) checkRules(at string, s *CompiledStream, layout schemas.Layout) {
+	used := make([]bool, len(s.rules))
+	for _, n := range layout.Nodes() {
+		if n.Path == "" {
+			continue
+		}
+		p, err := schemas.ParsePath(n.Path)
+		if err != nil {
+			continue
+		}
+		for i := range s.rules {
+			used[i] = used[i] || s.rules[i].covers(p)
+		}
+		c.checkNode(at, s, n)
+	}
+	for i, ok := range used {
+		if ok {
+			continue
+		}
+		f := Finding{At: at + ".fields[" + s.rules[i].text + "]", Message: "matches nothing in the schema"}
+		f.Nearest = nearestPath(s.rules[i].text, layout)
+		c.found = append(c.found, f)
+	}
+}
+
+func (c *checker) checkNode(at string, s *CompiledStream, n schemas.Node) {
+	if !n.Leaf {
+		return
+	}
+	category, rule, err := s.rules.category(n.Path)
+	var tie *tieError
+	if errors.As(err, &tie) {
+		c.add(at+".fields["+tie.A+"]", "%v", tie)
+		return
+	}
+	if category == "" {
+		c.warn(at+".fields", "%s is withheld: no rule classifies it", n.Path)
+		return
+	}
+	if n.Type.Kind == schemas.Opaque {
+		c.warn(at+".fields["+s.rules[rule].text+"]", "%s is withheld: maps and unions of several branches are not supported yet", n.Path)
+	}
+}
+
+// checkPlace finds a subject or time path that the schema does not have.
+func (c *checker) checkPlace(at, path string, layout schemas.Layout) bool {
+	if findNode(layout, path) >= 0 {
+		return true
+	}
+	f := Finding{At: at, Message: path + " is not a single value in the schema", Nearest: nearestPath(path, layout)}
+	c.found = append(c.found, f)
+	return false
+}
+
+func (c *checker) checkTime(at string, s *CompiledStream, layout schemas.Layout) {
+	w := s.wiring.EventTime
+	if w.Path == "" || !c.checkPlace(at+".event_time", w.Path, layout) {
+		return
+	}
+	t := layout.Nodes()[findNode(layout, w.Path)].Type
+	typed := t.Logical == schemas.TimestampMillis || t.Logical == schemas.TimestampMicros || t.Logical == schemas.TimestampNanos
+	plain := t.Logical == schemas.NoLogical && (t.Kind == schemas.Long || t.Kind == schemas.Int)
+	switch {
+	case typed && w.Unit != "":
+		c.add(at+".event_time", "%s has a logical type that says its unit; remove unit", w.Path)
+	case plain && w.Unit == "":
+		c.add(at+".event_time", "%s is a plain number: say unit: s, ms or us", w.Path)
+	case !typed && !plain && (t.Kind != schemas.String || t.Logical != schemas.NoLogical):
+		c.add(at+".event_time", "%s is no point in time (a local timestamp has no zone)", w.Path)
+	}
+}
+
+// checkView finds purposes for which nothing would be left, and what two
+// purposes could be joined by.
+func (c *checker) checkView(at string, s *CompiledStream, plan *Plan) {
+	for i := range s.purposes {
+		if plan.views[i].projection.Empty() {
+			c.add(at+".purposes["+s.purposes[i].purpose.ID+"]", "nothing of %s would be left for purpose %s", s.wiring.Topic, s.purposes[i].purpose.ID)
+		}
+	}
+	kept := map[string][]string{}
+	for i := range s.purposes {
+		for _, f := range plan.views[i].fields {
+			if f.Treatment == "keep" && c.joins(s, f) {
+				kept[f.Path] = append(kept[f.Path], s.purposes[i].purpose.ID)
+			}
+		}
+	}
+	for _, f := range s.wiring.Fields {
+		if ids := kept[f.Path]; len(ids) > 1 {
+			c.warn(at+".fields["+f.Path+"]", "%s is kept by %s: who reads both topics can join them by it", f.Path, strings.Join(ids, ", "))
+		}
+	}
+}
+
+// joins guesses whether a kept field is unique to a record or a person.
+func (c *checker) joins(s *CompiledStream, f audit.Field) bool {
+	name := strings.ToLower(f.Path)
+	if f.Path == s.wiring.EventTime.Path || f.Path == s.wiring.Subject.Path {
+		return true
+	}
+	for _, suffix := range []string{"id", "uuid", "guid", "email", "phone"} {
+		if strings.HasSuffix(name, suffix) {
+			return true
+		}
+	}
+	return strings.HasPrefix(f.Category, "user.unique_id")
+}
+
+// checkTypes finds treatments that have no result for a field's type.
+func (c *checker) checkTypes(at string, s *CompiledStream, layout schemas.Layout) {
+	for i := range s.purposes {
+		for _, n := range layout.Nodes() {
+			category, rule, err := s.rules.category(n.Path)
+			if n.Path == "" || err != nil || category == "" || !n.Leaf {
+				continue
+			}
+			c.checkType(at+".fields["+s.rules[rule].text+"]", s, s.purposes[i].purpose, n, category)
+		}
+	}
+}
+
+func (c *checker) checkType(at string, s *CompiledStream, p *policy.Purpose, n schemas.Node, category string) {
+	rule, ok := p.Rule(category)
+	if !ok {
+		return
+	}
+	t, err := s.treatment(p, rule.Treatment, s.domain(n.Path, category))
+	if err != nil {
+		return // found at the rule already
+	}
+	if _, err := nodeAction(t, n); err != nil {
+		c.add(at, "%s: purpose %s: %v", n.Path, p.ID, err)
+	}
+}
+
+// nearestPath is the schema's path that is spelled most like text.
+func nearestPath(text string, layout schemas.Layout) string {
+	paths := make([]string, 0, len(layout.Nodes()))
+	for _, n := range layout.Nodes() {
+		if n.Path != "" {
+			paths = append(paths, n.Path)
+		}
+	}
+	return policy.Nearest(text, paths)
+}

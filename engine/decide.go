@@ -1,0 +1,138 @@
+package engine
+
+import (
+	"github.com/consentstream/consentstream/audit"
+	"github.com/consentstream/consentstream/consent"
+	"github.com/consentstream/consentstream/policy"
+	"github.com/consentstream/consentstream/schemas"
+)
+
+// Decide decides every scanned item at one moment and splices what is
+// permitted. It starts over at each call. On error no item may be used.
+func (b *Batch) Decide(st States, m Moment) error {
+	b.arena.reset()
+	for _, it := range b.items[:b.n] {
+		if !it.work.scanned || it.work.failed {
+			continue
+		}
+		it.State, it.Fault = StateScanned, nil
+		it.clearResult()
+		if err := b.decideItem(it, st, m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// decideItem fills Outputs and Audit of one item; its state is StateDecided or
+// StateFaulted afterwards.
+func (b *Batch) decideItem(it *Item, st States, m Moment) error {
+	rows, cut, err := b.rowsOf(it, st, m)
+	if err != nil {
+		return err
+	}
+	s := it.Lane.Stream
+	it.Audit.Kind = audit.LeafRecord
+	it.Audit.Cut = cut
+	it.Audit.Subjects = append(it.Audit.Subjects, audit.Subject{
+		Name: s.wiring.Subject.Name, Resolved: it.work.resolved, Tag: it.work.audTag})
+	facts := it.facts(m.Now)
+	for i := range s.purposes {
+		if f := b.decidePurpose(it, i, rows, &facts, m.Now); f != nil {
+			it.fault(f)
+			return nil
+		}
+	}
+	it.State = StateDecided
+	return nil
+}
+
+// rowsOf gives the subject's rows, and the cut where it is above the fence.
+func (b *Batch) rowsOf(it *Item, st States, m Moment) (rows []*consent.Row, cut []int64, err error) {
+	if it.work.tag < 0 {
+		return nil, nil, nil
+	}
+	row, v := st.Rows[it.work.tag], st.Cut[it.work.tag]
+	if !v.Covers(m.Fence) {
+		return nil, nil, ErrInconsistentCut
+	}
+	if row == nil {
+		return nil, nil, nil
+	}
+	if !v.Holds(row) {
+		return nil, nil, ErrInconsistentCut
+	}
+	if !m.Fence.Holds(row) {
+		cut = v
+	}
+	b.rows[0] = row
+	return b.rows[:], cut, nil
+}
+
+// facts are what the record brings (DECISION D20).
+func (it *Item) facts(now int64) policy.Facts {
+	f := policy.Facts{Unresolved: !it.work.resolved, EventTime: min(it.Timestamp, now)}
+	if it.work.tombstone || it.Lane.Stream.wiring.EventTime.Path == "" {
+		return f
+	}
+	if !it.work.timeSet {
+		f.Suspect = true
+		return f
+	}
+	if it.work.timeMs > f.EventTime {
+		f.Suspect = true
+		return f
+	}
+	f.EventTime = it.work.timeMs
+	return f
+}
+
+// decidePurpose decides purpose i and, on a permit, writes its output.
+func (b *Batch) decidePurpose(it *Item, i int, rows []*consent.Row, facts *policy.Facts, now int64) *schemas.Fault {
+	sp := &it.Lane.Stream.purposes[i]
+	policy.Decide(sp.purpose, rows, facts, now, &b.dec)
+	if it.work.tombstone {
+		sp.key.tombstone(it.Key != nil, &b.dec)
+	} else if it.work.plan.views[i].projection.Empty() && b.dec.Permit {
+		b.dec = policy.Decision{Reason: policy.PolicyUndefined, Secondary: b.dec.Secondary[:0]}
+	}
+	d := it.addDecision()
+	fillDecision(d, sp.purpose, &b.dec)
+	if it.work.plan != nil {
+		d.Plan = it.work.plan.views[i].digest
+	}
+	if !b.dec.Permit {
+		return nil
+	}
+	withheld, f := b.emit(it, i, facts, now)
+	d.Withheld = int32(withheld)
+	if f != nil {
+		return f
+	}
+	b.commitOutput(it, sp)
+	return nil
+}
+
+// addDecision reuses the memory of an earlier batch's decision.
+func (it *Item) addDecision() *audit.Decision {
+	ds := it.Audit.Decisions
+	if len(ds) < cap(ds) {
+		ds = ds[:len(ds)+1]
+	} else {
+		ds = append(ds, audit.Decision{})
+	}
+	it.Audit.Decisions = ds
+	d := &ds[len(ds)-1]
+	*d = audit.Decision{Secondary: d.Secondary[:0]}
+	return d
+}
+
+func fillDecision(d *audit.Decision, p *policy.Purpose, dec *policy.Decision) {
+	d.Purpose, d.Basis = p.ID, p.Basis.String()
+	d.Permit, d.Reason = dec.Permit, string(dec.Reason)
+	for _, r := range dec.Secondary {
+		d.Secondary = append(d.Secondary, string(r))
+	}
+	d.HasCited, d.CitedPartition, d.CitedOffset = dec.HasCited, dec.Cited.Partition, dec.Cited.Offset
+	d.Gates = int32(dec.Gates)
+}

@@ -1,0 +1,91 @@
+package engine
+
+import (
+	"crypto/sha256"
+	"fmt"
+
+	"github.com/consentstream/consentstream/audit"
+	"github.com/consentstream/consentstream/consent"
+	"github.com/consentstream/consentstream/internal/keys"
+	"github.com/consentstream/consentstream/policy"
+)
+
+// auditTagName is the name under which audit tags are derived. No namespace
+// can have it, so a Redis tag and an audit tag never agree (AUDIT A10).
+const auditTagName = "!audit"
+
+// Tagger derives the state-store tags of a policy's namespaces under the active
+// key epoch. The projector and the enforcer must use the same.
+func Tagger(p *policy.Policy, ring *keys.Ring) (*consent.Tagger, error) {
+	ks := map[string][32]byte{}
+	for _, ns := range p.Namespaces {
+		k, err := derive(ring, keys.UseTag, ns.Name)
+		if err != nil {
+			return nil, err
+		}
+		ks[ns.Name] = k
+	}
+	return consent.NewTagger(ks), nil
+}
+
+func auditTagger(p *policy.Policy, ring *keys.Ring) (*consent.Tagger, error) {
+	k, err := derive(ring, keys.UseTag, auditTagName)
+	if err != nil {
+		return nil, err
+	}
+	ks := map[string][32]byte{}
+	for _, ns := range p.Namespaces {
+		ks[ns.Name] = k
+	}
+	return consent.NewTagger(ks), nil
+}
+
+// derive derives a key of the active epoch.
+func derive(ring *keys.Ring, use keys.Use, name string) (k [sha256.Size]byte, err error) {
+	b, err := ring.Derive(use, name, ring.Active())
+	if err != nil {
+		return k, fmt.Errorf("deriving a %s key: %w", use, err)
+	}
+	copy(k[:], b)
+	return k, nil
+}
+
+// Namespaces gives the normalisation rules of a policy. A word that is no
+// normalisation gives a rule that refuses every identifier.
+func Namespaces(p *policy.Policy) consent.Namespaces {
+	rules := make([]consent.NamespaceRule, len(p.Namespaces))
+	for i, ns := range p.Namespaces {
+		n, _ := consent.ParseNormalization(ns.Normalize)
+		rules[i] = consent.NamespaceRule{Name: ns.Name, Normalize: n}
+	}
+	return consent.NewNamespaces(rules)
+}
+
+func (e *Engine) openKeys() (err error) {
+	if e.tagger, err = Tagger(e.cfg.Policy, e.cfg.Keys); err != nil {
+		return err
+	}
+	if e.audTags, err = auditTagger(e.cfg.Policy, e.cfg.Keys); err != nil {
+		return err
+	}
+	e.norm = Namespaces(e.cfg.Policy)
+	e.commit = audit.NewCommitter()
+	return nil
+}
+
+func (e *Engine) noncer(purpose string) (*audit.Noncer, error) {
+	k, err := derive(e.cfg.Keys, keys.UseNonce, purpose)
+	if err != nil {
+		return nil, err
+	}
+	return audit.NewNoncer(k[:]), nil
+}
+
+func (e *Engine) purpose(id string) *policy.Purpose {
+	for i := range e.cfg.Policy.Purposes {
+		if e.cfg.Policy.Purposes[i].ID == id {
+			return &e.cfg.Policy.Purposes[i]
+		}
+	}
+	return nil
+}

@@ -1,0 +1,247 @@
+package engine
+
+import (
+	"fmt"
+
+	"github.com/consentstream/consentstream/audit"
+	"github.com/consentstream/consentstream/policy"
+	"github.com/consentstream/consentstream/schemas"
+)
+
+// gateExplicit is the number of the only field gate: explicit consent.
+const gateExplicit = 1
+
+// CompiledStream is one stream's plans: one per writer schema for Avro, one for
+// JSON. The zero CompiledStream processes nothing.
+type CompiledStream struct {
+	wiring   *Stream
+	engine   *Engine
+	rules    ruleSet
+	purposes []streamPurpose
+	key      keyPlan
+	json     *Plan
+	plans    map[int]*Plan        // nil Plan: refused, see refused
+	refused  map[int]schemas.Code // writer schemas that cannot be processed
+}
+
+// streamPurpose is what a purpose needs whatever the schema.
+type streamPurpose struct {
+	purpose *policy.Purpose
+	topic   string // {topic}.{purpose}
+	noncer  *audit.Noncer
+	key     outputKey
+	headers []headerPlan
+}
+
+// Plan is one writer schema compiled for all purposes of a stream.
+type Plan struct {
+	layout   schemas.Layout
+	subject  schemas.NodeID
+	time     schemas.NodeID // -1: none
+	timeRule timeRule
+	views    []view // by purpose, as CompiledStream.purposes
+	outputs  []OutputSchema
+	docs     []Document
+	// Withheld lists the schema's positions that no rule classifies or whose
+	// treatment has no result for their type: they are dropped and reported.
+	Withheld []string
+}
+
+// view is one purpose's share of a Plan.
+type view struct {
+	projection schemas.Projection
+	schemaID   int // Avro: of the registered derived schema
+	digest     audit.Hash
+	keepsTime  bool // the purpose may keep the event time as record timestamp
+	fields     []audit.Field
+}
+
+// Topic is the stream's input topic.
+func (s *CompiledStream) Topic() string { return s.wiring.Topic }
+
+// Format is the stream's declared encoding.
+func (s *CompiledStream) Format() schemas.Format { return s.wiring.Format }
+
+// OutputTopics lists the topics that the stream writes, in policy order.
+func (s *CompiledStream) OutputTopics() []string {
+	topics := make([]string, len(s.purposes))
+	for i := range s.purposes {
+		topics[i] = s.purposes[i].topic
+	}
+	return topics
+}
+
+// Plan compiles a writer schema. The plan is used after Install. The error is
+// a *schemas.Fault: records of that schema are to be refused.
+func (s *CompiledStream) Plan(schemaID int, avsc string) (*Plan, error) {
+	layout, err := schemas.NewAvro(avsc)
+	if err != nil {
+		return nil, &schemas.Fault{Code: schemas.CodeBadSchema}
+	}
+	p, err := s.compile(layout)
+	if err != nil {
+		return nil, &schemas.Fault{Code: schemas.CodeBadSchema}
+	}
+	return p, nil
+}
+
+// Outputs lists the derived schemas; the caller registers each and sets its
+// SchemaID before Install. It is empty for JSON.
+func (p *Plan) Outputs() []OutputSchema { return p.outputs }
+
+// Install makes p the plan of a writer schema.
+func (s *CompiledStream) Install(schemaID int, p *Plan) {
+	for i := range p.outputs {
+		for j := range p.views {
+			if s.purposes[j].purpose.ID == p.outputs[i].Purpose {
+				p.views[j].schemaID = p.outputs[i].SchemaID
+			}
+		}
+	}
+	s.plans[schemaID] = p
+	delete(s.refused, schemaID)
+	s.engine.addDocuments(p.docs...)
+}
+
+// Refuse sends all records of a writer schema to quarantine.
+func (s *CompiledStream) Refuse(schemaID int, code schemas.Code) { s.refused[schemaID] = code }
+
+// Forget undoes Install and Refuse, so that the schema is looked up again.
+func (s *CompiledStream) Forget(schemaID int) {
+	delete(s.plans, schemaID)
+	delete(s.refused, schemaID)
+}
+
+// Fields lists what a purpose does with each classified position of the plan
+// that a record of schemaID uses (0 for JSON).
+func (s *CompiledStream) Fields(schemaID int, purpose string) []audit.Field {
+	p := s.json
+	if p == nil {
+		p = s.plans[schemaID]
+	}
+	if p == nil {
+		return nil
+	}
+	for i := range s.purposes {
+		if s.purposes[i].purpose.ID == purpose {
+			return p.views[i].fields
+		}
+	}
+	return nil
+}
+
+func (e *Engine) compileStream(w *Stream) (*CompiledStream, error) {
+	s := &CompiledStream{wiring: w, engine: e, plans: map[int]*Plan{}, refused: map[int]schemas.Code{}}
+	var err error
+	if s.rules, err = newRuleSet(w.Fields); err != nil {
+		return nil, err
+	}
+	if s.key, err = s.compileKey(); err != nil {
+		return nil, err
+	}
+	for _, id := range w.Purposes {
+		p, err := s.compilePurpose(id)
+		if err != nil {
+			return nil, fmt.Errorf("purpose %s: %w", id, err)
+		}
+		s.purposes = append(s.purposes, p)
+	}
+	if w.Format != schemas.JSON {
+		return s, nil
+	}
+	layout, err := schemas.NewJSON(s.jsonPaths())
+	if err != nil {
+		return nil, err
+	}
+	if s.json, err = s.compile(layout); err != nil {
+		return nil, err
+	}
+	e.addDocuments(s.json.docs...)
+	return s, nil
+}
+
+// jsonPaths are all positions that a JSON stream must know.
+func (s *CompiledStream) jsonPaths() []string {
+	seen := map[string]bool{}
+	var paths []string
+	add := func(p string) {
+		if p != "" && !seen[p] {
+			seen[p] = true
+			paths = append(paths, p)
+		}
+	}
+	for _, f := range s.wiring.Fields {
+		add(f.Path)
+	}
+	add(s.wiring.Subject.Path)
+	add(s.wiring.EventTime.Path)
+	return paths
+}
+
+func (s *CompiledStream) compilePurpose(id string) (streamPurpose, error) {
+	p := s.engine.purpose(id)
+	if p == nil {
+		return streamPurpose{}, fmt.Errorf("is not in the policy")
+	}
+	sp := streamPurpose{purpose: p, topic: s.wiring.Topic + "." + id}
+	var err error
+	if sp.noncer, err = s.engine.noncer(id); err != nil {
+		return sp, err
+	}
+	if sp.key, err = s.compileOutputKey(p); err != nil {
+		return sp, err
+	}
+	sp.headers, err = s.compileHeaders(p)
+	return sp, err
+}
+
+// compile makes the plan of one layout.
+func (s *CompiledStream) compile(layout schemas.Layout) (*Plan, error) {
+	p := &Plan{layout: layout, subject: findNode(layout, s.wiring.Subject.Path), time: findNode(layout, s.wiring.EventTime.Path)}
+	p.timeRule = newTimeRule(s.wiring.EventTime, layout, p.time)
+	resolved := s.resolveNodes(layout)
+	for i, n := range layout.Nodes() {
+		if n.Leaf && resolved[i] == "" {
+			p.Withheld = append(p.Withheld, n.Path)
+		}
+	}
+	for i := range s.purposes {
+		v, out, doc, err := s.compileView(layout, resolved, p, &s.purposes[i])
+		if err != nil {
+			return nil, err
+		}
+		p.views = append(p.views, v)
+		p.docs = append(p.docs, doc)
+		if out.Schema != "" {
+			p.outputs = append(p.outputs, out)
+		}
+	}
+	return p, nil
+}
+
+func (s *CompiledStream) compileView(layout schemas.Layout, categories []string, p *Plan, sp *streamPurpose) (view, OutputSchema, Document, error) {
+	var v view
+	acts := make([]schemas.Action, len(layout.Nodes()))
+	for i, n := range layout.Nodes() {
+		if categories[i] == "" || (!n.Leaf && s.wiring.Format == schemas.Avro) {
+			continue
+		}
+		act, field, ok := s.action(sp.purpose, n, categories[i])
+		if !ok {
+			p.Withheld = append(p.Withheld, n.Path)
+		}
+		acts[i] = act
+		v.fields = append(v.fields, field)
+	}
+	v.keepsTime = p.time >= 0 && acts[p.time].Op == schemas.OpKeep && acts[p.time].Gate == 0
+	doc, digest, err := planDocument(s.wiring.Topic, sp, v.fields)
+	if err != nil {
+		return v, OutputSchema{}, doc, err
+	}
+	v.digest = digest
+	if v.projection, err = layout.Project(acts, sp.purpose.ID); err != nil {
+		return v, OutputSchema{}, doc, err
+	}
+	out := OutputSchema{Purpose: sp.purpose.ID, Topic: sp.topic, Subject: sp.topic + "-value", Schema: v.projection.Schema()}
+	return v, out, doc, nil
+}

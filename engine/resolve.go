@@ -1,0 +1,129 @@
+package engine
+
+import (
+	"fmt"
+
+	"github.com/consentstream/consentstream/schemas"
+)
+
+// ruleSet gives positions their categories: a rule's category cascades below
+// its path, the most specific path wins, and a tie classifies nothing.
+type ruleSet []pathRule
+
+type pathRule struct {
+	path     schemas.Path
+	text     string
+	category string
+}
+
+func newRuleSet(fields []FieldRule) (ruleSet, error) {
+	rs := make(ruleSet, 0, len(fields))
+	for _, f := range fields {
+		p, err := schemas.ParsePath(f.Path)
+		if err != nil {
+			return nil, err
+		}
+		rs = append(rs, pathRule{path: p, text: f.Path, category: f.Category})
+	}
+	return rs, nil
+}
+
+// tieError says that two rules match a position equally well.
+type tieError struct{ Path, A, B string }
+
+func (e *tieError) Error() string {
+	return fmt.Sprintf("%s and %s match %s equally well; write a longer path, or a name instead of *", e.A, e.B, e.Path)
+}
+
+// category finds the category of a position; "" where no rule covers it. rule
+// is the index of the rule that won.
+func (rs ruleSet) category(path string) (category string, rule int, err error) {
+	p, err := schemas.ParsePath(path)
+	if err != nil {
+		return "", -1, err
+	}
+	best, tied := -1, -1
+	for i := range rs {
+		if !rs[i].covers(p) {
+			continue
+		}
+		switch {
+		case best < 0:
+			best = i
+		case rs[i].beats(&rs[best]):
+			best, tied = i, -1
+		case !rs[best].beats(&rs[i]) && rs[i].category != rs[best].category:
+			tied = i
+		}
+	}
+	if tied >= 0 {
+		return "", -1, &tieError{Path: path, A: rs[best].text, B: rs[tied].text}
+	}
+	if best < 0 {
+		return "", -1, nil
+	}
+	return rs[best].category, best, nil
+}
+
+// covers reports that p is the rule's position or lies below it.
+func (r *pathRule) covers(p schemas.Path) bool {
+	if len(r.path) > len(p) {
+		return false
+	}
+	for i, s := range r.path {
+		if s != p[i] && (s.Kind != schemas.StepAnyMember || p[i].Kind != schemas.StepMember) {
+			return false
+		}
+	}
+	return true
+}
+
+// beats reports that r is more specific: longer, or as long with fewer *.
+func (r *pathRule) beats(o *pathRule) bool {
+	if len(r.path) != len(o.path) {
+		return len(r.path) > len(o.path)
+	}
+	return r.wildcards() < o.wildcards()
+}
+
+func (r *pathRule) wildcards() (n int) {
+	for _, s := range r.path {
+		if s.Kind == schemas.StepAnyMember {
+			n++
+		}
+	}
+	return n
+}
+
+// resolveNodes gives each node of a layout its category, "" for none. What two
+// rules claim equally stays unclassified; lint names it.
+func (s *CompiledStream) resolveNodes(layout schemas.Layout) []string {
+	categories := make([]string, len(layout.Nodes()))
+	for i, n := range layout.Nodes() {
+		if n.Path == "" || n.Type.Kind == schemas.Opaque {
+			continue
+		}
+		if c, _, err := s.rules.category(n.Path); err == nil {
+			categories[i] = c
+		}
+	}
+	return categories
+}
+
+// findNode finds a position of a layout; -1 where it has none, or where the
+// record can hold it more than once.
+func findNode(layout schemas.Layout, path string) schemas.NodeID {
+	if path == "" {
+		return -1
+	}
+	p, err := schemas.ParsePath(path)
+	if err != nil {
+		return -1
+	}
+	for i, n := range layout.Nodes() {
+		if n.Path == p.String() && n.Leaf && !n.Repeated {
+			return schemas.NodeID(i)
+		}
+	}
+	return -1
+}

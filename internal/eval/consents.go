@@ -1,0 +1,62 @@
+package eval
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/consentstream/consentstream/consent"
+	"github.com/consentstream/consentstream/engine"
+)
+
+// loadConsents folds the consents file into the in-process state.
+func (r *runner) loadConsents(ns consent.Namespaces) error {
+	tagger, err := engine.Tagger(r.cfg.Engine.Policy, r.cfg.Engine.Keys)
+	if err != nil {
+		return err
+	}
+	r.states = consent.NewMemory(tagger)
+	if r.cfg.Consents == nil {
+		return nil
+	}
+	lines := lineReader{r: bufio.NewReader(r.cfg.Consents)}
+	for {
+		line, err := lines.next()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("consents: %w", err)
+		}
+		value, received, err := r.consentLine(line)
+		if err != nil {
+			return fmt.Errorf("consents line %d: %w", lines.n, err)
+		}
+		ev := consent.ParseUnkeyed(value, consent.Position{Offset: lines.n - 1}, received, ns)
+		r.ids = append(r.ids, ev.ID)
+		r.states.Fold(&ev)
+	}
+}
+
+// consentLine tells an event from {"timestamp": …, "value": {…}}.
+func (r *runner) consentLine(line []byte) (value []byte, received int64, err error) {
+	var wrapped struct {
+		Timestamp *string         `json:"timestamp"`
+		Value     json.RawMessage `json:"value"`
+	}
+	if decodeStrict(line, &wrapped) != nil || wrapped.Timestamp == nil && wrapped.Value == nil {
+		return line, r.cfg.At, nil
+	}
+	received = r.cfg.At
+	if wrapped.Timestamp != nil {
+		t, err := time.Parse(time.RFC3339, *wrapped.Timestamp)
+		if err != nil {
+			return nil, 0, errors.New("timestamp is not RFC 3339 with a zone, such as 2026-11-01T10:00:00Z")
+		}
+		received = t.UnixMilli()
+	}
+	return wrapped.Value, received, nil
+}
