@@ -1,0 +1,247 @@
+package configs
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/consentstream/consentstream/engine"
+	"github.com/consentstream/consentstream/policy"
+	"github.com/consentstream/consentstream/schemas"
+)
+
+// defaultRecordBytes is the largest record that is processed: key and value.
+const defaultRecordBytes = 1_000_000
+
+// streamEntry is one stream of the file, sound or not.
+type streamEntry struct {
+	Stream
+	it       item
+	purposes []scalar // those named, in the file's order
+	sound    bool
+}
+
+// streams reads the streams.
+func (l *loader) streams(o object, pol policyFile) []streamEntry {
+	limit := l.recordBytes(o, defaultRecordBytes)
+	it, ok := o.items["streams"]
+	if !ok {
+		return nil
+	}
+	elements, ok := l.list(it)
+	if ok && len(elements) == 0 {
+		l.report(it.place(), "", "%s is empty", it.name)
+	}
+	var out []streamEntry
+	for i, e := range elements {
+		e.name = fmt.Sprintf("stream %d", i+1)
+		before := l.errors()
+		s, ok := l.stream(e, pol, limit)
+		if !ok {
+			continue
+		}
+		if _, ok := o.items["schema_registry"]; !ok && s.Wiring.Format == schemas.Avro {
+			l.report(s.it.place(), "", "an avro stream needs schema_registry")
+		}
+		s.sound = l.errors() == before
+		out = append(out, s)
+	}
+	return out
+}
+
+func (l *loader) stream(e item, pol policyFile, limit int64) (streamEntry, bool) {
+	o, ok := l.object(e, streamSection)
+	if !ok {
+		return streamEntry{}, false
+	}
+	s := streamEntry{it: e}
+	w := &s.Wiring
+	w.Topic = o.topic("topic", "")
+	w.Format = l.format(o)
+	w.Schema = l.schema(o, w.Format)
+	s.purposes = l.purposesOf(o, pol)
+	w.Purposes = inPolicyOrder(s.purposes, pol)
+	w.Subject = l.subject(o, pol)
+	w.EventTime = l.eventTime(o)
+	w.Key = l.key(o, w.Subject.Name)
+	w.Headers = l.headers(o)
+	w.Fields = l.fields(o)
+	w.RecordBytes = int(l.recordBytes(o, limit))
+	if o.choice("start", "earliest", []string{"earliest", "latest"}, nil) == "latest" {
+		s.Start = Latest
+	}
+	return s, true
+}
+
+func (l *loader) format(o object) schemas.Format {
+	switch o.choice("format", "", []string{"avro", "json"}, []string{"json_schema", "protobuf"}) {
+	case "avro":
+		return schemas.Avro
+	case "json":
+		return schemas.JSON
+	}
+	return schemas.NoFormat
+}
+
+// schema reads the Avro schema file that lint checks against.
+func (l *loader) schema(o object, format schemas.Format) string {
+	it, ok := o.items["schema"]
+	if !ok {
+		return ""
+	}
+	s, ok := l.text(it)
+	if !ok {
+		return ""
+	}
+	if format == schemas.JSON {
+		l.report(it.keyPlace(), "", "schema belongs to format: avro; plain json has none")
+		return ""
+	}
+	text, err := l.read(inDir(it.dir, s.text))
+	switch {
+	case err != nil:
+		l.report(it.place(), "", "the schema file cannot be read: %s", readProblem(err))
+	case len(text) > maxFile:
+		l.report(it.place(), "", "the schema file is larger than 1 MiB")
+	case len(text) == 0:
+		l.report(it.place(), "", "the schema file is empty")
+	}
+	if err != nil || len(text) > maxFile {
+		return ""
+	}
+	return string(text)
+}
+
+// purposesOf reads the purposes of a stream; unknown ones are reported.
+func (l *loader) purposesOf(o object, pol policyFile) []scalar {
+	named := o.texts("purposes")
+	for _, s := range named {
+		l.places[o.it.at+".purposes["+s.text+"]"] = s.place()
+		if len(pol.purposes) > 0 && !slices.Contains(pol.ids(), s.text) {
+			l.report(s.place(), s.nearest(pol.ids()), "purpose %s is not in the policy", s.shown())
+		}
+	}
+	return named
+}
+
+// inPolicyOrder lists the purposes that are named and sound as the policy does.
+func inPolicyOrder(named []scalar, pol policyFile) []string {
+	var out []string
+	for _, p := range pol.purposes {
+		if p.sound && slices.ContainsFunc(named, func(s scalar) bool { return s.text == p.id }) {
+			out = append(out, p.id)
+		}
+	}
+	return out
+}
+
+// subject reads the one subject of a stream.
+func (l *loader) subject(o object, pol policyFile) engine.SubjectRule {
+	entries := o.freeEntries("subjects")
+	if len(entries) == 0 {
+		return engine.SubjectRule{}
+	}
+	if len(entries) > 1 {
+		l.report(entries[1].keyPlace(), "", "several subjects of one record are not supported yet")
+	}
+	e := entries[0]
+	if !namespaceName.MatchString(e.key.Value) {
+		l.report(e.keyPlace(), "", "%s is not a subject name: lower-case letters, digits and _, a letter first", e.name)
+	}
+	s, ok := l.object(e, subjectSection)
+	if !ok {
+		return engine.SubjectRule{}
+	}
+	rule := engine.SubjectRule{Name: e.key.Value, Namespace: s.text("namespace", ""), Path: s.text("path", "")}
+	if it, ok := s.items["namespace"]; ok && len(pol.namespaces) > 0 && rule.Namespace != "" && !slices.Contains(pol.namespaces, rule.Namespace) {
+		v, _ := l.text(it)
+		l.report(it.place(), v.nearest(pol.namespaces), "namespace %s is not in the policy", v.shown())
+	}
+	return rule
+}
+
+// eventTime reads a path, or a path with its unit.
+func (l *loader) eventTime(o object) engine.TimeRule {
+	it, ok := o.items["event_time"]
+	if !ok {
+		return engine.TimeRule{}
+	}
+	if shapeOf(it.node) != "a map" {
+		s, _ := l.text(it)
+		return engine.TimeRule{Path: s.text}
+	}
+	t, ok := l.object(it, eventTimeSection)
+	if !ok {
+		return engine.TimeRule{}
+	}
+	return engine.TimeRule{Path: t.text("path", ""), Unit: t.choice("unit", "", []string{"s", "ms", "us"}, []string{"ns"})}
+}
+
+// key reads what the record key is: none, a subject or a category.
+func (l *loader) key(o object, subject string) engine.KeyRule {
+	it, ok := o.items["key"]
+	if !ok {
+		return engine.KeyRule{}
+	}
+	if shapeOf(it.node) != "a map" {
+		s, ok := l.scalar(it)
+		if ok && s.text != "none" {
+			l.report(it.place(), "", "key must be none, {subject: NAME} or {category: CATEGORY}, not %s", s.shown())
+		}
+		return engine.KeyRule{}
+	}
+	k, ok := l.object(it, keySection)
+	if !ok {
+		return engine.KeyRule{}
+	}
+	rule := engine.KeyRule{Subject: k.text("subject", "")}
+	if c, ok := k.items["category"]; ok {
+		rule.Category = l.category(c)
+	}
+	if s, ok := k.items["subject"]; ok && subject != "" && rule.Subject != "" && rule.Subject != subject {
+		l.report(s.place(), subject, "%s is not a subject of this stream", quote(s.node.Value))
+	}
+	if len(k.items) != 1 {
+		l.report(it.keyPlace(), "", "key must be none, {subject: NAME} or {category: CATEGORY}")
+	}
+	return rule
+}
+
+// category reads a value that is a category.
+func (l *loader) category(it item) string {
+	s, ok := l.text(it)
+	if !ok {
+		return ""
+	}
+	if !policy.ValidCategory(s.text) {
+		l.report(it.place(), s.nearestKey(policy.Categories()), "%s is not a category of the taxonomy", s.shown())
+	}
+	return s.text
+}
+
+// headers reads the headers that have a category, sorted by name.
+func (l *loader) headers(o object) []engine.HeaderRule {
+	var out []engine.HeaderRule
+	for _, e := range o.freeEntries("headers") {
+		out = append(out, engine.HeaderRule{Name: e.key.Value, Category: l.category(e)})
+	}
+	slices.SortFunc(out, func(a, b engine.HeaderRule) int { return cmp.Compare(a.Name, b.Name) })
+	return out
+}
+
+// fields reads path -> category.
+func (l *loader) fields(o object) []engine.FieldRule {
+	var out []engine.FieldRule
+	for _, e := range o.freeEntries("fields") {
+		rule := engine.FieldRule{Path: e.key.Value}
+		if shapeOf(e.node) != "a map" {
+			rule.Category = l.category(e)
+		} else if f, ok := l.object(e, fieldSection); ok {
+			if c, ok := f.items["category"]; ok {
+				rule.Category = l.category(c)
+			}
+		}
+		out = append(out, rule)
+	}
+	return out
+}
