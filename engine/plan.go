@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/consentstream/consentstream/audit"
 	"github.com/consentstream/consentstream/policy"
@@ -239,9 +240,19 @@ func (s *CompiledStream) compileView(layout schemas.Layout, categories []string,
 		return v, OutputSchema{}, doc, err
 	}
 	v.digest = digest
-	if v.projection, err = layout.Project(acts, sp.purpose.ID); err != nil {
+	if v.projection, err = layout.Project(acts, outputNamespace(layout, sp.purpose.ID)); err != nil {
 		return v, OutputSchema{}, doc, err
 	}
 	out := OutputSchema{Purpose: sp.purpose.ID, Topic: sp.topic, Subject: sp.topic + "-value", Schema: v.projection.Schema()}
 	return v, out, doc, nil
+}
+
+// outputNamespace is the namespace of a derived schema: the input's and the
+// purpose, `crm.analytics`.
+func outputNamespace(layout schemas.Layout, purpose string) string {
+	name := layout.Nodes()[0].Type.Name
+	if i := strings.LastIndexByte(name, '.'); i > 0 {
+		return name[:i+1] + purpose
+	}
+	return purpose
 }
