@@ -1,0 +1,222 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/consentstream/consentstream/audit"
+	"github.com/consentstream/consentstream/internal/keys"
+)
+
+// The group's callbacks. kgo calls them from its group goroutine: fetched and
+// adjust one after the other whenever partitions were added, revoked when they
+// go. They may run while the worker is inside a transaction.
+
+// verdict is what becomes of an assigned partition: a lane or a reason to park.
+type verdict struct {
+	lane *lane
+	park *Parked
+}
+
+// onFetched restores the head of every added lane from the offset metadata. An
+// error ends the group session, which is tried again from the start.
+func (s *session) onFetched(ctx context.Context, cl *kgo.Client, resp *kmsg.OffsetFetchResponse) error {
+	s.verdicts = map[string]map[int32]verdict{}
+	if len(resp.Groups) != 1 {
+		return errors.New("the offset answer is not of one group")
+	}
+	top, err := askTopology(ctx, cl, s.w.allTopics)
+	if err != nil {
+		return err
+	}
+	for i := range resp.Groups[0].Topics {
+		t := &resp.Groups[0].Topics[i]
+		name := t.Topic
+		if name == "" {
+			name = top.nameOf(t.TopicID)
+		}
+		if err := s.judgeTopic(ctx, cl, top, name, t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// nameOf finds a topic by id: newer offset answers name topics by id only.
+func (t *topology) nameOf(id [16]byte) string {
+	for name, info := range t.topics {
+		if info.id == id {
+			return name
+		}
+	}
+	return ""
+}
+
+func (s *session) judgeTopic(ctx context.Context, cl *kgo.Client, top *topology, name string, t *kmsg.OffsetFetchResponseGroupTopic) error {
+	info, err := top.topic(name)
+	if err != nil {
+		return err
+	}
+	verdicts := map[int32]verdict{}
+	s.verdicts[name] = verdicts
+	var fresh []*lane
+	for i := range t.Partitions {
+		p := &t.Partitions[i]
+		if kerr.ErrorForCode(p.ErrorCode) != nil {
+			continue // kgo surfaces it as a poll error and does not assign the partition
+		}
+		l := s.newLane(top, name, info, p.Partition)
+		if parked := s.w.board.parked(name, p.Partition, info.id); parked != nil {
+			verdicts[p.Partition] = verdict{park: parked}
+			continue
+		}
+		if p.Offset < 0 {
+			fresh = append(fresh, l)
+			continue
+		}
+		metadata := ""
+		if p.Metadata != nil {
+			metadata = *p.Metadata
+		}
+		v, err := s.restore(l, top, p.Offset, p.LeaderEpoch, metadata)
+		if err != nil {
+			return err
+		}
+		verdicts[p.Partition] = v
+	}
+	return s.startFresh(ctx, cl, top, info, fresh, verdicts)
+}
+
+func (s *session) newLane(top *topology, topic string, info topicInfo, partition int32) *lane {
+	l := &lane{topic: topic, epoch: -1, positionEpoch: -1}
+	l.Lane.Lane = audit.Lane{Cluster: top.cluster, Group: s.w.cfg.Group, TopicID: info.id, Topic: topic, Partition: partition}
+	l.Stream = s.w.engine.Stream(topic)
+	return l
+}
+
+// restore makes a lane of what was last committed, or says why it cannot
+// (DESIGN section 6, steps 5 and 6). Nothing of metadata is believed before its
+// MAC is checked, except the key epoch that it names.
+func (s *session) restore(l *lane, top *topology, offset int64, epoch int32, metadata string) (verdict, error) {
+	park := func(code ParkCode) (verdict, error) {
+		return verdict{park: s.parkedLane(l, code, offset)}, nil
+	}
+	named := int32(0) // the key epoch that the metadata names
+	h, err := audit.DecodeHead(metadata, s.w.cfg.Group, l.Partition, offset, func(epoch int32) ([]byte, [8]byte, error) {
+		named = epoch
+		return s.w.offsetKey(epoch)
+	})
+	switch {
+	case errors.Is(err, audit.ErrHeadMissing):
+		return park(ParkNoMetadata)
+	case errors.Is(err, audit.ErrHeadEpoch) && named > s.w.keyEpoch:
+		return verdict{}, s.becomeOutdated("key_epoch")
+	case errors.Is(err, audit.ErrHeadEpoch):
+		return park(ParkKeyEpoch)
+	case errors.Is(err, audit.ErrHeadOtherKey):
+		return verdict{}, s.fail(wrongKeys(named))
+	case err != nil:
+		return park(ParkBadMetadata)
+	}
+	audited, err := top.topic(s.w.cfg.Topics.Audit)
+	if err != nil {
+		return verdict{}, err
+	}
+	switch {
+	case h.KeyEpoch > s.w.keyEpoch:
+		return verdict{}, s.becomeOutdated("key_epoch")
+	case h.Revision > s.w.revision:
+		return verdict{}, s.becomeOutdated("policy_revision")
+	case h.Closed:
+		return park(ParkClosed)
+	case h.TopicID != l.TopicID:
+		return park(ParkTopicRecreated)
+	case h.AuditTopicID != audited.id:
+		return park(ParkAuditTopic)
+	case h.AuditPartition < 0 || h.AuditPartition >= audited.partitions():
+		return park(ParkAuditTopic)
+	case h.ConsentTopicID != s.w.consentID:
+		return park(ParkConsentTopic)
+	case h.Revision == s.w.revision && h.Policy != s.w.policyDigest:
+		return park(ParkPolicyText)
+	case h.NextSource > offset:
+		return park(ParkBehindAudit)
+	}
+	l.head, l.offset, l.epoch = h, offset, epoch
+	l.rewind()
+	return verdict{lane: l}, nil
+}
+
+// offsetKey is the key under which the metadata of a key epoch is MACed, and
+// the epoch's check value.
+func (w *worker) offsetKey(epoch int32) (key []byte, check [8]byte, err error) {
+	if check, err = w.cfg.Keys.Check(int(epoch)); err != nil {
+		return nil, check, err
+	}
+	key, err = w.cfg.Keys.Derive(keys.UseOffset, "", int(epoch))
+	return key, check, err
+}
+
+func wrongKeys(epoch int32) *Stop {
+	return &Stop{Reason: fmt.Sprintf("key epoch %d of the key file is not the one that the lanes were committed under: this is another key file", epoch)}
+}
+
+// adjust drops parked partitions, so that the other lanes run on, and gives
+// fresh lanes their start. A partition without a verdict is dropped as well:
+// kgo would start it at its own default.
+func (s *session) adjust(_ context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
+	for topic, partitions := range offsets {
+		for p := range partitions {
+			v := s.verdicts[topic][p]
+			switch {
+			case v.lane != nil:
+				s.lanes.add(v.lane)
+				s.w.board.unpark(topic, p)
+				partitions[p] = kgo.NewOffset().At(v.lane.offset).WithEpoch(v.lane.epoch)
+				s.w.log.Info().Str("topic", topic).Int32("partition", p).Int64("offset", v.lane.offset).Int64("index", v.lane.head.NextIndex).Msg("lane assigned")
+			default:
+				if v.park != nil {
+					s.w.board.park(v.park)
+				}
+				delete(partitions, p)
+			}
+		}
+	}
+	s.w.board.assigned(s.w.number, len(s.lanes.snapshot()))
+	return offsets, nil
+}
+
+// onRevoked takes lanes out of the live assignment: what the open transaction
+// holds of them is dropped (kgo aborts it at End).
+func (s *session) onRevoked(_ context.Context, _ *kgo.Client, gone map[string][]int32) {
+	s.lanes.remove(gone)
+	s.w.board.unassign(gone)
+	s.w.board.assigned(s.w.number, len(s.lanes.snapshot()))
+}
+
+// becomeOutdated ends the session for good: the instance leaves the group and
+// waits to be replaced. Rejoining would take lanes from newer instances again
+// and again (DESIGN section 6, step 6).
+func (s *session) becomeOutdated(why string) error {
+	s.w.board.outdate(why)
+	return s.fail(errOutdated)
+}
+
+// fail tells the worker from a callback; the first failure counts.
+func (s *session) fail(err error) error {
+	select {
+	case s.failed <- err:
+	default:
+	}
+	s.interrupt()
+	return err
+}
+
+func (s *session) parkedLane(l *lane, code ParkCode, offset int64) *Parked {
+	return newParked(l.topic, l.Partition, l.TopicID, code, offset)
+}

@@ -1,0 +1,202 @@
+package pipeline
+
+import (
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// board is what the health page shows and what workers of one process tell each
+// other: parked lanes, holds, and whether the instance is outdated. It is only
+// written when something changes, never per record.
+type board struct {
+	log     zerolog.Logger
+	metrics *metrics
+	now     func() time.Time
+
+	mu       sync.Mutex
+	parks    map[laneKey]*Parked
+	holds    map[int]*Held
+	lanes    map[int]int // by worker; absent: not in the group
+	outdated string
+}
+
+type laneKey struct {
+	topic     string
+	partition int32
+}
+
+// Held is a worker that holds.
+type Held struct {
+	Worker int       `json:"worker"`
+	Code   HoldCode  `json:"reason"`
+	Detail string    `json:"detail,omitempty"`
+	Mend   string    `json:"command,omitempty"`
+	Since  time.Time `json:"since"`
+}
+
+func newBoard(log zerolog.Logger, m *metrics, now func() time.Time) *board {
+	return &board{log: log, metrics: m, now: now, parks: map[laneKey]*Parked{}, holds: map[int]*Held{}, lanes: map[int]int{}}
+}
+
+// park shows a parked lane until it is revoked or the process ends.
+func (b *board) park(p *Parked) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	key := laneKey{p.Topic, p.Partition}
+	if old := b.parks[key]; old != nil && *old == *p {
+		return
+	}
+	b.parks[key] = p
+	b.metrics.parked.WithLabelValues(p.Topic, string(p.Code)).Inc()
+	b.log.Error().Str("topic", p.Topic).Int32("partition", p.Partition).Str("reason", string(p.Code)).Int64("offset", p.Offset).Str("command", p.Mend).Msg("lane parked")
+}
+
+// runtime tells the codes of faults that were seen while the lane ran: the
+// offset metadata does not show them, so the process remembers them.
+func (c ParkCode) runtime() bool {
+	switch c {
+	case ParkDataLoss, ParkOutOfRange, ParkRewound, ParkBatchTooLarge:
+		return true
+	}
+	return false
+}
+
+// parked gives why a lane was parked while it ran, nil where it was not.
+func (b *board) parked(topic string, partition int32, id [16]byte) *Parked {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if p := b.parks[laneKey{topic, partition}]; p != nil && p.Code.runtime() && p.TopicID == id {
+		return p
+	}
+	return nil
+}
+
+// unassign forgets lanes that the group gave to somebody else; that one finds
+// out for itself.
+func (b *board) unassign(gone map[string][]int32) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for topic, partitions := range gone {
+		for _, p := range partitions {
+			b.drop(laneKey{topic, p})
+		}
+	}
+}
+
+// unpark forgets what a restored lane was parked for.
+func (b *board) unpark(topic string, partition int32) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.drop(laneKey{topic, partition})
+}
+
+func (b *board) drop(key laneKey) {
+	if p := b.parks[key]; p != nil {
+		b.metrics.parked.WithLabelValues(p.Topic, string(p.Code)).Dec()
+		delete(b.parks, key)
+	}
+}
+
+// hold shows a hold; the log has a line when it begins or changes.
+func (b *board) hold(worker int, h *Hold) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	old := b.holds[worker]
+	if old != nil && old.Code == h.Code && old.Detail == h.Detail {
+		return
+	}
+	b.unhold(worker)
+	b.holds[worker] = &Held{Worker: worker, Code: h.Code, Detail: h.Detail, Mend: h.Mend, Since: b.now()}
+	b.metrics.holding.WithLabelValues(string(h.Code)).Inc()
+	b.log.Warn().Int("worker", worker).Str("reason", string(h.Code)).Str("detail", h.Detail).Str("command", h.Mend).Msg("holding: nothing is emitted, nothing is lost")
+}
+
+// release ends a worker's hold.
+func (b *board) release(worker int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if old := b.holds[worker]; old != nil {
+		b.log.Info().Int("worker", worker).Str("reason", string(old.Code)).Dur("held", b.now().Sub(old.Since)).Msg("hold ended")
+	}
+	b.unhold(worker)
+}
+
+func (b *board) unhold(worker int) {
+	if old := b.holds[worker]; old != nil {
+		b.metrics.holding.WithLabelValues(string(old.Code)).Dec()
+		b.metrics.held.WithLabelValues(string(old.Code)).Add(b.now().Sub(old.Since).Seconds())
+		delete(b.holds, worker)
+	}
+}
+
+func (b *board) assigned(worker, lanes int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.lanes[worker] = lanes
+	total := 0
+	for _, n := range b.lanes {
+		total += n
+	}
+	b.metrics.lanes.Set(float64(total))
+}
+
+// forget is for a worker whose session ended.
+func (b *board) forget(worker int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.lanes, worker)
+}
+
+func (b *board) outdate(why string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.outdated == "" {
+		b.outdated = why
+		b.metrics.outdated.Set(1)
+		b.log.Error().Str("reason", why).Msg("outdated: a lane was committed under a newer policy or key epoch; leaving the group until this instance is replaced")
+	}
+}
+
+// Status is what /readyz answers.
+type Status struct {
+	Ready    bool      `json:"ready"`
+	Outdated string    `json:"outdated,omitempty"` // policy_revision or key_epoch
+	Lanes    int       `json:"lanes"`
+	Holds    []*Held   `json:"holds"`
+	Parked   []*Parked `json:"parked"`
+}
+
+// status is ready where all workers are in the group, none holds and the
+// instance is not outdated. Parked lanes do not make it unready: the others run,
+// and taking the instance away would stop those too.
+func (b *board) status(workers int) Status {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	st := Status{Outdated: b.outdated, Holds: []*Held{}, Parked: []*Parked{}}
+	for _, n := range b.lanes {
+		st.Lanes += n
+	}
+	for _, w := range slices.Sorted(maps.Keys(b.holds)) {
+		held := *b.holds[w]
+		st.Holds = append(st.Holds, &held)
+	}
+	for _, p := range b.parks {
+		parked := *p
+		st.Parked = append(st.Parked, &parked)
+	}
+	slices.SortFunc(st.Parked, func(x, y *Parked) int {
+		if x.Topic != y.Topic {
+			if x.Topic < y.Topic {
+				return -1
+			}
+			return 1
+		}
+		return int(x.Partition - y.Partition)
+	})
+	st.Ready = len(b.lanes) == workers && len(st.Holds) == 0 && b.outdated == ""
+	return st
+}

@@ -1,0 +1,50 @@
+// Package pipeline runs the Kafka loops: enforce (this specification) and
+// project (project.go). It is the only package that talks to Kafka.
+//
+// # Enforce
+//
+// An Enforcer runs workers. A worker is one transactional session: one Kafka
+// client, one transactional id, which is also its static group instance id,
+//
+//	{group}.{instance}.{worker}
+//
+// and one engine.Engine of its own; workers share nothing on the hot path. A
+// worker owns lanes (input topic id, partition) as the group assigns them.
+//
+// One transaction (enforce.go) gathers records, takes a fence, reads consent
+// states that cover the fence, decides, produces outputs, audit and quarantine,
+// awaits every promise, and commits together with the input offsets of ALL
+// lanes of the worker. What the next owner of a lane needs stands in the offset
+// metadata (audit.Head): the chain's head, the fence, the decision time, the
+// policy revision and the key epoch, under a MAC. So a crash at any point
+// leaves either the whole transaction or nothing, and the successor goes on
+// exactly where the last committed transaction ended (promises P2, P11).
+//
+// What can go wrong falls into five classes, and each has one reaction:
+//
+//   - a record is bad: it is quarantined and audited, the others go on (P9);
+//   - something that we depend on is missing or behind: the batch is held, with
+//     a code that log, metric and health name, and tried again with a fresh
+//     fence, fresh states and a fresh time (Hold; P10);
+//   - a lane is not what its metadata says, or its log lost records: the lane is
+//     parked until somebody decides (`consentstream lane reset`), others go on;
+//   - the result of a commit is unknown, or the session is spoilt: the client is
+//     discarded and rebuilt, and the lanes resume from what was committed;
+//   - somebody else is us, or the keys are not what they say: the process stops.
+//
+// An instance whose policy or keys are older than what a lane was last
+// committed under is outdated: it leaves the group and waits to be replaced.
+//
+// # Offsets
+//
+// A lane has three numbers that must not be confused. The committed offset also
+// moves over control records and is what Kafka resumes from. next_source is the
+// last audited offset + 1; audit leaves touch there (AUDIT A3). The position is
+// what the next polled record must not be below.
+//
+// # Telemetry
+//
+// Log lines, metrics and health hold codes from closed sets, topic names,
+// partitions, offsets and counts: nothing of a record (promise P8). Error texts
+// of the schema registry are never shown, since they quote schemas.
+package pipeline

@@ -1,0 +1,312 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/consentstream/consentstream/audit"
+	"github.com/consentstream/consentstream/consent"
+	"github.com/consentstream/consentstream/engine"
+)
+
+// The commit protocol. Each step says what a kill during it leaves; what "the
+// successor" is can be the same process restarted, or another one.
+//
+// In all cases the successor's OffsetFetch waits until the transaction that a
+// dead worker left open has been ended: at once where the successor has the
+// same transactional id (its InitProducerID aborts it), else by the broker after
+// Limits.Txn. Readers with read_committed wait equally long, and no longer.
+
+// transact runs one transaction. The errors are instructions to the worker: see
+// hold.go.
+func (s *session) transact(ctx context.Context) error {
+	// 1. Gather. Nothing of the batch exists outside this process.
+	// Kill: the successor polls the same records from the committed offsets.
+	if err := s.gather(ctx); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return errDropped // shutting down, or the group's callbacks want an end
+	}
+	if len(s.batch.Items()) == 0 {
+		return s.transactIdle(ctx)
+	}
+	// 2. Begin. kgo does this in memory; the broker learns of the transaction
+	// with the first produced record, so a hold below keeps nothing open there.
+	// Kill: as before.
+	if err := s.begin(); err != nil {
+		return err
+	}
+	// 3. Fence, states, decisions: as often as it takes. Nothing is produced
+	// before every decision of the batch is final.
+	// Kill: as before; a hold can be killed at any time.
+	f, m, err := s.decideHolding(ctx)
+	if err != nil {
+		return err
+	}
+	// 4. Produce outputs, quarantine and audit, and await every promise.
+	// Kill: the records lie in an open transaction that read_committed readers
+	// never see; it is aborted. The successor decides the same records anew,
+	// with a newer fence. Their audit leaves get the same indexes, since the
+	// chain's head was never committed.
+	if err := s.stage(m, f); err != nil {
+		return err
+	}
+	if err := s.produce(); err != nil {
+		return err
+	}
+	// 5. Commit: offsets and lane heads join the transaction, then it ends.
+	// Kill before the coordinator has written the commit: as in step 4.
+	// Kill after that: everything is visible, and the successor goes on with
+	// the new heads. There is no third outcome, but we may not learn which.
+	return s.commit(f, m.Now)
+}
+
+// transactIdle commits fence and offsets without records: it tells `consent
+// wait` that idle lanes too are past a fence, and moves committed offsets over
+// control records to the end of the log. Nothing is decided, so no state is
+// read: the fence says that no LATER decision uses an older state.
+func (s *session) transactIdle(ctx context.Context) error {
+	if len(s.lanes.snapshot()) == 0 {
+		return nil
+	}
+	f, err := s.takeFence(ctx)
+	if err != nil {
+		return err
+	}
+	s.w.board.release(s.w.number)
+	if err := s.checkLanes(f); err != nil {
+		return err
+	}
+	if !s.moved(f) {
+		return nil
+	}
+	if err := s.begin(); err != nil {
+		return err
+	}
+	return s.commit(f, 0)
+}
+
+// moved reports that some lane has something new to commit.
+func (s *session) moved(f *fence) bool {
+	for _, l := range s.lanes.snapshot() {
+		h := &l.head
+		if l.position != l.offset || h.Revision != s.w.revision || h.KeyEpoch != s.w.keyEpoch || !consent.Vector(h.Fence).Covers(f.vector) {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *session) begin() error {
+	err := s.txn.Begin()
+	switch {
+	case err == nil:
+		s.begun = time.Now()
+		return nil
+	case errors.Is(err, kerr.ProducerFenced):
+		return s.fenced()
+	default:
+		return errRebuild
+	}
+}
+
+// decideHolding decides the batch, holding as long as something is missing.
+// Every attempt has its own fence, states and time; a lane that went away
+// meanwhile ends it, since its next owner decides those records.
+func (s *session) decideHolding(ctx context.Context) (*fence, engine.Moment, error) {
+	var pace pacer
+	for {
+		f, m, err := s.decide(ctx)
+		var h *Hold
+		switch {
+		case err == nil:
+			s.w.board.release(s.w.number)
+			return f, m, nil
+		case !errors.As(err, &h):
+			return nil, m, err
+		}
+		s.w.board.hold(s.w.number, h)
+		if !pace.wait(ctx) || s.lanes.losses() != s.losses || len(s.failed) > 0 {
+			return nil, m, errDropped
+		}
+	}
+}
+
+// decide makes one attempt.
+func (s *session) decide(ctx context.Context) (f *fence, m engine.Moment, err error) {
+	if err := s.resolveSchemas(ctx); err != nil {
+		return nil, m, err
+	}
+	if f, err = s.takeFence(ctx); err != nil {
+		return nil, m, err
+	}
+	if err := s.checkLanes(f); err != nil {
+		return nil, m, err
+	}
+	if err := s.readStates(ctx, f, s.batch.Tags()); err != nil {
+		return nil, m, err
+	}
+	m = engine.Moment{Fence: f.vector}
+	if m.Now, err = s.decidedAt(); err != nil {
+		return nil, m, err
+	}
+	for {
+		panicked, err := s.w.guard.decide(s.batch, engine.States{Rows: s.snap.Rows, Cut: s.snap.Cut}, m)
+		if errors.Is(err, engine.ErrInconsistentCut) {
+			return nil, m, hold(HoldCut, "")
+		}
+		if err != nil || !panicked {
+			return f, m, err
+		}
+	}
+}
+
+// checkLanes compares the topic ids that a broker named a moment ago with those
+// of our lanes: offsets are committed by name, so a commit after a topic was
+// recreated would skip the new topic's first records in silence (KAFKA.md 1).
+func (s *session) checkLanes(f *fence) error {
+	for _, l := range s.lanes.snapshot() {
+		info, err := f.top.topic(l.topic)
+		if err != nil {
+			return kafkaHold(HoldKafka, err)
+		}
+		if info.id != l.TopicID {
+			return s.park(l, ParkTopicRecreated)
+		}
+	}
+	return s.w.setPartitions(f.top)
+}
+
+// endTimeout is End's own patience. Shutting down must not cut it short: a
+// cancelled End leaves a client in an unknown state.
+const endTimeout = 60 * time.Second
+
+// errVeto is our own refusal inside the commit; kgo aborts for certain then.
+var errVeto = errors.New("the commit was vetoed")
+
+// commit ends the transaction with offsets and heads of ALL lanes that the
+// worker owns at that moment. decidedAt is 0 where nothing was decided.
+func (s *session) commit(f *fence, decidedAt int64) error {
+	ctx, cancel := context.WithTimeout(context.Background(), endTimeout)
+	defer cancel()
+	started := time.Now()
+	committed, err := s.txn.End(kgo.PreTxnCommitFnContext(ctx, func(req *kmsg.TxnOffsetCommitRequest) error {
+		return s.fillCommit(req, f, decidedAt)
+	}), kgo.TryCommit)
+	s.ended = true
+	switch {
+	case committed && err == nil:
+		s.adopt(started)
+		return nil
+	case errors.Is(err, errVeto), err == nil:
+		// Aborted for certain: by our veto, or because of a rebalance.
+		return errRetry
+	case errors.Is(err, kerr.OffsetMetadataTooLarge):
+		return hold(HoldMetadataTooLarge, "")
+	case errors.Is(err, kerr.ProducerFenced):
+		return s.fenced()
+	default:
+		// Unknown: the transaction may be committed. Nothing may be concluded
+		// from this client any more; the committed offsets will tell.
+		s.w.log.Warn().Str("code", errorCode(err)).Msg("the result of a commit is unknown")
+		return errRebuild
+	}
+}
+
+// fillCommit writes offset and metadata of every owned lane into the request,
+// and vetoes a partition that is not ours to commit. kgo calls it with its
+// transaction lock held: it must not block.
+func (s *session) fillCommit(req *kmsg.TxnOffsetCommitRequest, f *fence, decidedAt int64) error {
+	if s.w.cfg.Now().Sub(f.at) > s.w.cfg.Limits.FenceAge {
+		return errVeto // withdrawals since then would be unbounded (promise P4)
+	}
+	s.committing = s.lanes.snapshot()
+	ours := make(map[source]*lane, len(s.committing))
+	for _, l := range s.committing {
+		ours[source{topic: l.topic, partition: l.Partition}] = l
+	}
+	for _, l := range s.active {
+		if ours[source{topic: l.topic, partition: l.Partition}] != l {
+			return errVeto // lost, or lost and assigned again
+		}
+	}
+	for i := range req.Topics {
+		for j := range req.Topics[i].Partitions {
+			if ours[source{topic: req.Topics[i].Topic, partition: req.Topics[i].Partitions[j].Partition}] == nil {
+				return errVeto
+			}
+		}
+	}
+	req.Topics = req.Topics[:0]
+	for _, l := range s.committing {
+		if err := s.fillLane(req, l, f, decidedAt); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *session) fillLane(req *kmsg.TxnOffsetCommitRequest, l *lane, f *fence, decidedAt int64) error {
+	l.pending = s.w.nextHead(l, f, decidedAt)
+	key, _, err := s.w.offsetKey(l.pending.KeyEpoch)
+	if err != nil {
+		return errVeto
+	}
+	metadata, err := l.pending.Encode(key, l.Partition, l.position)
+	if err != nil {
+		return errors.Join(errVeto, err)
+	}
+	n := len(req.Topics)
+	if n == 0 || req.Topics[n-1].Topic != l.topic {
+		t := kmsg.NewTxnOffsetCommitRequestTopic()
+		t.Topic, t.TopicID = l.topic, l.TopicID
+		req.Topics = append(req.Topics, t)
+		n++
+	}
+	p := kmsg.NewTxnOffsetCommitRequestTopicPartition()
+	p.Partition, p.Offset, p.LeaderEpoch, p.Metadata = l.Partition, l.position, l.positionEpoch, &metadata
+	req.Topics[n-1].Partitions = append(req.Topics[n-1].Partitions, p)
+	return nil
+}
+
+// nextHead is the head that the open transaction gives l. Fence and decision
+// time never fall: a lane that came from another worker while this transaction
+// ran may stand above ours already.
+func (w *worker) nextHead(l *lane, f *fence, decidedAt int64) (h audit.Head) {
+	h = l.head
+	if l.inBatch {
+		h.NextIndex, h.NextSource, h.Hash, h.Closed = l.next.Next, l.next.NextSource, l.next.Head, l.next.Closed
+		h.DecidedAt = max(h.DecidedAt, decidedAt)
+	}
+	h.Policy, h.Revision = w.policyDigest, w.revision
+	h.KeyEpoch, h.KeyCheck = w.keyEpoch, w.keyCheck
+	h.Fence = make([]int64, len(f.vector))
+	copy(h.Fence, f.vector)
+	for p := range min(len(h.Fence), len(l.head.Fence)) {
+		h.Fence[p] = max(h.Fence[p], l.head.Fence[p])
+	}
+	return h
+}
+
+// adopt takes over what is now known to be committed.
+func (s *session) adopt(started time.Time) {
+	for _, l := range s.committing {
+		l.head, l.offset, l.epoch = l.pending, l.position, l.positionEpoch
+	}
+	for i, o := range s.sheet.origin {
+		if o < 0 {
+			s.w.published[string(s.sheet.records[i].Key)] = true
+		}
+	}
+	for _, it := range s.batch.Items() {
+		delete(s.refused, source{it.Lane.Topic, it.Lane.Partition, it.Offset})
+	}
+	s.suspects = nil
+	s.w.metrics.committed(s, started)
+}

@@ -1,0 +1,171 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/consentstream/consentstream/engine"
+	"github.com/consentstream/consentstream/schemas"
+)
+
+// gather polls until the batch is full or Limits.Wait has passed. Nothing is
+// polled after it until the transaction has ended: a record that was polled
+// after the fence would be decided on a state older than itself (RELIABILITY
+// 2.3). The batch may be empty.
+func (s *session) gather(ctx context.Context) error {
+	s.losses = s.lanes.losses()
+	bytes := 0
+	deadline := time.Now().Add(s.w.cfg.Limits.Wait)
+	ctx, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	for {
+		room := s.w.cfg.Limits.Records - len(s.batch.Items())
+		if room <= 0 || bytes >= s.w.cfg.Limits.Bytes || ctx.Err() != nil {
+			return nil
+		}
+		fetches := s.txn.PollRecords(ctx, room)
+		if s.lanes.losses() != s.losses {
+			return errDropped
+		}
+		for i := range fetches {
+			for j := range fetches[i].Topics {
+				n, err := s.takeTopic(&fetches[i].Topics[j])
+				bytes += n
+				if err != nil {
+					return err
+				}
+			}
+		}
+	}
+}
+
+func (s *session) takeTopic(t *kgo.FetchTopic) (bytes int, err error) {
+	for i := range t.Partitions {
+		p := &t.Partitions[i]
+		if p.Err != nil {
+			if err := s.pollError(t.Topic, p.Partition, p.Err); err != nil {
+				return bytes, err
+			}
+		}
+		if len(p.Records) == 0 {
+			continue
+		}
+		n, err := s.takeRecords(t, p)
+		bytes += n
+		if err != nil {
+			return bytes, err
+		}
+	}
+	return bytes, nil
+}
+
+// takeRecords checks that the records follow on the lane's position and scans
+// them into the batch. A gap is legal (control records, compaction, aborted
+// transactions) unless the log now starts above the position: then records are
+// gone that were never read.
+func (s *session) takeRecords(t *kgo.FetchTopic, p *kgo.FetchPartition) (bytes int, err error) {
+	l := s.lanes.get(t.Topic, p.Partition)
+	if l == nil {
+		return 0, errDropped // revoked a moment ago
+	}
+	first := p.Records[0].Offset
+	switch {
+	case t.TopicID != [16]byte{} && t.TopicID != l.TopicID:
+		return 0, s.park(l, ParkTopicRecreated)
+	case first < l.position:
+		return 0, s.park(l, ParkRewound)
+	case first > l.position && p.LogStartOffset > l.position:
+		return 0, s.park(l, ParkOutOfRange)
+	}
+	for _, r := range p.Records {
+		l.position, l.positionEpoch = r.Offset+1, r.LeaderEpoch
+		if r.Attrs.IsControl() {
+			continue
+		}
+		if !l.inBatch {
+			l.inBatch = true
+			s.active = append(s.active, l)
+		}
+		bytes += s.take(l, r)
+	}
+	return bytes, nil
+}
+
+// take scans one record into the batch; a panic in the scan condemns the
+// record, not the process.
+func (s *session) take(l *lane, r *kgo.Record) int {
+	at := source{l.topic, l.Partition, r.Offset}
+	in := engine.Input{Offset: r.Offset, Timestamp: r.Timestamp.UnixMilli(), Key: r.Key, Value: r.Value, Headers: s.inputHeaders(r.Headers)}
+	it, panicked := s.w.guard.add(s.batch, &l.Lane, in)
+	if panicked {
+		s.refused[at] = refusal{code: schemas.CodePanic}
+	}
+	if why, ok := s.refused[at]; ok {
+		s.batch.Fail(it, why.code, "")
+	}
+	size := len(r.Key) + len(r.Value)
+	for i := range r.Headers {
+		size += len(r.Headers[i].Key) + len(r.Headers[i].Value)
+	}
+	return size
+}
+
+// inputHeaders borrows a slab: headers live until the batch is reset.
+func (s *session) inputHeaders(hs []kgo.RecordHeader) []engine.Header {
+	if len(hs) == 0 {
+		return nil
+	}
+	from := len(s.inHeaders)
+	for i := range hs {
+		s.inHeaders = append(s.inHeaders, engine.Header{Key: hs[i].Key, Value: hs[i].Value})
+	}
+	return s.inHeaders[from:len(s.inHeaders):len(s.inHeaders)]
+}
+
+// pollError sorts what a poll reports for a partition, or for the whole client
+// with an empty topic. nil means: nothing to do but to poll again.
+func (s *session) pollError(topic string, partition int32, err error) error {
+	var loss *kgo.ErrDataLoss
+	var large *kgo.ErrDecompressTooLarge
+	var group *kgo.ErrGroupSession
+	switch {
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return nil // the gathering time is over
+	case errors.Is(err, kgo.ErrClientClosed):
+		return errRebuild
+	case errors.As(err, &loss):
+		// kgo has moved the position already, even under NoResetOffset, and
+		// records of the new position may be in this very poll (KAFKA.md).
+		return s.parkAt(topic, partition, ParkDataLoss)
+	case errors.Is(err, kerr.OffsetOutOfRange):
+		return s.parkAt(topic, partition, ParkOutOfRange)
+	case errors.As(err, &large):
+		return s.parkAt(topic, partition, ParkBatchTooLarge)
+	case errors.Is(err, kerr.UnknownTopicID), errors.Is(err, kerr.InconsistentTopicID):
+		return s.parkAt(topic, partition, ParkTopicRecreated)
+	case errors.Is(err, kerr.FencedInstanceID):
+		return s.fenced()
+	case errors.As(err, &group):
+		return kafkaHold(HoldGroup, group.Err)
+	default:
+		return kafkaHold(HoldKafka, err)
+	}
+}
+
+// park sets an owned lane aside and rebuilds the session: kgo's own position of
+// the partition is worth nothing any more, and a new session never assigns it.
+func (s *session) park(l *lane, code ParkCode) error {
+	s.w.board.park(s.parkedLane(l, code, l.offset))
+	return errRebuild
+}
+
+func (s *session) parkAt(topic string, partition int32, code ParkCode) error {
+	if l := s.lanes.get(topic, partition); l != nil {
+		return s.park(l, code)
+	}
+	return errDropped
+}

@@ -1,0 +1,93 @@
+package pipeline
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/consentstream/consentstream/engine"
+	"github.com/consentstream/consentstream/schemas"
+)
+
+// guard stands around every call into the engine. A panic is recovered and
+// condemns one record (promise P9); a call that takes longer than the watchdog
+// allows ends the process, because Go cannot stop it: a stuck worker that stays
+// in its group would hold its lanes for ever.
+type guard struct {
+	limit time.Duration
+	exit  func(reason string)
+	timer *time.Timer
+	// since is when the engine was entered, in ns; 0: it is not running. The
+	// timer looks at it, so that entering costs one store and no timer call.
+	since atomic.Int64
+}
+
+func newGuard(limit time.Duration, exit func(string)) *guard {
+	g := &guard{limit: limit, exit: exit}
+	g.timer = time.AfterFunc(limit, g.look)
+	return g
+}
+
+func (g *guard) stop() { g.timer.Stop() }
+
+func (g *guard) look() {
+	if since := g.since.Load(); since != 0 && time.Since(time.Unix(0, since)) >= g.limit {
+		g.exit("watchdog")
+		return
+	}
+	g.timer.Reset(g.limit / 4)
+}
+
+func (g *guard) enter() { g.since.Store(time.Now().UnixNano()) }
+func (g *guard) leave() { g.since.Store(0) }
+
+// add scans a record. After a panic the item is in the batch all the same, in
+// whatever state: the caller fails it.
+func (g *guard) add(b *engine.Batch, l *engine.Lane, in engine.Input) (it *engine.Item, panicked bool) {
+	g.enter()
+	defer g.leave()
+	defer func() {
+		if recover() != nil {
+			items := b.Items()
+			it, panicked = items[len(items)-1], true
+			b.Fail(it, schemas.CodePanic, "")
+		}
+	}()
+	return b.Add(l, in), false
+}
+
+func (g *guard) rescan(b *engine.Batch, it *engine.Item) {
+	g.enter()
+	defer g.leave()
+	defer func() {
+		if recover() != nil {
+			b.Fail(it, schemas.CodePanic, "")
+		}
+	}()
+	b.Rescan(it)
+}
+
+// decide decides the batch. panicked means that it must be called again: the
+// item that panicked has been failed.
+func (g *guard) decide(b *engine.Batch, st engine.States, m engine.Moment) (panicked bool, err error) {
+	g.enter()
+	defer g.leave()
+	defer func() {
+		if recover() != nil {
+			panicked, err = true, nil
+			failCurrent(b)
+		}
+	}()
+	return false, b.Decide(st, m)
+}
+
+// failCurrent fails the item that Decide was working on: it takes them in
+// order and puts each back to StateScanned first, so that is the first one that
+// is neither decided nor faulted.
+func failCurrent(b *engine.Batch) {
+	for _, it := range b.Items() {
+		if it.State == engine.StateScanned {
+			b.Fail(it, schemas.CodePanic, "")
+			return
+		}
+	}
+}

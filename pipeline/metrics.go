@@ -1,0 +1,133 @@
+package pipeline
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/consentstream/consentstream/engine"
+)
+
+// metrics are the enforcer's collectors. Labels are topics, purposes and codes
+// of closed sets; nothing of a record becomes one (promise P8). They are added
+// to per transaction, not per record.
+type metrics struct {
+	records     *prometheus.CounterVec // topic
+	outputs     *prometheus.CounterVec // topic (of the purpose)
+	quarantined *prometheus.CounterVec // topic, detail
+	denied      *prometheus.CounterVec // purpose, reason
+	commits     prometheus.Counter
+	aborted     prometheus.Counter
+	rebuilds    prometheus.Counter
+	batch       prometheus.Histogram
+	endSeconds  prometheus.Histogram
+	holding     *prometheus.GaugeVec   // code: workers that hold now
+	held        *prometheus.CounterVec // code: seconds
+	parked      *prometheus.GaugeVec   // topic, code
+	lanes       prometheus.Gauge
+	outdated    prometheus.Gauge
+	lastCommit  prometheus.Gauge // unix seconds
+}
+
+func newMetrics() *metrics {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "consentstream", Name: name, Help: help}, labels)
+	}
+	gauge := func(name, help string, labels ...string) *prometheus.GaugeVec {
+		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "consentstream", Name: name, Help: help}, labels)
+	}
+	histogram := func(name, help string, buckets []float64) prometheus.Histogram {
+		return prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: "consentstream", Name: name, Help: help, Buckets: buckets})
+	}
+	return &metrics{
+		records:     counter("records_total", "Input records in committed transactions.", "topic"),
+		outputs:     counter("outputs_total", "Compliant records in committed transactions.", "topic"),
+		quarantined: counter("quarantined_total", "Quarantined records in committed transactions.", "topic", "detail"),
+		denied:      counter("denied_total", "Decisions that denied, in committed transactions.", "purpose", "reason"),
+		commits:     counter("commits_total", "Committed transactions.").WithLabelValues(),
+		aborted:     counter("aborts_total", "Transactions that were aborted, empty ones too.").WithLabelValues(),
+		rebuilds:    counter("session_rebuilds_total", "Kafka sessions that were discarded and built anew.").WithLabelValues(),
+		batch:       histogram("batch_records", "Input records of a committed transaction.", prometheus.ExponentialBuckets(1, 4, 8)),
+		endSeconds:  histogram("end_transaction_seconds", "Duration of ending a transaction.", prometheus.ExponentialBuckets(0.002, 2, 12)),
+		holding:     gauge("holding", "Workers that hold their batch now.", "reason"),
+		held:        counter("held_seconds_total", "Time that workers held their batch.", "reason"),
+		parked:      gauge("parked_lanes", "Lanes that are set aside until somebody decides.", "topic", "reason"),
+		lanes:       gauge("lanes", "Lanes that this process owns.").WithLabelValues(),
+		outdated:    gauge("outdated", "1 where a newer policy revision or key epoch was met.").WithLabelValues(),
+		lastCommit:  gauge("last_commit_timestamp_seconds", "When a transaction was last committed.").WithLabelValues(),
+	}
+}
+
+func (m *metrics) register(r prometheus.Registerer) error {
+	if r == nil {
+		return nil
+	}
+	for _, c := range []prometheus.Collector{m.records, m.outputs, m.quarantined, m.denied, m.commits, m.aborted, m.rebuilds,
+		m.batch, m.endSeconds, m.holding, m.held, m.parked, m.lanes, m.outdated, m.lastCommit} {
+		if err := r.Register(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// committed counts what a committed transaction held.
+func (m *metrics) committed(s *session, endStarted time.Time) {
+	m.commits.Inc()
+	m.endSeconds.Observe(time.Since(endStarted).Seconds())
+	m.lastCommit.Set(float64(s.w.cfg.Now().Unix()))
+	items := s.batch.Items()
+	if len(items) == 0 {
+		return
+	}
+	m.batch.Observe(float64(len(items)))
+	s.tally.count(items)
+	s.tally.flush(m)
+}
+
+// tally gathers counts per transaction in small reused maps, so that a record
+// costs a map look-up by a string that exists, and no label hashing.
+type tally struct {
+	records, outputs    map[string]int
+	quarantined, denied map[[2]string]int
+}
+
+func (t *tally) count(items []*engine.Item) {
+	if t.records == nil {
+		t.records, t.outputs = map[string]int{}, map[string]int{}
+		t.quarantined, t.denied = map[[2]string]int{}, map[[2]string]int{}
+	}
+	for _, it := range items {
+		t.records[it.Lane.Topic]++
+		for i := range it.Outputs {
+			t.outputs[it.Outputs[i].Topic]++
+		}
+		if it.State == engine.StateFaulted {
+			t.quarantined[[2]string{it.Lane.Topic, it.Audit.Detail}]++
+		}
+		for i := range it.Audit.Decisions {
+			if d := &it.Audit.Decisions[i]; !d.Permit {
+				t.denied[[2]string{d.Purpose, d.Reason}]++
+			}
+		}
+	}
+}
+
+func (t *tally) flush(m *metrics) {
+	for topic, n := range t.records {
+		m.records.WithLabelValues(topic).Add(float64(n))
+	}
+	for topic, n := range t.outputs {
+		m.outputs.WithLabelValues(topic).Add(float64(n))
+	}
+	for k, n := range t.quarantined {
+		m.quarantined.WithLabelValues(k[0], k[1]).Add(float64(n))
+	}
+	for k, n := range t.denied {
+		m.denied.WithLabelValues(k[0], k[1]).Add(float64(n))
+	}
+	clear(t.records)
+	clear(t.outputs)
+	clear(t.quarantined)
+	clear(t.denied)
+}

@@ -1,0 +1,401 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/consentstream/consentstream/audit"
+	"github.com/consentstream/consentstream/engine"
+	"github.com/consentstream/consentstream/policy"
+	"github.com/consentstream/consentstream/schemas"
+)
+
+// source names an input record within the life of a session.
+type source struct {
+	topic     string
+	partition int32
+	offset    int64
+}
+
+// refusal says why a record that the engine could process goes to quarantine
+// all the same. It is remembered by source, not by item: an abort makes Kafka
+// deliver the record again, in another batch.
+type refusal struct {
+	code   schemas.Code
+	reason policy.Reason // "": INPUT_MALFORMED, what Batch.Fail says
+}
+
+// The codes of records that cannot be written.
+const (
+	codeOutputTooLarge schemas.Code = "output_too_large"
+	codeAuditTooLarge  schemas.Code = "audit_too_large"
+	codeOutputRefused  schemas.Code = "output_refused"
+)
+
+// Reasons of the quarantine that only the pipeline gives.
+const (
+	reasonAuditTooLarge  policy.Reason = "AUDIT_TOO_LARGE"
+	reasonOutputTooLarge policy.Reason = "OUTPUT_TOO_LARGE"
+	reasonOutputRefused  policy.Reason = "OUTPUT_REFUSED"
+)
+
+// sheet is what one transaction produces. Its slabs are reused: nothing is
+// allocated per record in steady state. That is safe because every promise is
+// awaited before the slabs are touched again.
+type sheet struct {
+	records []kgo.Record
+	origin  []int32 // by record: index of the item, -1 for a document
+	headers []kgo.RecordHeader
+	bytes   []byte // audit and quarantine values; grows, old slices stay valid
+
+	pending  atomic.Int64
+	done     chan struct{}
+	mu       sync.Mutex
+	failures []failure
+	promise  func(*kgo.Record, error)
+}
+
+type failure struct {
+	record *kgo.Record
+	err    error
+}
+
+func newSheet() *sheet {
+	sh := &sheet{done: make(chan struct{}, 1)}
+	sh.promise = sh.fulfil // one func value for all records
+	return sh
+}
+
+func (sh *sheet) reset() {
+	clear(sh.records)
+	clear(sh.headers)
+	sh.records, sh.origin = sh.records[:0], sh.origin[:0]
+	sh.headers, sh.bytes, sh.failures = sh.headers[:0], sh.bytes[:0], sh.failures[:0]
+}
+
+func (sh *sheet) add(r kgo.Record, origin int32) {
+	sh.records = append(sh.records, r)
+	sh.origin = append(sh.origin, origin)
+}
+
+// fulfil is the promise of every record. Whatever fails is kept, since a
+// failed produce does not stop kgo from committing (KAFKA.md 9).
+func (sh *sheet) fulfil(r *kgo.Record, err error) {
+	if err != nil {
+		sh.mu.Lock()
+		sh.failures = append(sh.failures, failure{r, err})
+		sh.mu.Unlock()
+	}
+	if sh.pending.Add(-1) == 0 {
+		sh.done <- struct{}{}
+	}
+}
+
+// stage writes the transaction's records onto the sheet: outputs, quarantine
+// and audit of each lane in order, the lane's signature on its last audit
+// record, and documents that were not published yet. Records that are too large
+// for their topic by themselves are found here, before anything is produced;
+// they go to quarantine and the sheet is written again.
+func (s *session) stage(m engine.Moment, f *fence) error {
+	for {
+		s.sheet.reset()
+		guilty, err := s.stageAll(m, f)
+		if err != nil || guilty < 0 {
+			return err
+		}
+	}
+}
+
+// stageAll gives the index of a record that was just refused, or -1.
+func (s *session) stageAll(m engine.Moment, f *fence) (guilty int, err error) {
+	s.context = s.w.auditContext(m, f)
+	for _, l := range s.active {
+		l.next, l.stagedLast = l.chain(), -1
+	}
+	for i, it := range s.batch.Items() {
+		if s.tooLarge(it) {
+			return i, nil
+		}
+		if ok, err := s.stageItem(int32(i), it); err != nil || !ok {
+			return i, err
+		}
+	}
+	for _, l := range s.active {
+		s.sign(l)
+	}
+	return -1, s.stageDocuments(f)
+}
+
+// stageItem puts one record's outputs, quarantine and audit on the sheet. ok is
+// false where its audit record does not fit its topic: it was refused then.
+func (s *session) stageItem(i int32, it *engine.Item) (ok bool, err error) {
+	l := s.lanes.get(it.Lane.Topic, it.Lane.Partition)
+	if l == nil {
+		return false, errDropped
+	}
+	for j := range it.Outputs {
+		s.stageOutput(i, &it.Outputs[j])
+	}
+	if it.State == engine.StateFaulted {
+		if err := s.stageQuarantine(i, it, l); err != nil {
+			return false, err
+		}
+	}
+	return s.stageAudit(i, it, l)
+}
+
+func (s *session) stageOutput(i int32, o *engine.Output) {
+	from := len(s.sheet.headers)
+	for _, h := range o.Headers {
+		s.sheet.headers = append(s.sheet.headers, kgo.RecordHeader{Key: h.Key, Value: h.Value})
+	}
+	s.sheet.add(kgo.Record{Topic: o.Topic, Partition: o.Partition, Key: o.Key, Value: o.Value,
+		Timestamp: time.UnixMilli(o.Timestamp), Headers: s.sheet.headers[from:len(s.sheet.headers):len(s.sheet.headers)]}, i)
+}
+
+// stageAudit appends the item's leaf to the lane's chain. The first leaf of the
+// lane in this transaction carries the context, the others inherit it (A11).
+func (s *session) stageAudit(i int32, it *engine.Item, l *lane) (ok bool, err error) {
+	rec := &it.Audit
+	rec.Context = nil
+	if l.stagedLast < 0 {
+		rec.Context = &s.context
+	}
+	if why, ok := s.refused[source{l.topic, l.Partition, it.Offset}]; ok && why.reason != "" {
+		rec.Reason = string(why.reason)
+	}
+	from := len(s.sheet.bytes)
+	s.sheet.bytes = schemas.AppendFrame(s.sheet.bytes, s.w.auditSchema)
+	if s.sheet.bytes, err = l.next.Append(s.sheet.bytes, rec); err != nil {
+		// The engine made a leaf that cannot be: without its audit the record
+		// must not be emitted, and skipping it would be a gap.
+		return false, &Stop{Reason: "internal: an audit leaf does not follow its chain"}
+	}
+	value := s.sheet.bytes[from:len(s.sheet.bytes):len(s.sheet.bytes)]
+	if len(value)+auditOverhead > s.w.limits.of(s.w.cfg.Topics.Audit) {
+		s.refuse(it, refusal{codeAuditTooLarge, reasonAuditTooLarge})
+		return false, nil
+	}
+	l.stagedLast = len(s.sheet.records)
+	s.sheet.add(kgo.Record{Topic: s.w.cfg.Topics.Audit, Partition: l.head.AuditPartition, Value: value}, i)
+	return true, nil
+}
+
+// Overheads of a record batch with one record: the batch header (61 bytes), the
+// record's own varints, and for audit the `sig` header.
+const (
+	recordOverhead = 61 + 6*10
+	auditOverhead  = recordOverhead + 16 + 64
+)
+
+// tooLarge refuses an item with an output that does not fit its topic.
+func (s *session) tooLarge(it *engine.Item) bool {
+	for i := range it.Outputs {
+		o := &it.Outputs[i]
+		size := recordOverhead + len(o.Key) + len(o.Value)
+		for _, h := range o.Headers {
+			size += len(h.Key) + len(h.Value) + 10
+		}
+		if size > s.w.limits.of(o.Topic) {
+			s.refuse(it, refusal{codeOutputTooLarge, reasonOutputTooLarge})
+			return true
+		}
+	}
+	return false
+}
+
+// refuse sends an item to quarantine, now and whenever it is delivered again.
+func (s *session) refuse(it *engine.Item, why refusal) {
+	s.refused[source{it.Lane.Topic, it.Lane.Partition, it.Offset}] = why
+	s.batch.Fail(it, why.code, "")
+}
+
+// headerSig is the only Kafka header of audit records (AUDIT A2).
+const headerSig = "sig"
+
+func (s *session) sign(l *lane) {
+	if l.stagedLast < 0 {
+		return
+	}
+	msg := audit.SigMessage(&l.Lane.Lane, l.next.Next-1, l.next.Head)
+	sig := s.w.cfg.Keys.Sign(msg)
+	from := len(s.sheet.headers)
+	s.sheet.headers = append(s.sheet.headers, kgo.RecordHeader{Key: headerSig, Value: sig[:]})
+	s.sheet.records[l.stagedLast].Headers = s.sheet.headers[from:len(s.sheet.headers):len(s.sheet.headers)]
+}
+
+// stageDocuments publishes policies and plans in the transaction that first
+// uses them, so that no audit record cites a digest that nobody can look up.
+func (s *session) stageDocuments(f *fence) error {
+	info, err := f.top.topic(s.w.cfg.Topics.Policies)
+	if err != nil {
+		return kafkaHold(HoldProduce, err)
+	}
+	for _, d := range s.w.engine.Documents() {
+		if s.w.published[d.Key] {
+			continue
+		}
+		key := []byte(d.Key)
+		s.sheet.add(kgo.Record{Topic: s.w.cfg.Topics.Policies, Key: key, Value: d.Value,
+			Partition: audit.Partition(key, info.partitions())}, -1)
+	}
+	return nil
+}
+
+// produce sends the sheet and awaits every promise. The promises decide, not
+// the flush: a failed produce leaves no trace in the flush.
+func (s *session) produce() error {
+	if len(s.sheet.records) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), s.w.cfg.Limits.Txn+requestTimeout)
+	defer cancel()
+	s.sheet.pending.Store(int64(len(s.sheet.records)))
+	for i := range s.sheet.records {
+		r := &s.sheet.records[i]
+		s.txn.Produce(ctx, r, s.sheet.promise)
+		if len(s.suspects) > 0 && s.suspect(i) {
+			_ = s.cl.Flush(ctx) // alone in its batch, so that its promise speaks of it alone
+		}
+	}
+	_ = s.cl.Flush(ctx)
+	select {
+	case <-s.sheet.done:
+	case <-ctx.Done():
+		// The broker is away. The transaction will time out there, and what is
+		// still buffered must not join another one.
+		return errRebuild
+	}
+	return s.sortFailures()
+}
+
+func (s *session) suspect(i int) bool {
+	if s.sheet.origin[i] < 0 {
+		return false
+	}
+	it := s.batch.Items()[s.sheet.origin[i]]
+	return s.suspects[source{it.Lane.Topic, it.Lane.Partition, it.Offset}]
+}
+
+// recordCodes are the broker's answers that speak of a record and not of the
+// broker; only these quarantine (DESIGN section 6, step 3).
+var recordCodes = []error{kerr.MessageTooLarge, kerr.RecordListTooLarge, kerr.InvalidRecord, kerr.InvalidTimestamp}
+
+// sortFailures decides what failed promises mean. The broker refuses whole
+// batches: a record that shared its batch is only a suspect, and is produced
+// alone next time; one that was alone is refused.
+func (s *session) sortFailures() error {
+	if len(s.sheet.failures) == 0 {
+		s.suspects = nil
+		return nil
+	}
+	index := make(map[*kgo.Record]int, len(s.sheet.records))
+	for i := range s.sheet.records {
+		index[&s.sheet.records[i]] = i
+	}
+	var first error
+	bad := map[source]bool{}
+	for _, f := range s.sheet.failures {
+		i, ok := index[f.record]
+		if !ok || !isRecordCode(f.err) || s.sheet.origin[i] < 0 {
+			return s.produceError(f.err)
+		}
+		first = f.err
+		it := s.batch.Items()[s.sheet.origin[i]]
+		at := source{it.Lane.Topic, it.Lane.Partition, it.Offset}
+		if s.suspects[at] {
+			s.condemn(it, f.record.Topic, f.err)
+		} else {
+			bad[at] = true
+		}
+	}
+	s.suspects = bad
+	s.w.log.Warn().Str("code", errorCode(first)).Int("records", len(s.sheet.failures)).Msg("records refused by the broker")
+	return errRetry
+}
+
+func isRecordCode(err error) bool {
+	for _, code := range recordCodes {
+		if errors.Is(err, code) {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *session) condemn(it *engine.Item, topic string, err error) {
+	why := refusal{codeOutputRefused, reasonOutputRefused}
+	large := errors.Is(err, kerr.MessageTooLarge) || errors.Is(err, kerr.RecordListTooLarge)
+	switch {
+	case topic == s.w.cfg.Topics.Audit && large:
+		why = refusal{codeAuditTooLarge, reasonAuditTooLarge}
+	case large:
+		why = refusal{codeOutputTooLarge, reasonOutputTooLarge}
+	}
+	s.refuse(it, why)
+}
+
+// produceError is about the session or the broker, not about a record.
+func (s *session) produceError(err error) error {
+	switch {
+	case errors.Is(err, kerr.ProducerFenced):
+		return s.fenced()
+	case errors.Is(err, kerr.InvalidProducerEpoch):
+		return errEpoch // ours timed out, or somebody fenced us: End tells which
+	case errors.Is(err, kerr.UnknownTopicID), errors.Is(err, kerr.UnknownTopicOrPartition):
+		return errRebuild // an output topic was recreated: its old id stays in the client's cache
+	default:
+		return kafkaHold(HoldProduce, err)
+	}
+}
+
+// errEpoch is errRebuild after which End is asked whether we were fenced.
+var errEpoch = errors.New("the producer epoch is not valid any more")
+
+// auditContext is what all decisions of the transaction share (AUDIT A11).
+func (w *worker) auditContext(m engine.Moment, f *fence) audit.Context {
+	return audit.Context{
+		Policy: w.policyDigest, Revision: w.revision, DecidedAt: m.Now,
+		ConsentTopicID: f.consent, Fence: m.Fence,
+		KeyEpoch: w.keyEpoch, KeyCheck: w.keyCheck,
+		SignKey: w.cfg.Keys.SignID(), Version: w.cfg.Version,
+	}
+}
+
+// topicLimits are the largest record batches that topics take.
+type topicLimits struct {
+	mu  sync.RWMutex
+	max map[string]int
+}
+
+// defaultMaxMessage is Kafka's default of max.message.bytes.
+const defaultMaxMessage = 1048588
+
+func (t *topicLimits) of(topic string) int {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if n, ok := t.max[topic]; ok {
+		return n
+	}
+	return defaultMaxMessage
+}
+
+func (t *topicLimits) set(topic, value string) {
+	n, err := strconv.Atoi(value)
+	if err != nil || n < 1 {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.max == nil {
+		t.max = map[string]int{}
+	}
+	t.max[topic] = n
+}

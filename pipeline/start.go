@@ -1,0 +1,276 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/consentstream/consentstream/schemas"
+)
+
+// Complaint is one thing that is wrong at the start and the command that mends
+// it.
+type Complaint struct {
+	What    string
+	Command string // may be ""
+}
+
+// Refusal is the error of a start that must not happen: all that is wrong.
+type Refusal struct{ Complaints []Complaint }
+
+func (r *Refusal) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "refusing to start, %d thing(s) are wrong:", len(r.Complaints))
+	for _, c := range r.Complaints {
+		b.WriteString("\n  " + c.What)
+		if c.Command != "" {
+			b.WriteString("\n    " + c.Command)
+		}
+	}
+	return b.String()
+}
+
+func (r *Refusal) add(command, format string, args ...any) {
+	r.Complaints = append(r.Complaints, Complaint{fmt.Sprintf(format, args...), command})
+}
+
+// ground is what workers stand on: facts about the cluster that must not change
+// while they run.
+type ground struct {
+	auditSchema       int
+	consentID         [16]byte
+	consentPartitions int32
+}
+
+// prepare looks at brokers, topics, Redis and registry before anything joins
+// the group. It returns a *Refusal with everything that is wrong, or a *Hold
+// where something does not answer.
+func (e *Enforcer) prepare(ctx context.Context) (*ground, error) {
+	w := &worker{cfg: &e.cfg, id: e.cfg.memberID(0) + ".start"}
+	cl, err := kgo.NewClient(append(w.clientOpts(), e.cfg.KafkaOpts...)...)
+	if err != nil {
+		return nil, &Stop{Reason: "the Kafka client refuses its options: " + err.Error()}
+	}
+	defer cl.Close()
+	var refusal Refusal
+	if err := e.checkBrokers(ctx, cl, &refusal); err != nil {
+		return nil, kafkaHold(HoldKafka, err)
+	}
+	top, err := askTopology(ctx, cl, append(append(e.cfg.inputs(), e.cfg.Topics.Consent), e.cfg.written()...))
+	if err != nil {
+		return nil, kafkaHold(HoldKafka, err)
+	}
+	if err := e.checkTopics(ctx, cl, top, &refusal); err != nil {
+		return nil, kafkaHold(HoldKafka, err)
+	}
+	if err := e.cfg.States.Check(ctx); err != nil {
+		refusal.add(statesHold(err).Mend, "the state store cannot be trusted or reached: %s", statesHold(err).Detail)
+	}
+	if len(refusal.Complaints) > 0 {
+		return nil, &refusal
+	}
+	consented, err := top.topic(e.cfg.Topics.Consent)
+	if err != nil {
+		return nil, kafkaHold(HoldKafka, err)
+	}
+	gr := &ground{consentID: consented.id, consentPartitions: consented.partitions()}
+	if gr.auditSchema, err = e.registerAudit(ctx); err != nil {
+		return nil, err
+	}
+	return gr, e.startLatest(ctx, cl, gr)
+}
+
+func (e *Enforcer) registerAudit(ctx context.Context) (int, error) {
+	id, err := e.cfg.Registry.Register(ctx, e.cfg.Topics.Audit+"-value", schemas.AuditRecord)
+	switch {
+	case errors.Is(err, schemas.ErrIncompatible):
+		return 0, &Hold{Code: HoldAuditSchema, Detail: "incompatible", Mend: "consentstream schema outputs"}
+	case err != nil:
+		return 0, hold(HoldRegistry, "register")
+	}
+	return id, nil
+}
+
+// startLatest is worker.startLatest for all streams that want it.
+func (e *Enforcer) startLatest(ctx context.Context, cl *kgo.Client, gr *ground) error {
+	for topic, at := range e.cfg.Start {
+		if at != Latest {
+			continue
+		}
+		w, err := e.newWorker(0, gr)
+		if err != nil {
+			return err
+		}
+		w.guard.stop()
+		if err := w.startLatest(ctx, cl, topic); err != nil {
+			return kafkaHold(HoldKafka, err)
+		}
+	}
+	return nil
+}
+
+// checkBrokers refuses brokers without KIP-447 (before 2.5): there the offsets
+// of an open transaction do not keep a successor waiting, and records could be
+// decided twice. It logs the transaction protocol: below version 2 a delayed
+// EndTxn can end a later transaction (KAFKA-17754).
+func (e *Enforcer) checkBrokers(ctx context.Context, cl *kgo.Client, r *Refusal) error {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	req := kmsg.NewPtrApiVersionsRequest()
+	req.ClientSoftwareName, req.ClientSoftwareVersion = "consentstream", "1"
+	resp, err := req.RequestWith(ctx, cl)
+	if err != nil {
+		return err
+	}
+	if i := slices.IndexFunc(resp.ApiKeys, func(k kmsg.ApiVersionsResponseApiKey) bool { return k.ApiKey == int16(kmsg.TxnOffsetCommit) }); i < 0 || resp.ApiKeys[i].MaxVersion < 3 {
+		r.add("", "the brokers are older than Kafka 2.5 and cannot do exactly-once over consumer groups safely (KIP-447)")
+	}
+	version := int16(0)
+	for _, f := range resp.FinalizedFeatures {
+		if f.Name == "transaction.version" {
+			version = f.MaxVersionLevel
+		}
+	}
+	line := e.cfg.Log.Info()
+	if version < 2 {
+		line = e.cfg.Log.Warn()
+	}
+	line.Int16("transaction_version", version).Msg("transaction protocol of the brokers")
+	return nil
+}
+
+// checkTopics finds missing topics and settings that break a promise.
+func (e *Enforcer) checkTopics(ctx context.Context, cl *kgo.Client, top *topology, r *Refusal) error {
+	var present []string
+	for _, name := range append(append(e.cfg.inputs(), e.cfg.Topics.Consent), e.cfg.written()...) {
+		_, err := top.topic(name)
+		switch {
+		case errors.Is(err, kerr.UnknownTopicOrPartition):
+			r.add(e.createCommand(name), "topic %s does not exist", name)
+		case err != nil:
+			return err
+		default:
+			present = append(present, name)
+		}
+	}
+	if len(present) == 0 {
+		return nil
+	}
+	configs, err := kadm.NewClient(cl).DescribeTopicConfigs(ctx, present...)
+	if err != nil {
+		return err
+	}
+	for _, c := range configs {
+		if c.Err != nil {
+			r.add("kafka-acls --bootstrap-server … --add --allow-principal User:… --operation DescribeConfigs --topic "+c.Name,
+				"the settings of topic %s cannot be read: %s", c.Name, errorCode(c.Err))
+			continue
+		}
+		settings := topicSettings{name: c.Name, values: map[string]string{}}
+		for _, v := range c.Configs {
+			settings.values[v.Key] = v.MaybeValue()
+		}
+		e.checkTopic(settings, r)
+	}
+	return nil
+}
+
+func (e *Enforcer) checkTopic(t topicSettings, r *Refusal) {
+	e.limits.set(t.name, t.values["max.message.bytes"])
+	switch t.name {
+	case e.cfg.Topics.Consent:
+		// The authority on consent: nothing of it may ever go, and its own clock
+		// counts (DECISION D2).
+		t.want(r, "cleanup.policy", "delete", "history is the documentation of consent")
+		t.want(r, "retention.ms", "-1", "history is the documentation of consent")
+		t.wantIfSet(r, "retention.bytes", "-1", "history is the documentation of consent")
+		t.want(r, "message.timestamp.type", "LogAppendTime", "a sender's clock must not order consent")
+	case e.cfg.Topics.Audit:
+		t.want(r, "cleanup.policy", "delete", "compaction would tear the chains")
+		t.want(r, "message.timestamp.type", "LogAppendTime", "verify compares decision times with it")
+	case e.cfg.Topics.Policies:
+		t.want(r, "cleanup.policy", "compact", "audit records cite policies and plans for as long as they exist")
+	default:
+		e.checkRetention(t, r)
+	}
+}
+
+// checkRetention compares an output topic with what its purpose allows.
+func (e *Enforcer) checkRetention(t topicSettings, r *Refusal) {
+	limit := e.retention(t.name)
+	if limit == 0 {
+		return
+	}
+	kept, err := strconv.ParseInt(t.values["retention.ms"], 10, 64)
+	if err == nil && kept >= 0 && kept <= limit && strings.Contains(t.values["cleanup.policy"], "delete") {
+		return
+	}
+	r.add(t.alter("cleanup.policy=delete,retention.ms="+strconv.FormatInt(limit, 10)),
+		"topic %s keeps records for longer than the purpose's retention of %d ms (retention.ms=%s, cleanup.policy=%s)", t.name, limit, t.values["retention.ms"], t.values["cleanup.policy"])
+}
+
+// retention is the purpose's retention of an output topic in ms; 0: none.
+func (e *Enforcer) retention(topic string) int64 {
+	for i := range e.cfg.Engine.Streams {
+		for _, id := range e.cfg.Engine.Streams[i].Purposes {
+			if e.cfg.Engine.Streams[i].Topic+"."+id != topic {
+				continue
+			}
+			for j := range e.cfg.Engine.Policy.Purposes {
+				if p := &e.cfg.Engine.Policy.Purposes[j]; p.ID == id {
+					return p.Retention
+				}
+			}
+		}
+	}
+	return 0
+}
+
+// createCommand is the kafka-topics line for a missing topic.
+func (e *Enforcer) createCommand(name string) string {
+	line := "kafka-topics --bootstrap-server " + strings.Join(e.cfg.SeedBrokers, ",") + " --create --topic " + name
+	switch name {
+	case e.cfg.Topics.Consent:
+		return line + " --partitions 4 --config cleanup.policy=delete --config retention.ms=-1 --config message.timestamp.type=LogAppendTime"
+	case e.cfg.Topics.Audit:
+		return line + " --partitions 4 --config cleanup.policy=delete --config retention.ms=-1 --config message.timestamp.type=LogAppendTime"
+	case e.cfg.Topics.Policies:
+		return line + " --partitions 1 --config cleanup.policy=compact"
+	case e.cfg.Topics.Quarantine:
+		return line + " --partitions 1"
+	}
+	if limit := e.retention(name); limit > 0 {
+		return fmt.Sprintf("%s --partitions 4 --config cleanup.policy=delete --config retention.ms=%d", line, limit)
+	}
+	return line + " --partitions 4"
+}
+
+// topicSettings are one topic's effective settings.
+type topicSettings struct {
+	name   string
+	values map[string]string
+}
+
+func (t topicSettings) want(r *Refusal, key, value, why string) {
+	if got := t.values[key]; got != value {
+		r.add(t.alter(key+"="+value), "topic %s has %s=%s, not %s: %s", t.name, key, got, value, why)
+	}
+}
+
+func (t topicSettings) wantIfSet(r *Refusal, key, value, why string) {
+	if t.values[key] != "" {
+		t.want(r, key, value, why)
+	}
+}
+
+func (t topicSettings) alter(settings string) string {
+	return "kafka-configs --bootstrap-server … --alter --entity-type topics --entity-name " + t.name + " --add-config " + settings
+}

@@ -1,0 +1,299 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/consentstream/consentstream/audit"
+	"github.com/consentstream/consentstream/consent"
+	"github.com/consentstream/consentstream/engine"
+	"github.com/consentstream/consentstream/internal/keys"
+)
+
+// worker is one transactional session's owner. It outlives sessions: what it
+// holds depends on configuration and immutable schemas only, never on what a
+// transaction did.
+type worker struct {
+	cfg    *Config
+	number int
+	id     string // transactional id and static group instance id
+	log    zerolog.Logger
+
+	engine     *engine.Engine
+	guard      *guard
+	board      *board
+	metrics    *metrics
+	limits     *topicLimits
+	quarantine *keys.MAC
+	counts     map[string]int32 // partition counts of the topics that we write
+	learned    map[schemaKey]bool
+	published  map[string]bool // documents that a committed transaction holds
+	allTopics  []string        // what a fence asks Metadata about
+	written    []string
+
+	policyDigest      audit.Hash
+	revision          int64
+	keyEpoch          int32
+	keyCheck          [8]byte
+	auditSchema       int
+	consentID         [16]byte
+	consentPartitions int32
+}
+
+// session is one client's life: from joining the group to being discarded.
+type session struct {
+	w   *worker
+	txn *kgo.GroupTransactSession
+	cl  *kgo.Client
+
+	lanes     laneSet
+	verdicts  map[string]map[int32]verdict // of the group's goroutine only
+	failed    chan error                   // from the group's callbacks
+	interrupt context.CancelFunc
+
+	// Of the transaction at hand.
+	batch      *engine.Batch
+	inHeaders  []engine.Header
+	active     []*lane // lanes with records in the batch
+	losses     uint64
+	snap       consent.Snapshot
+	tally      tally
+	sheet      *sheet
+	context    audit.Context
+	committing []*lane
+	begun      time.Time
+	ended      bool
+	// Over transactions of this session.
+	refused  map[source]refusal
+	suspects map[source]bool
+}
+
+// The client's buffers. One poll takes at most 8 MB; what is fetched ahead
+// beyond that only costs memory (DESIGN section 8). A batch that decompresses
+// to more than 64 MB is a bomb or a mistake.
+const (
+	fetchBytes      = 8 << 20
+	decompressBytes = 64 << 20
+	linger          = 20 * time.Millisecond
+	bufferedRecords = 1 << 18
+)
+
+// clientOpts are the options of every client of the worker.
+func (w *worker) clientOpts() []kgo.Opt {
+	return []kgo.Opt{
+		kgo.SeedBrokers(w.cfg.SeedBrokers...),
+		kgo.ClientID("consentstream/" + w.id),
+		kgo.MaxDecompressBatchBytes(decompressBytes),
+		kgo.FetchMaxBytes(fetchBytes),
+		kgo.FetchMaxPartitionBytes(fetchBytes / 4),
+		kgo.MetadataMaxAge(30 * time.Second),
+	}
+}
+
+func (s *session) opts() []kgo.Opt {
+	w := s.w
+	return append(w.clientOpts(),
+		kgo.ConsumerGroup(w.cfg.Group), kgo.InstanceID(w.id), kgo.ConsumeTopics(w.cfg.inputs()...),
+		kgo.SessionTimeout(w.cfg.Limits.Session), kgo.HeartbeatInterval(w.cfg.Limits.Session*3/10),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords(),
+		// AtStart is never used: every lane is given its offset in adjust. It
+		// is there because plain NoResetOffset would start at the END.
+		kgo.ConsumeResetOffset(kgo.NoResetOffset().AtStart()),
+		kgo.OnOffsetsFetched(s.onFetched), kgo.AdjustFetchOffsetsFn(s.adjust),
+		kgo.OnPartitionsRevoked(s.onRevoked), kgo.OnPartitionsLost(s.onRevoked),
+		kgo.TransactionalID(w.id), kgo.TransactionTimeout(w.cfg.Limits.Txn), kgo.RequiredAcks(kgo.AllISRAcks()),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		kgo.ProducerBatchMaxBytesFn(func(topic string) int32 { return int32(min(w.limits.of(topic), 1<<20)) }),
+		kgo.ProducerBatchCompression(codecs[w.cfg.Compression]),
+		kgo.ProducerLinger(linger), kgo.MaxBufferedRecords(bufferedRecords),
+	)
+}
+
+// open joins the group. It asks for the producer id first: that ends a
+// transaction which a predecessor of the same id left open, which would else
+// make the group's offsets wait for its timeout.
+func (w *worker) open(ctx context.Context) (*session, context.Context, error) {
+	s := &session{w: w, batch: w.engine.NewBatch(), sheet: newSheet(), failed: make(chan error, 1), refused: map[source]refusal{}}
+	ctx, s.interrupt = context.WithCancel(ctx)
+	txn, err := kgo.NewGroupTransactSession(append(s.opts(), w.cfg.KafkaOpts...)...)
+	if err != nil {
+		return nil, ctx, &Stop{Reason: "the Kafka client refuses its options: " + err.Error()}
+	}
+	s.txn, s.cl = txn, txn.Client()
+	idCtx, cancel := context.WithTimeout(ctx, w.cfg.Limits.Txn)
+	defer cancel()
+	if _, _, err := s.cl.ProducerID(idCtx); err != nil {
+		s.close()
+		return nil, ctx, kafkaHold(HoldKafka, err)
+	}
+	return s, ctx, nil
+}
+
+func (s *session) close() {
+	s.interrupt()
+	s.txn.Close()
+}
+
+// run owns the worker's sessions until ctx ends (nil) or the process must stop.
+func (w *worker) run(ctx context.Context) error {
+	defer w.guard.stop()
+	var pace pacer
+	for ctx.Err() == nil {
+		err := w.runSession(ctx, &pace)
+		var h *Hold
+		switch {
+		case errors.As(err, &h):
+			w.board.hold(w.number, h)
+		case err != nil && !errors.Is(err, errRebuild):
+			w.leave()
+			return err
+		}
+		if ctx.Err() == nil {
+			w.metrics.rebuilds.Inc()
+			pace.wait(ctx)
+		}
+	}
+	w.leave()
+	return nil
+}
+
+func (w *worker) runSession(ctx context.Context, pace *pacer) error {
+	s, sctx, err := w.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		s.close()
+		w.board.forget(w.number)
+	}()
+	return s.loop(sctx, pace)
+}
+
+// loop runs transactions until the session is worth nothing any more.
+func (s *session) loop(ctx context.Context, rebuild *pacer) error {
+	var pace pacer
+	for {
+		select {
+		case err := <-s.failed:
+			return err
+		default:
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		s.ended = false
+		err := s.transact(ctx)
+		if err == nil {
+			s.clear()
+			pace.reset()
+			rebuild.reset()
+			continue
+		}
+		if err = s.abort(err); err != nil {
+			return err
+		}
+		pace.wait(ctx)
+	}
+}
+
+// abort ends what transact left open and says whether the session can go on
+// (nil). kgo goes back to the committed offsets, and so do the lanes: the
+// records of the batch are polled again, by us or by their next owner.
+func (s *session) abort(why error) error {
+	var h *Hold
+	switch {
+	case errors.As(why, &h):
+		s.w.board.hold(s.w.number, h)
+	case errors.Is(why, errRetry), errors.Is(why, errDropped), errors.Is(why, errEpoch):
+	default:
+		return why
+	}
+	s.w.metrics.aborted.Inc()
+	if !s.ended {
+		if err := s.endAborted(); err != nil {
+			return err
+		}
+	}
+	if errors.Is(why, errEpoch) {
+		// Not fenced as far as the broker says. Older than its timeout, the
+		// transaction was ended by the broker; else somebody else is us.
+		if time.Since(s.begun) < s.w.cfg.Limits.Txn {
+			return s.fenced()
+		}
+		return errRebuild
+	}
+	for _, l := range s.lanes.snapshot() {
+		l.rewind()
+	}
+	s.clear()
+	return nil
+}
+
+func (s *session) endAborted() error {
+	ctx, cancel := context.WithTimeout(context.Background(), endTimeout)
+	defer cancel()
+	_, err := s.txn.End(ctx, kgo.TryAbort)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, kerr.ProducerFenced):
+		return s.fenced()
+	default:
+		return errRebuild
+	}
+}
+
+// clear makes room for the next batch.
+func (s *session) clear() {
+	s.batch.Reset()
+	clear(s.inHeaders)
+	s.inHeaders = s.inHeaders[:0]
+	for _, l := range s.active {
+		l.inBatch = false
+	}
+	s.active = s.active[:0]
+	s.sheet.reset()
+}
+
+// fenced: a process with our ids is alive. Rebuilding would fence it in turn,
+// for ever; so we go.
+func (s *session) fenced() error {
+	return &Stop{Reason: fmt.Sprintf("another process uses instance %s of group %s (transactional id %s): give each process its own instance", s.w.cfg.Instance, s.w.cfg.Group, s.w.id)}
+}
+
+// leave takes the static member out of the group, so that the others have its
+// lanes at once and not after the session timeout. It is best effort.
+func (w *worker) leave() {
+	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
+	defer cancel()
+	cl, err := kgo.NewClient(append(w.clientOpts(), w.cfg.KafkaOpts...)...)
+	if err != nil {
+		return
+	}
+	defer cl.Close()
+	_, _ = kadm.NewClient(cl).LeaveGroup(ctx, kadm.LeaveGroup(w.cfg.Group).Reason("shutting down").InstanceIDs(w.id))
+}
+
+// setPartitions takes over the partition counts that a broker just named. A
+// missing topic holds everything: what would have gone there has no place.
+func (w *worker) setPartitions(top *topology) error {
+	for _, name := range w.written {
+		info, err := top.topic(name)
+		if err != nil {
+			return kafkaHold(HoldProduce, err)
+		}
+		w.counts[name] = info.partitions()
+	}
+	return nil
+}
+
+// partitions is engine.Config.Partitions; the engine is called by the worker's
+// goroutine only.
+func (w *worker) partitions(topic string) int32 { return w.counts[topic] }
