@@ -47,9 +47,25 @@ func nodeAction(t filters.Treatment, n schemas.Node) (schemas.Action, error) {
 	return a, err
 }
 
-// treatment builds a treatment with the keys of a purpose and a domain.
-func (s *CompiledStream) treatment(p *policy.Purpose, spec policy.Treatment, domain domain) (filters.Treatment, error) {
-	return newTreatment(s.engine.cfg.Keys, p.ID, spec, domain, s.normaliser(domain))
+// treatment builds a treatment with the keys of a purpose and a domain. Equal
+// ones are one, so that the pseudonym of a subject that stands in the value and
+// in the key is computed once.
+func (s *CompiledStream) treatment(p *policy.Purpose, spec policy.Treatment, d domain) (filters.Treatment, error) {
+	id := treatmentID{purpose: p.ID, spec: describe(spec), domain: d}
+	if t, ok := s.treatments[id]; ok {
+		return t, nil
+	}
+	t, err := newTreatment(s.engine.cfg.Keys, p.ID, spec, d, s.normaliser(d))
+	if err == nil {
+		s.treatments[id] = t
+	}
+	return t, err
+}
+
+// treatmentID is what makes two treatments the same.
+type treatmentID struct {
+	purpose, spec string
+	domain        domain
 }
 
 func newTreatment(ring *keys.Ring, purpose string, spec policy.Treatment, d domain, norm func(dst, text []byte) ([]byte, error)) (filters.Treatment, error) {

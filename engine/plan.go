@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/consentstream/consentstream/audit"
+	"github.com/consentstream/consentstream/filters"
 	"github.com/consentstream/consentstream/policy"
 	"github.com/consentstream/consentstream/schemas"
 )
@@ -15,14 +16,15 @@ const gateExplicit = 1
 // CompiledStream is one stream's plans: one per writer schema for Avro, one for
 // JSON. The zero CompiledStream processes nothing.
 type CompiledStream struct {
-	wiring   *Stream
-	engine   *Engine
-	rules    ruleSet
-	purposes []streamPurpose
-	key      keyPlan
-	json     *Plan
-	plans    map[int]*Plan        // nil Plan: refused, see refused
-	refused  map[int]schemas.Code // writer schemas that cannot be processed
+	wiring     *Stream
+	engine     *Engine
+	rules      ruleSet
+	purposes   []streamPurpose
+	key        keyPlan
+	json       *Plan
+	plans      map[int]*Plan        // nil Plan: refused, see refused
+	refused    map[int]schemas.Code // writer schemas that cannot be processed
+	treatments map[treatmentID]filters.Treatment
 }
 
 // streamPurpose is what a purpose needs whatever the schema.
@@ -132,7 +134,7 @@ func (s *CompiledStream) Fields(schemaID int, purpose string) []audit.Field {
 }
 
 func (e *Engine) compileStream(w *Stream) (*CompiledStream, error) {
-	s := &CompiledStream{wiring: w, engine: e, plans: map[int]*Plan{}, refused: map[int]schemas.Code{}}
+	s := &CompiledStream{wiring: w, engine: e, plans: map[int]*Plan{}, refused: map[int]schemas.Code{}, treatments: map[treatmentID]filters.Treatment{}}
 	var err error
 	if s.rules, err = newRuleSet(w.Fields); err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package filters
 
 import (
+	"bytes"
 	"encoding/base32"
 	"encoding/binary"
 	"encoding/hex"
@@ -38,7 +39,9 @@ type pseudonymize struct {
 	prefix []byte
 	epoch  byte
 	norm   func(dst, text []byte) ([]byte, error)
-	text   []byte
+	text   []byte   // canonical text of the value at hand
+	last   []byte   // of the value before, and its HMAC: a subject often stands
+	sum    [32]byte // in a record and in its key
 }
 
 func newPseudonymize(env Env) (Treatment, error) {
@@ -70,10 +73,7 @@ func (p *pseudonymize) Apply(buf []byte, v schemas.Value) (schemas.Value, []byte
 	if !p.canonical(v) {
 		return schemas.Value{}, buf, ErrValue
 	}
-	p.mac.Start()
-	p.mac.String(p.domain)
-	p.mac.Bytes(p.text)
-	sum := p.mac.Sum()
+	sum := p.hash()
 	n := len(buf)
 	switch {
 	case v.Logical == schemas.UUID && v.Kind == schemas.Fixed:
@@ -89,6 +89,19 @@ func (p *pseudonymize) Apply(buf []byte, v schemas.Value) (schemas.Value, []byte
 	buf = append(buf, p.prefix...)
 	buf = append(buf, token[:tokenChars]...)
 	return schemas.Value{Kind: schemas.String, Text: buf[n:]}, buf, nil
+}
+
+// hash is the HMAC of p.text.
+func (p *pseudonymize) hash() []byte {
+	if len(p.text) > 0 && bytes.Equal(p.text, p.last) {
+		return p.sum[:]
+	}
+	p.mac.Start()
+	p.mac.String(p.domain)
+	p.mac.Bytes(p.text)
+	copy(p.sum[:], p.mac.Sum())
+	p.last = append(p.last[:0], p.text...)
+	return p.sum[:]
 }
 
 // canonical puts the text that stands for v in p.text; false: v has none.
