@@ -24,7 +24,8 @@ func Decide(p *Purpose, rows []*consent.Row, f *Facts, now int64, d *Decision) {
 		d.denyIf(p.retained(f, now), RetentionExceeded)
 	default:
 		d.denyIf(p.retained(f, now), RetentionExceeded)
-		s := gather(p, rows, f, now)
+		var s state
+		s.gather(p, rows, f, now)
 		s.judge(d)
 	}
 	if d.Reason == "" {
@@ -87,8 +88,10 @@ type state struct {
 	eventTime int64
 
 	g         grant
-	faultless bool // there is a grant, and nothing is wrong with it
-	lastNo    int64
+	faults    uint8                  // of the grant, by bit of grantFaults
+	faultless bool                   // there is a grant, and nothing is wrong with it
+	said      [consent.Families]bool // whether any denial of the family concerns the purpose
+	lastNo    int64                  // the newest withdrawal, objection or invalidation
 	pending   bool
 
 	lastInteraction int64
@@ -101,8 +104,8 @@ type state struct {
 
 // gather looks at every slot that concerns the purpose: its own, its
 // ancestors' and "*".
-func gather(p *Purpose, rows []*consent.Row, f *Facts, now int64) state {
-	s := state{
+func (s *state) gather(p *Purpose, rows []*consent.Row, f *Facts, now int64) {
+	*s = state{
 		p: p, rows: rows, now: now, eventTime: min(f.EventTime, now),
 		lastNo: -consent.Infinite, lastInteraction: -consent.Infinite, malformed: -consent.Infinite,
 		seen: -consent.Infinite, lseen: -consent.Infinite, lift: -consent.Infinite,
@@ -121,20 +124,19 @@ func gather(p *Purpose, rows []*consent.Row, f *Facts, now int64) state {
 			}
 		}
 	}
-	s.faultless = s.g.set && s.g.faults(&s, nil) == 0
-	return s
+	if s.g.set {
+		s.faults = s.g.faults(s)
+		s.faultless = s.faults == 0
+	}
 }
 
 // concerns reports that what was said of key holds for purpose id: the same, an
 // ancestor by dots, or all.
 func concerns(key, id string) bool {
-	switch {
-	case len(key) == len(id):
-		return key == id
-	case len(key) < len(id):
-		return key == "*" || id[len(key)] == '.' && id[:len(key)] == key
+	if key == "*" || key == id {
+		return true
 	}
-	return false
+	return len(key) < len(id) && id[len(key)] == '.' && id[:len(key)] == key
 }
 
 func (s *state) add(slot *consent.Slot) {
@@ -142,18 +144,27 @@ func (s *state) add(slot *consent.Slot) {
 		s.g.add(y, s.p)
 	}
 	no := &slot.No
-	for _, f := range [...]consent.Family{consent.FamilyWithdraw, consent.FamilyObject, consent.FamilyInvalidate} {
+	for f := range no {
 		if no[f].Set {
-			s.lastNo = max(s.lastNo, no[f].At)
+			s.addDenial(consent.Family(f), &no[f])
 		}
 	}
-	if no[consent.FamilyLift].Set {
-		s.lift = max(s.lift, no[consent.FamilyLift].At)
-	}
-	s.erased = greater(s.erased, &no[consent.FamilyErase])
-	s.restricted = greater(s.restricted, &no[consent.FamilyRestrict])
 	s.pending = s.pending || slot.Pending
 	s.seen, s.lseen = max(s.seen, slot.Seen), max(s.lseen, slot.LSeen)
+}
+
+func (s *state) addDenial(f consent.Family, n *consent.Denial) {
+	s.said[f] = true
+	switch f {
+	case consent.FamilyWithdraw, consent.FamilyObject, consent.FamilyInvalidate:
+		s.lastNo = max(s.lastNo, n.At)
+	case consent.FamilyLift:
+		s.lift = max(s.lift, n.At)
+	case consent.FamilyErase:
+		s.erased = greater(s.erased, n)
+	case consent.FamilyRestrict:
+		s.restricted = greater(s.restricted, n)
+	}
 }
 
 // greater is the greater of two denials, nil for none.
@@ -238,6 +249,9 @@ func (s *state) newer(f consent.Family) *consent.Denial {
 }
 
 func (s *state) greatest(f consent.Family, counts func(*consent.Denial, string) bool) (n *consent.Denial) {
+	if !s.said[f] {
+		return nil
+	}
 	for _, r := range s.rows {
 		if r == nil {
 			continue
@@ -264,7 +278,9 @@ func (s *state) judgeConsent(d *Decision) {
 		if d.Reason == "" {
 			d.cite(s.g.pos)
 		}
-		s.g.faults(s, d)
+		for i, r := range grantFaults {
+			d.denyIf(s.faults&(1<<i) != 0, r)
+		}
 	case s.pending:
 		d.deny(ConsentPending)
 	default:

@@ -64,32 +64,23 @@ func (g *grant) beats(n *consent.Denial, key string) bool {
 	return g.set && g.t > n.At && (key == "*" || len(g.key) >= len(key))
 }
 
-// faults counts what is wrong with the grant (rows 28-33) and, with d, denies
-// by each.
-func (g *grant) faults(s *state, d *Decision) int {
+// grantFaults are the reasons of rows 28-33, by bit of grant.faults.
+var grantFaults = [...]Reason{
+	ConsentExpired, NoticeOutdated, ConsentUnproven, ConsentNotYetEffective, ConsentAfterEvent, RecipientNotCovered,
+}
+
+// faults is what is wrong with the grant, as bits of grantFaults; 0: faultless.
+func (g *grant) faults(s *state) (bits uint8) {
 	p := s.p
-	wrong := [...]struct {
-		holds  bool
-		reason Reason
-	}{
-		{s.now >= g.until(s), ConsentExpired},
-		{!p.noticed(g.noticeID, g.noticeVer), NoticeOutdated},
-		{!g.proven, ConsentUnproven},
-		{g.effective > s.now, ConsentNotYetEffective},
-		{!p.ProcessingOnly && (g.start > s.eventTime || s.lastNo >= s.eventTime), ConsentAfterEvent},
-		{!g.covered, RecipientNotCovered},
-	}
-	n := 0
-	for i := range wrong {
-		if !wrong[i].holds {
-			continue
-		}
-		n++
-		if d != nil {
-			d.deny(wrong[i].reason)
+	early := !p.ProcessingOnly && (g.start > s.eventTime || s.lastNo >= s.eventTime)
+	for i, wrong := range [len(grantFaults)]bool{
+		s.now >= g.until(s), !p.noticed(g.noticeID, g.noticeVer), !g.proven, g.effective > s.now, early, !g.covered,
+	} {
+		if wrong {
+			bits |= 1 << i
 		}
 	}
-	return n
+	return bits
 }
 
 // until is the first instant at which the grant has expired (D18).
