@@ -87,7 +87,8 @@ type Transform interface {
 // lies in it follow, up to index Next; for a scalar Next is its own index + 1.
 // Start:End is the value's encoding. Avro: of a nullable position it includes
 // the branch number, of an array the block headers; JSON: Name is the span of
-// the member's name with its quotes (empty in an array).
+// the member's name with its quotes (empty in an array), and Node is -1 for a
+// member that no path names in a container that one does (its "rest").
 type Entry struct {
 	Node      NodeID
 	Kind      Kind // kind of the value that is there; Null for a null branch
@@ -133,6 +134,8 @@ func (t *Tape) Find(id NodeID) (Entry, bool) {
 
 // scanScratch is the scanners' working memory; the scanners' owner extends it.
 type scanScratch struct {
+	avro avroScratch
+	json jsonScratch
 }
 
 // Format is a stream's declared encoding; it is never guessed.
