@@ -12,7 +12,7 @@ import (
 type Field struct {
 	Path      string `json:"path"` // rule or schema path, never a key from the data
 	Category  string `json:"category"`
-	Treatment string `json:"treatment"`      // with its parameters, as filters.Describe writes it
+	Treatment string `json:"treatment"`      // with its parameters
 	Gate      string `json:"gate,omitempty"` // "explicit_consent"; "": none
 }
 

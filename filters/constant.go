@@ -1,83 +1,141 @@
 package filters
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
 	"strconv"
+	"unicode/utf8"
 
 	"github.com/consentstream/consentstream/schemas"
 )
 
-// constant writes one fixed value, whether or not the input held one.
-type constant struct{ value schemas.Value }
+// constant puts one value of the position's own type in the place of whatever
+// is there, of nothing and null too: so the output does not tell which.
+type constant struct {
+	value any // string, int64, float64 or bool
+}
 
-func newConstant(p *paramSet) (Treatment, error) {
-	v, ok := p.find("value")
-	if !ok {
-		return nil, fmt.Errorf(`constant needs a value: {constant: "unknown"}`)
-	}
-	switch v := v.(type) {
+func newConstant(p *parameters) (Treatment, error) {
+	v, ok := p.take("value")
+	switch x := v.(type) {
+	case int64, bool:
+		return constant{v}, nil
 	case string:
-		return constant{schemas.Value{Kind: schemas.String, Text: []byte(v)}}, nil
-	case int64:
-		return constant{schemas.Value{Kind: schemas.Long, Int: v, Text: strconv.AppendInt(nil, v, 10)}}, nil
+		if utf8.ValidString(x) {
+			return constant{v}, nil
+		}
+		return nil, errors.New("the value is not UTF-8")
 	case float64:
-		if math.IsNaN(v) || math.IsInf(v, 0) {
-			return nil, fmt.Errorf("constant: the value must be a finite number")
+		if !math.IsNaN(x) && !math.IsInf(x, 0) {
+			return constant{v}, nil
 		}
-		return constant{schemas.Value{Kind: schemas.Double, Float: v, Text: strconv.AppendFloat(nil, v, 'g', -1, 64)}}, nil
-	case bool:
-		b := constant{schemas.Value{Kind: schemas.Bool}}
-		if v {
-			b.value.Int = 1
-		}
-		return b, nil
+		return nil, errors.New("the value is not a finite number")
 	}
-	return nil, fmt.Errorf("constant: the value must be text, a number, true or false; for null use redact")
+	if ok && v == nil {
+		return nil, errors.New("a constant null is redact")
+	}
+	return nil, errors.New("value must be a string, an integer, a number or a boolean")
 }
 
 func (constant) Name() string   { return "constant" }
 func (constant) Op() schemas.Op { return schemas.OpConst }
 
-func (c constant) Result(t schemas.Type) (schemas.Type, error) {
-	if t.Logical != schemas.NoLogical || !c.fits(t) {
-		return schemas.Type{}, typeError("constant", t, "the value is not of this type; use redact or drop")
+func (c constant) At(t schemas.Type) (schemas.Transform, schemas.Type, error) {
+	if !constantTakes(t) {
+		return nil, schemas.Type{}, refuse("constant", t)
 	}
-	return t, nil
+	v, ok := c.as(t)
+	if !ok {
+		return nil, schemas.Type{}, fmt.Errorf("constant: %s cannot hold the value", typeName(t))
+	}
+	return fixedValue{v}, t, nil
 }
 
-func (c constant) fits(t schemas.Type) bool {
+// constantTakes is: there is some value of t that can be written in a policy.
+// Bytes, decimals and durations have no such form.
+func constantTakes(t schemas.Type) bool {
+	switch t.Logical {
+	case schemas.Decimal, schemas.Duration, schemas.UnknownLogical:
+		return false
+	}
 	switch t.Kind {
-	case schemas.Any:
+	case schemas.Bool, schemas.Int, schemas.Long, schemas.Float, schemas.Double, schemas.String, schemas.Enum, schemas.Number, schemas.Any:
 		return true
-	case schemas.Bool:
-		return c.value.Kind == schemas.Bool
-	case schemas.Int:
-		return c.value.Kind == schemas.Long && c.value.Int >= math.MinInt32 && c.value.Int <= math.MaxInt32
-	case schemas.Long:
-		return c.value.Kind == schemas.Long
-	case schemas.Float:
-		return c.value.Kind == schemas.Double && math.Abs(c.value.Float) <= math.MaxFloat32 || c.exact(1<<24)
-	case schemas.Double:
-		return c.value.Kind == schemas.Double || c.exact(1<<53)
-	case schemas.String:
-		return c.value.Kind == schemas.String
-	case schemas.Enum:
-		return c.value.Kind == schemas.String && slices.Contains(t.Symbols, string(c.value.Text))
 	}
 	return false
 }
 
-// exact reports an integer that a float holds exactly.
-func (c constant) exact(limit int64) bool {
-	return c.value.Kind == schemas.Long && c.value.Int >= -limit && c.value.Int <= limit
+// as gives the constant as a value of t. Dates and times are given as the
+// integer that the logical type stores.
+func (c constant) as(t schemas.Type) (schemas.Value, bool) {
+	v := schemas.Value{Kind: t.Kind, Logical: t.Logical}
+	if t.Kind == schemas.Any || t.Kind == schemas.Number {
+		return c.asJSON(t.Kind == schemas.Number)
+	}
+	switch x := c.value.(type) {
+	case bool:
+		if x {
+			v.Int = 1
+		}
+		return v, t.Kind == schemas.Bool
+	case string:
+		v.Text = []byte(x)
+		if t.Kind == schemas.Enum {
+			v.Int = int64(slices.Index(t.Symbols, x))
+			return v, v.Int >= 0
+		}
+		_, isUUID := parseUUID(v.Text)
+		return v, t.Kind == schemas.String && (t.Logical != schemas.UUID || isUUID)
+	case int64:
+		v.Int, v.Float = x, float64(x)
+		return v, intFits(x, t)
+	case float64:
+		v.Float = x
+		return v, t.Kind == schemas.Double || t.Kind == schemas.Float && math.Abs(x) <= math.MaxFloat32
+	}
+	return v, false
 }
 
-func (c constant) Apply(buf []byte, _ schemas.Value) (schemas.Value, []byte, error) {
-	v := c.value
-	if v.Kind == schemas.Long {
-		v.Float = float64(v.Int)
+// asJSON gives the value in its own type.
+func (c constant) asJSON(onlyNumber bool) (schemas.Value, bool) {
+	switch x := c.value.(type) {
+	case bool:
+		v, _ := c.as(schemas.Type{Kind: schemas.Bool})
+		return v, !onlyNumber
+	case string:
+		return schemas.Value{Kind: schemas.String, Text: []byte(x)}, !onlyNumber
+	case int64:
+		return schemas.Value{Kind: schemas.Number, Text: strconv.AppendInt(nil, x, 10)}, true
+	case float64:
+		return schemas.Value{Kind: schemas.Number, Text: strconv.AppendFloat(nil, x, 'g', -1, 64)}, true
 	}
-	return v, buf, nil
+	return schemas.Value{}, false
+}
+
+// intFits reports that x is exactly a value of t.
+func intFits(x int64, t schemas.Type) bool {
+	day := map[schemas.Logical]int64{schemas.TimeMillis: 86_400_000, schemas.TimeMicros: 86_400_000_000}[t.Logical]
+	if day != 0 && (x < 0 || x >= day) {
+		return false
+	}
+	switch t.Kind {
+	case schemas.Int:
+		return x == int64(int32(x))
+	case schemas.Long:
+		return true
+	case schemas.Float:
+		return -1<<24 <= x && x <= 1<<24
+	case schemas.Double:
+		return -1<<53 <= x && x <= 1<<53
+	}
+	return false
+}
+
+// fixedValue yields the same value always.
+type fixedValue struct{ v schemas.Value }
+
+func (f fixedValue) Apply(buf []byte, _ schemas.Value) (schemas.Value, []byte, error) {
+	return f.v, buf, nil
 }

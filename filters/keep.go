@@ -2,18 +2,20 @@ package filters
 
 import "github.com/consentstream/consentstream/schemas"
 
-// keep copies the input's bytes.
+// keep leaves the input's bytes as they are.
 type keep struct{}
 
 func (keep) Name() string   { return "keep" }
 func (keep) Op() schemas.Op { return schemas.OpKeep }
 
-func (keep) Result(t schemas.Type) (schemas.Type, error) {
-	if t.Kind == schemas.Invalid || t.Kind == schemas.Opaque {
-		return schemas.Type{}, typeError("keep", t, "it can only be dropped for now")
+func (k keep) At(t schemas.Type) (schemas.Transform, schemas.Type, error) {
+	if !keepTakes(t) {
+		return nil, schemas.Type{}, refuse("keep", t)
 	}
-	return t, nil
+	return k, t, nil
 }
 
-// Apply is for completeness: a splicer copies the bytes without asking.
+// keepTakes excludes what no rule can look into.
+func keepTakes(t schemas.Type) bool { return t.Kind != schemas.Invalid && t.Kind != schemas.Opaque }
+
 func (keep) Apply(buf []byte, v schemas.Value) (schemas.Value, []byte, error) { return v, buf, nil }

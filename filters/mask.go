@@ -1,94 +1,89 @@
 package filters
 
 import (
-	"fmt"
+	"errors"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/consentstream/consentstream/schemas"
 )
 
-// maskFiller is how many filler characters stand for what is hidden, always
-// the same number, so that the length does not show. A value that would hide
-// fewer characters than that is hidden whole.
+// maskFiller is how many filler characters stand at least in a mask. A value
+// that has no more than that many characters to hide is hidden whole.
 const maskFiller = 4
 
-// maxMaskKept bounds keep_first and keep_last.
-const maxMaskKept = 1000
+// maxMask bounds keep_first and keep_last.
+const maxMask = 1000
 
-// mask shows the first and last characters (Unicode code points) of a text.
+// mask shows the first and last characters. Its result always has keep_first +
+// 4 + keep_last code points, so that the length of the value does not show;
+// where fewer may be shown (a short value, a character of several code points
+// at the cut) filler stands in their place.
 type mask struct {
 	first, last int
-	filler      []byte
+	char        []byte
 }
 
-func newMask(p *paramSet) (Treatment, error) {
-	first, err := p.integer("keep_first", 0, 0, maxMaskKept)
-	if err != nil {
+func newMask(p *parameters) (Treatment, error) {
+	var m mask
+	var err, err2 error
+	m.first, err = p.number("keep_first", 0, 0, maxMask)
+	m.last, err2 = p.number("keep_last", 0, 0, maxMask)
+	if err = errors.Join(err, err2); err != nil {
 		return nil, err
 	}
-	last, err := p.integer("keep_last", 0, 0, maxMaskKept)
-	if err != nil {
-		return nil, err
+	v, ok := p.take("char")
+	if !ok {
+		v = "*"
 	}
-	char := "*"
-	if v, ok := p.find("char"); ok {
-		char, _ = v.(string)
+	char, _ := v.(string)
+	if r, size := utf8.DecodeRuneInString(char); size == 0 || size != len(char) || !unicode.IsPrint(r) || unicode.Is(unicode.M, r) {
+		return nil, errors.New("char must be one printable character")
 	}
-	if r, n := utf8.DecodeRuneInString(char); n != len(char) || n == 0 || r == utf8.RuneError || !unicode.IsPrint(r) {
-		return nil, fmt.Errorf("mask: char must be one printable character")
-	}
-	m := &mask{first: int(first), last: int(last)}
-	for range maskFiller {
-		m.filler = append(m.filler, char...)
-	}
+	m.char = []byte(char)
 	return m, nil
 }
 
-func (*mask) Name() string   { return "mask" }
-func (*mask) Op() schemas.Op { return schemas.OpReplace }
+func (mask) Name() string   { return "mask" }
+func (mask) Op() schemas.Op { return schemas.OpReplace }
 
-func (*mask) Result(t schemas.Type) (schemas.Type, error) {
+func (m mask) At(t schemas.Type) (schemas.Transform, schemas.Type, error) {
 	switch {
-	case t.Kind == schemas.Any:
-		return t, nil
-	case t.Kind == schemas.String && (t.Logical == schemas.NoLogical || t.Logical == schemas.UUID):
-		t.Logical = schemas.NoLogical
-		return t, nil
+	case !maskTakes(t):
+		return nil, schemas.Type{}, refuse("mask", t)
+	case t.Kind == schemas.String:
+		t = scalarType(schemas.String, t) // a masked uuid is none any more
 	}
-	return schemas.Type{}, typeError("mask", t, "it takes strings; use redact or drop")
+	return m, t, nil
 }
 
-func (m *mask) Apply(buf []byte, v schemas.Value) (schemas.Value, []byte, error) {
-	if v.Kind != schemas.String || !utf8.Valid(v.Text) {
+func maskTakes(t schemas.Type) bool {
+	switch t.Kind {
+	case schemas.Null, schemas.Any:
+		return true
+	case schemas.String:
+		return plain(t) || t.Logical == schemas.UUID
+	}
+	return false
+}
+
+func (m mask) Apply(buf []byte, v schemas.Value) (schemas.Value, []byte, error) {
+	if v.Kind != schemas.String {
+		return schemas.Value{}, buf, ErrValueType
+	}
+	if !utf8.Valid(v.Text) {
 		return schemas.Value{}, buf, ErrValue
 	}
+	head, tail := 0, len(v.Text)
+	if utf8.RuneCount(v.Text) >= m.first+m.last+maskFiller {
+		head, tail = prefix(v.Text, m.first), suffix(v.Text, m.last)
+	}
+	fill := m.first + m.last + maskFiller - utf8.RuneCount(v.Text[:head]) - utf8.RuneCount(v.Text[tail:])
 	n := len(buf)
-	if utf8.RuneCount(v.Text) < m.first+m.last+maskFiller {
-		buf = append(buf, m.filler...)
-	} else {
-		buf = append(buf, v.Text[:runes(v.Text, m.first)]...)
-		buf = append(buf, m.filler...)
-		buf = append(buf, v.Text[lastRunes(v.Text, m.last):]...)
+	buf = append(buf, v.Text[:head]...)
+	for range fill {
+		buf = append(buf, m.char...)
 	}
-	return schemas.Value{Kind: schemas.String, Text: buf[n:]}, buf, nil
-}
-
-// runes is the number of bytes of the first n characters of text.
-func runes(text []byte, n int) (bytes int) {
-	for ; n > 0 && bytes < len(text); n-- {
-		_, size := utf8.DecodeRune(text[bytes:])
-		bytes += size
-	}
-	return bytes
-}
-
-// lastRunes is where the last n characters of text begin.
-func lastRunes(text []byte, n int) (start int) {
-	start = len(text)
-	for ; n > 0 && start > 0; n-- {
-		_, size := utf8.DecodeLastRune(text[:start])
-		start -= size
-	}
-	return start
+	buf = append(buf, v.Text[tail:]...)
+	return schemas.Value{Kind: schemas.String, Text: buf[n:len(buf):len(buf)]}, buf, nil
 }

@@ -2,19 +2,20 @@ package filters
 
 import "github.com/consentstream/consentstream/schemas"
 
-// redact writes null, whether or not the input held a value, so that presence
-// does not show either (promise P6).
+// redact puts null in the place of the value, whether or not there was one.
 type redact struct{}
 
 func (redact) Name() string   { return "redact" }
 func (redact) Op() schemas.Op { return schemas.OpNull }
 
-func (redact) Result(t schemas.Type) (schemas.Type, error) {
-	if t.Kind == schemas.Invalid || t.Kind == schemas.Opaque {
-		return schemas.Type{}, typeError("redact", t, "it can only be dropped for now")
+func (r redact) At(t schemas.Type) (schemas.Transform, schemas.Type, error) {
+	if !keepTakes(t) {
+		return nil, schemas.Type{}, refuse("redact", t)
 	}
-	t.Nullable = true
-	return t, nil
+	if !t.Nullable && t.Kind != schemas.Null {
+		t.Nullable, t.NullIndex = true, 0
+	}
+	return r, t, nil
 }
 
 func (redact) Apply(buf []byte, _ schemas.Value) (schemas.Value, []byte, error) {

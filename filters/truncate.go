@@ -1,46 +1,57 @@
 package filters
 
 import (
-	"fmt"
 	"math"
 	"unicode/utf8"
 
 	"github.com/consentstream/consentstream/schemas"
 )
 
-// truncate keeps the first n characters (Unicode code points) of a text, or the
-// first n bytes of bytes.
+// truncate keeps the first n characters of a string, or bytes of a byte string.
 type truncate struct{ n int }
 
-func newTruncate(p *paramSet) (Treatment, error) {
-	n, err := p.integer("n", 0, 1, math.MaxInt32)
+func newTruncate(p *parameters) (Treatment, error) {
+	n, err := p.number("n", 0, 1, math.MaxInt32)
 	if err != nil {
 		return nil, err
 	}
-	if n == 0 {
-		return nil, fmt.Errorf("truncate needs a length: {truncate: 4}")
-	}
-	return truncate{int(n)}, nil
+	return truncate{n}, nil
 }
 
 func (truncate) Name() string   { return "truncate" }
 func (truncate) Op() schemas.Op { return schemas.OpReplace }
 
-func (truncate) Result(t schemas.Type) (schemas.Type, error) {
-	if t.Logical == schemas.NoLogical && (t.Kind == schemas.String || t.Kind == schemas.Bytes || t.Kind == schemas.Any) {
-		return t, nil
+func (c truncate) At(t schemas.Type) (schemas.Transform, schemas.Type, error) {
+	if !truncateTakes(t) {
+		return nil, schemas.Type{}, refuse("truncate", t)
 	}
-	return schemas.Type{}, typeError("truncate", t, "it takes plain strings and bytes; use redact or drop")
+	return c, t, nil
 }
 
-func (f truncate) Apply(buf []byte, v schemas.Value) (schemas.Value, []byte, error) {
-	switch {
-	case v.Kind == schemas.String && utf8.Valid(v.Text):
-		v.Text = v.Text[:runes(v.Text, f.n)]
-		return v, buf, nil
-	case v.Kind == schemas.Bytes:
-		v.Text = v.Text[:min(f.n, len(v.Text))]
-		return v, buf, nil
+// truncateTakes excludes a uuid, which cut short is none any more, and a
+// fixed, which has one length.
+func truncateTakes(t schemas.Type) bool {
+	switch t.Kind {
+	case schemas.Null, schemas.Any:
+		return true
+	case schemas.String, schemas.Bytes:
+		return plain(t)
 	}
-	return schemas.Value{}, buf, ErrValue
+	return false
+}
+
+// Apply cuts in place: the result's Text is the beginning of the input's.
+func (c truncate) Apply(buf []byte, v schemas.Value) (schemas.Value, []byte, error) {
+	switch v.Kind {
+	case schemas.String:
+		if !utf8.Valid(v.Text) {
+			return schemas.Value{}, buf, ErrValue
+		}
+		v.Text = v.Text[:prefix(v.Text, c.n)]
+	case schemas.Bytes:
+		v.Text = v.Text[:min(c.n, len(v.Text))]
+	default:
+		return schemas.Value{}, buf, ErrValueType
+	}
+	return v, buf, nil
 }
