@@ -1,0 +1,244 @@
+package schemas
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/sr"
+)
+
+// What a Registry's errors wrap, by what the caller has to do.
+var (
+	// ErrUnavailable: the registry gave no answer that decides anything
+	// (network, 5xx, 401, a 404 that is not the registry's own). Hold.
+	ErrUnavailable = errors.New("schema registry unavailable")
+	// ErrUnknownSchema: the registry has no such id, or it is not an Avro
+	// schema. The record goes to quarantine (CodeUnknownSchema).
+	ErrUnknownSchema = errors.New("unknown schema")
+	// ErrUnsupportedSchema: the id is an Avro schema with references to other
+	// subjects, which are not followed. Quarantine (CodeBadSchema).
+	ErrUnsupportedSchema = errors.New("schema with references is not supported")
+	// ErrIncompatible: the registry refuses a derived schema under this subject.
+	ErrIncompatible = errors.New("schema is incompatible with those registered")
+)
+
+// RegistryClient is what a Registry needs of *sr.Client.
+type RegistryClient interface {
+	SchemaByID(ctx context.Context, id int) (sr.Schema, error)
+	LookupSchema(ctx context.Context, subject string, s sr.Schema) (sr.SubjectSchema, error)
+	CheckCompatibility(ctx context.Context, subject string, version int, s sr.Schema) (sr.CheckCompatibilityResult, error)
+	RegisterSchema(ctx context.Context, subject string, s sr.Schema, id, version int) (int, error)
+}
+
+// RegistryConfig is what a Registry is made of. All fields are needed; clock
+// and sleep come from outside because this package has none.
+type RegistryConfig struct {
+	Client RegistryClient
+	Now    func() time.Time
+	// Sleep waits for d, or returns the error of ctx when that ends first.
+	Sleep func(ctx context.Context, d time.Duration) error
+}
+
+// A schema that was just registered may not have reached the node that is
+// asked, so "not found" is asked again before it is believed, and then believed
+// for a while: a poisoned topic must not turn into a request per record.
+const negativeCache = 30 * time.Second
+
+// notFoundPauses are the pauses between the tries: three tries within 2 s.
+var notFoundPauses = [...]time.Duration{500 * time.Millisecond, time.Second}
+
+// Registry is a caching schema registry client. It is safe for concurrent use.
+// Ids and schemas are immutable, so what was found is cached for good.
+type Registry struct {
+	cfg RegistryConfig
+
+	mu         sync.Mutex
+	schemas    map[int]string
+	refused    map[int]refusal
+	registered map[registration]int
+}
+
+type refusal struct {
+	until time.Time
+	err   error
+}
+
+type registration struct{ subject, text string }
+
+// NewRegistry returns a Registry with an empty cache.
+func NewRegistry(cfg RegistryConfig) (*Registry, error) {
+	if cfg.Client == nil || cfg.Now == nil || cfg.Sleep == nil {
+		return nil, errors.New("schema registry: client, clock and sleep are needed")
+	}
+	return &Registry{cfg: cfg, schemas: map[int]string{}, refused: map[int]refusal{}, registered: map[registration]int{}}, nil
+}
+
+// Schema returns the text of the Avro schema id. The error wraps one of
+// ErrUnavailable, ErrUnknownSchema and ErrUnsupportedSchema.
+func (r *Registry) Schema(ctx context.Context, id int) (string, error) {
+	if text, err, ok := r.cached(id); ok {
+		return text, err
+	}
+	s, err := r.fetch(ctx, id)
+	switch {
+	case err != nil:
+	case s.Type != sr.TypeAvro:
+		err = fmt.Errorf("%w: id %d is not of type AVRO", ErrUnknownSchema, id)
+	case len(s.References) > 0:
+		err = fmt.Errorf("%w: id %d", ErrUnsupportedSchema, id)
+	}
+	if errors.Is(err, ErrUnavailable) {
+		return "", err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err != nil {
+		r.refuse(id, err)
+		return "", err
+	}
+	r.schemas[id] = s.Schema
+	return s.Schema, nil
+}
+
+// refuse remembers err for id. Ids come from records, so that a hostile topic
+// could name any number of them: what has run out is forgotten.
+func (r *Registry) refuse(id int, err error) {
+	now := r.cfg.Now()
+	for other, f := range r.refused {
+		if !now.Before(f.until) {
+			delete(r.refused, other)
+		}
+	}
+	r.refused[id] = refusal{now.Add(negativeCache), err}
+}
+
+func (r *Registry) cached(id int) (text string, err error, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if text, ok := r.schemas[id]; ok {
+		return text, nil, true
+	}
+	f, ok := r.refused[id]
+	if !ok || !r.cfg.Now().Before(f.until) {
+		return "", nil, false
+	}
+	return "", f.err, true
+}
+
+// fetch asks for id, three times where the registry does not know it.
+func (r *Registry) fetch(ctx context.Context, id int) (sr.Schema, error) {
+	for try := 0; ; try++ {
+		s, err := r.cfg.Client.SchemaByID(ctx, id)
+		if err == nil {
+			return s, nil
+		}
+		if !notFound(err) {
+			return sr.Schema{}, unavailable("schema id "+strconv.Itoa(id), err)
+		}
+		if try == len(notFoundPauses) {
+			return sr.Schema{}, fmt.Errorf("%w: id %d", ErrUnknownSchema, id)
+		}
+		if err := r.cfg.Sleep(ctx, notFoundPauses[try]); err != nil {
+			return sr.Schema{}, unavailable("schema id "+strconv.Itoa(id), err)
+		}
+	}
+}
+
+// Register registers an Avro schema under subject, unless it is there, and
+// returns its id. It is checked for compatibility with the latest version
+// first; the registry checks the rest as the subject's settings demand. The
+// error wraps ErrIncompatible or ErrUnavailable and never quotes the registry.
+func (r *Registry) Register(ctx context.Context, subject, text string) (int, error) {
+	key := registration{subject, text}
+	r.mu.Lock()
+	id, ok := r.registered[key]
+	r.mu.Unlock()
+	if ok {
+		return id, nil
+	}
+	id, err := r.register(ctx, subject, sr.Schema{Schema: text, Type: sr.TypeAvro})
+	if err != nil {
+		return 0, err
+	}
+	r.mu.Lock()
+	r.registered[key] = id
+	r.mu.Unlock()
+	return id, nil
+}
+
+func (r *Registry) register(ctx context.Context, subject string, s sr.Schema) (int, error) {
+	what := fmt.Sprintf("subject %q", subject)
+	found, err := r.cfg.Client.LookupSchema(ctx, subject, s)
+	if err == nil {
+		return found.ID, nil
+	}
+	if !notFound(err) {
+		return 0, refusedOr(what, err)
+	}
+	const latest = -1
+	fits, err := r.cfg.Client.CheckCompatibility(ctx, subject, latest, s)
+	switch {
+	case err == nil && !fits.Is:
+		return 0, fmt.Errorf("%w: %s", ErrIncompatible, what)
+	case err != nil && !notFound(err): // not found: the subject is new
+		return 0, refusedOr(what, err)
+	}
+	id, err := r.cfg.Client.RegisterSchema(ctx, subject, s, -1, -1)
+	if err != nil {
+		return 0, refusedOr(what, err)
+	}
+	return id, nil
+}
+
+// notFound reports that the registry itself says so: by one of its codes
+// (40401 subject, 40402 version, 40403 schema, 40404 soft-deleted subject). The
+// bare 404 of a proxy, or of a wrong base URL, would quarantine whole topics.
+func notFound(err error) bool {
+	var e *sr.ResponseError
+	return errors.As(err, &e) && e.StatusCode == http.StatusNotFound && e.ErrorCode >= 40401 && e.ErrorCode <= 40404
+}
+
+// refusedOr is ErrIncompatible where the registry refuses the schema (409; 422:
+// it does not take it for a valid one), else ErrUnavailable.
+func refusedOr(what string, err error) error {
+	var e *sr.ResponseError
+	if errors.As(err, &e) && (e.StatusCode == http.StatusConflict || e.StatusCode == http.StatusUnprocessableEntity) {
+		return fmt.Errorf("%w: %s (status %d)", ErrIncompatible, what, e.StatusCode)
+	}
+	return unavailable(what, err)
+}
+
+// unavailable says what failed in words of its own: the text of a response
+// body, or of a library that quotes it, is not ours to log.
+func unavailable(what string, err error) error {
+	return fmt.Errorf("%w: %s: %s", ErrUnavailable, what, cause(err))
+}
+
+func cause(err error) string {
+	var (
+		answer *sr.ResponseError
+		errno  syscall.Errno
+		dns    *net.DNSError
+		slow   net.Error
+	)
+	switch {
+	case errors.As(err, &answer):
+		return fmt.Sprintf("status %d, code %d", answer.StatusCode, answer.ErrorCode)
+	case errors.Is(err, context.Canceled):
+		return "stopped"
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &slow) && slow.Timeout():
+		return "timed out"
+	case errors.As(err, &errno):
+		return errno.Error()
+	case errors.As(err, &dns):
+		return "host name not found"
+	}
+	return "no usable answer"
+}

@@ -1,0 +1,278 @@
+package schemas
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/sr"
+	"github.com/twmb/franz-go/pkg/sr/srfake"
+)
+
+// registryClock is a clock that only sleeping moves.
+type registryClock struct {
+	now   time.Time
+	slept time.Duration
+}
+
+func (c *registryClock) Now() time.Time { return c.now }
+
+func (c *registryClock) Sleep(ctx context.Context, d time.Duration) error {
+	c.now, c.slept = c.now.Add(d), c.slept+d
+	return ctx.Err()
+}
+
+// registryAt returns a Registry on url with a timeout of 200 ms.
+func registryAt(t *testing.T, url string) (*Registry, *registryClock) {
+	t.Helper()
+	cl, err := sr.NewClient(sr.URLs(url), sr.HTTPClient(&http.Client{Timeout: 200 * time.Millisecond}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	clock := &registryClock{now: time.UnixMilli(1e12)}
+	r, err := NewRegistry(RegistryConfig{Client: cl, Now: clock.Now, Sleep: clock.Sleep})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r, clock
+}
+
+// answer is a canned HTTP answer.
+type answer struct {
+	status int
+	body   string
+	slow   bool
+}
+
+// cannedRegistry answers every request with *a and counts the requests.
+func cannedRegistry(t *testing.T, a *answer) (*Registry, *registryClock, *int) {
+	t.Helper()
+	n := new(int)
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		*n++
+		if a.slow {
+			select {
+			case <-r.Context().Done():
+			case <-time.After(2 * time.Second):
+			}
+			return
+		}
+		w.WriteHeader(a.status)
+		_, _ = w.Write([]byte(a.body))
+	}))
+	t.Cleanup(srv.Close)
+	r, clock := registryAt(t, srv.URL)
+	return r, clock, n
+}
+
+const canaryBody = "c4n4ry-body"
+
+func TestRegistrySchemaFaults(t *testing.T) {
+	const good = `{"schema":"\"string\""}`
+	tests := []struct {
+		name     string
+		first    answer
+		want     error
+		requests int
+		// requests that a second Schema at once, and one after 31 s, cause
+		again, later int
+	}{
+		{"found", answer{200, good, false}, nil, 1, 0, 0},
+		{"500", answer{500, `{"error_code":50001,"message":"` + canaryBody + `"}`, false}, ErrUnavailable, 1, 1, 1},
+		{"401", answer{401, canaryBody, false}, ErrUnavailable, 1, 1, 1},
+		{"404 of the registry", answer{404, `{"error_code":40403,"message":"` + canaryBody + `"}`, false}, ErrUnknownSchema, 3, 0, 3},
+		{"404 of a proxy", answer{404, "<html>" + canaryBody, false}, ErrUnavailable, 1, 1, 1},
+		{"slow", answer{200, good, true}, ErrUnavailable, 1, 1, 1},
+		{"no JSON", answer{200, canaryBody, false}, ErrUnavailable, 1, 1, 1},
+		{"JSON schema", answer{200, `{"schemaType":"JSON","schema":"{}"}`, false}, ErrUnknownSchema, 1, 0, 1},
+		{"protobuf", answer{200, `{"schemaType":"PROTOBUF","schema":"x"}`, false}, ErrUnknownSchema, 1, 0, 1},
+		{"references", answer{200, `{"schema":"\"a.B\"","references":[{"name":"a.B","subject":"b","version":1}]}`, false}, ErrUnsupportedSchema, 1, 0, 1},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			a := tt.first
+			r, clock, n := cannedRegistry(t, &a)
+			ask := func(when string, want int) {
+				t.Helper()
+				*n = 0
+				text, err := r.Schema(t.Context(), 7)
+				if !errors.Is(err, tt.want) || *n != want {
+					t.Errorf("%s: %v after %d requests, want %v after %d", when, err, *n, tt.want, want)
+				}
+				if (text != "") != (err == nil) {
+					t.Errorf("%s: schema %q with error %v", when, text, err)
+				}
+				if err != nil && strings.Contains(err.Error(), canaryBody) {
+					t.Errorf("%s: the error quotes the registry: %v", when, err)
+				}
+			}
+			ask("first", tt.requests)
+			if clock.slept > 2*time.Second {
+				t.Errorf("slept %v", clock.slept)
+			}
+			ask("again", tt.again)
+			clock.now = clock.now.Add(31 * time.Second)
+			ask("later", tt.later)
+			if errors.Is(tt.want, ErrUnavailable) {
+				a = answer{200, good, false}
+				if text, err := r.Schema(t.Context(), 7); text != `"string"` || err != nil {
+					t.Errorf("after recovery: %q, %v", text, err)
+				}
+			}
+		})
+	}
+}
+
+func TestRegistryFindsLateSchema(t *testing.T) {
+	a := answer{404, `{"error_code":40403,"message":"Schema not found"}`, false}
+	r, _, n := cannedRegistry(t, &a)
+	slow := r.cfg.Sleep
+	r.cfg.Sleep = func(ctx context.Context, d time.Duration) error {
+		if *n == 2 {
+			a = answer{200, `{"schema":"\"string\""}`, false}
+		}
+		return slow(ctx, d)
+	}
+	if text, err := r.Schema(t.Context(), 7); text != `"string"` || err != nil || *n != 3 {
+		t.Errorf("%q, %v after %d requests; want the schema at the third", text, err, *n)
+	}
+}
+
+func TestRegistryStopsWithContext(t *testing.T) {
+	a := answer{404, `{"error_code":40403}`, false}
+	r, _, n := cannedRegistry(t, &a)
+	ctx, cancel := context.WithCancel(t.Context())
+	r.cfg.Sleep = func(context.Context, time.Duration) error { cancel(); return ctx.Err() }
+	if _, err := r.Schema(ctx, 7); !errors.Is(err, ErrUnavailable) || *n != 1 {
+		t.Errorf("%v after %d requests, want ErrUnavailable after 1", err, *n)
+	}
+}
+
+func TestRegistryForgetsOldRefusals(t *testing.T) {
+	a := answer{404, `{"error_code":40403}`, false}
+	r, clock, _ := cannedRegistry(t, &a)
+	for id := range 50 {
+		_, _ = r.Schema(t.Context(), id)
+		clock.now = clock.now.Add(10 * time.Second)
+	}
+	if n := len(r.refused); n > 4 {
+		t.Errorf("%d refusals remembered", n)
+	}
+}
+
+const (
+	schemaV1 = `{"type":"record","name":"R","fields":[{"name":"a","type":"string"}]}`
+	schemaV2 = `{"type":"record","name":"R","fields":[{"name":"a","type":"string"},{"name":"b","type":["null","int"],"default":null}]}`
+	schemaV3 = `{"type":"record","name":"R","fields":[{"name":"a","type":"int"}]}`
+)
+
+func TestRegistryRegister(t *testing.T) {
+	fake := srfake.New(srfake.WithGlobalCompat(sr.CompatBackward))
+	t.Cleanup(fake.Close)
+	requests := 0
+	incompatible := false // srfake takes every schema for compatible
+	fake.Intercept(func(w http.ResponseWriter, r *http.Request) bool {
+		requests++
+		if incompatible && strings.HasPrefix(r.URL.Path, "/compatibility/") {
+			_, _ = w.Write([]byte(`{"is_compatible":false,"messages":["` + canaryBody + `"]}`))
+			return true
+		}
+		return false
+	})
+	r, _ := registryAt(t, fake.URL())
+	id1, err := r.Register(t.Context(), "crm.analytics-value", schemaV1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, err := r.Schema(t.Context(), id1); err != nil || text != schemaV1 {
+		t.Errorf("Schema(%d) = %q, %v", id1, text, err)
+	}
+	requests = 0
+	if id, err := r.Register(t.Context(), "crm.analytics-value", schemaV1); id != id1 || err != nil || requests != 0 {
+		t.Errorf("cached: %d, %v, %d requests", id, err, requests)
+	}
+	fresh, _ := registryAt(t, fake.URL())
+	if id, err := fresh.Register(t.Context(), "crm.analytics-value", schemaV1); id != id1 || err != nil || requests != 1 {
+		t.Errorf("already there: %d, %v, %d requests; want %d by one look-up", id, err, requests, id1)
+	}
+	id2, err := r.Register(t.Context(), "crm.analytics-value", schemaV2)
+	if err != nil || id2 == id1 {
+		t.Errorf("second version: %d, %v", id2, err)
+	}
+	incompatible = true
+	_, err = r.Register(t.Context(), "crm.analytics-value", schemaV3)
+	if !errors.Is(err, ErrIncompatible) || strings.Contains(err.Error(), canaryBody) {
+		t.Errorf("incompatible: %v", err)
+	}
+	if _, ok := fake.GetSchema("crm.analytics-value", 3); ok {
+		t.Error("the incompatible schema was registered")
+	}
+	incompatible = false
+	if _, err = r.Register(t.Context(), "crm.analytics-value", schemaV3); err != nil {
+		t.Errorf("a refusal was cached: %v", err)
+	}
+}
+
+func TestRegistryRegisterFaults(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		answer
+		want error
+	}{
+		{"409", answer{409, `{"error_code":409,"message":"` + canaryBody + `"}`, false}, ErrIncompatible},
+		{"422", answer{422, `{"error_code":42201,"message":"` + canaryBody + `"}`, false}, ErrIncompatible},
+		{"500", answer{500, canaryBody, false}, ErrUnavailable},
+		{"403", answer{403, canaryBody, false}, ErrUnavailable},
+		{"404 of a proxy", answer{404, canaryBody, false}, ErrUnavailable},
+		{"slow", answer{200, "", true}, ErrUnavailable},
+	} {
+		for _, at := range []string{"/subjects/s", "/compatibility/", "/subjects/s/versions"} {
+			t.Run(tt.name+at, func(t *testing.T) {
+				fake := srfake.New()
+				t.Cleanup(fake.Close)
+				fake.Intercept(func(w http.ResponseWriter, r *http.Request) bool {
+					if !strings.HasPrefix(r.URL.Path, at) || at == "/subjects/s" && r.URL.Path != at {
+						return false
+					}
+					if tt.slow {
+						// The server notices that the client is gone only
+						// once the body is read.
+						_, _ = io.Copy(io.Discard, r.Body)
+						<-r.Context().Done()
+						return true
+					}
+					w.WriteHeader(tt.status)
+					_, _ = w.Write([]byte(tt.body))
+					return true
+				})
+				r, _ := registryAt(t, fake.URL())
+				_, err := r.Register(t.Context(), "s", schemaV1)
+				if !errors.Is(err, tt.want) || strings.Contains(err.Error(), canaryBody) {
+					t.Errorf("got %v, want %v", err, tt.want)
+				}
+				fake.ClearInterceptors()
+				if id, err := r.Register(t.Context(), "s", schemaV1); err != nil || id == 0 {
+					t.Errorf("after recovery: %d, %v", id, err)
+				}
+			})
+		}
+	}
+}
+
+func TestRegistryDown(t *testing.T) {
+	srv := httptest.NewServer(nil)
+	srv.Close()
+	r, _ := registryAt(t, srv.URL)
+	_, err := r.Schema(t.Context(), 7)
+	if !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "connection refused") {
+		t.Errorf("got %v", err)
+	}
+	if _, err := NewRegistry(RegistryConfig{}); err == nil {
+		t.Error("an empty config was accepted")
+	}
+}
