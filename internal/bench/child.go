@@ -1,0 +1,213 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/consentstream/consentstream/internal/bench/load"
+	"github.com/consentstream/consentstream/internal/devstack"
+)
+
+// spec is one run.
+type spec struct {
+	Job, Format, Codec  string
+	Workers             int
+	Records, Partitions int
+	Broker              string // "": kfake in the child
+	Prefix              string // of all topics
+	Group               string
+	Load                load.Config
+	Shape               shape // what the floor writes
+}
+
+func (s *spec) input() string { return s.Prefix + "." + s.Format }
+func (s *spec) audit() string { return s.Prefix + ".audit" }
+
+// outputs are the purpose topics and, last, the audit topic.
+func (s *spec) outputs() []string {
+	var topics []string
+	for _, p := range purposes {
+		topics = append(topics, s.input()+"."+p)
+	}
+	return append(topics, s.audit())
+}
+
+// result is what a run is measured by. Records were committed within Seconds;
+// CPU is user and system time in seconds; PeakKB is VmHWM.
+type result struct {
+	Records int
+	Seconds float64
+	CPU     float64
+	Mallocs uint64
+	PeakKB  int
+	Shape   shape // what was written, per input record
+}
+
+// job runs until ctx ends. It must commit the input's offsets as spec.Group.
+type job func(ctx context.Context, s *spec, kafka []kgo.Opt) error
+
+var jobs = map[string]job{"floor": floor, "product": product}
+
+// jobNames lists what can be run, the product first.
+func jobNames() []string {
+	if jobs["product"] == nil {
+		return []string{"floor"}
+	}
+	return []string{"product", "floor"}
+}
+
+// child measures one run and prints its result as JSON.
+func child(ctx context.Context, text []byte) error {
+	var s spec
+	if err := json.Unmarshal(text, &s); err != nil {
+		return err
+	}
+	if s.Broker == "" {
+		stack, err := embed(ctx, &s)
+		if err != nil {
+			return err
+		}
+		defer stack.Close()
+	}
+	kafka := []kgo.Opt{kgo.SeedBrokers(s.Broker)}
+	cl, err := kgo.NewClient(kafka...)
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	r, err := observe(ctx, &s, kafka, kadm.NewClient(cl))
+	if err != nil {
+		return err
+	}
+	return json.NewEncoder(os.Stdout).Encode(r)
+}
+
+// embed starts kfake and fills it.
+func embed(ctx context.Context, s *spec) (*devstack.Stack, error) {
+	stack, err := devstack.Start(ctx, devstack.Config{})
+	if err != nil {
+		return nil, err
+	}
+	s.Broker = stack.KafkaAddr()
+	if err := prepare(ctx, s); err != nil {
+		stack.Close()
+		return nil, err
+	}
+	return stack, nil
+}
+
+// observe runs the job and watches the group's committed offsets.
+func observe(ctx context.Context, s *spec, kafka []kgo.Opt, adm *kadm.Client) (*result, error) {
+	before, err := written(ctx, adm, s)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- jobs[s.Job](ctx, s, kafka) }()
+
+	begin, err := await(ctx, adm, s, 1, ended)
+	if err != nil {
+		return nil, err
+	}
+	end, err := await(ctx, adm, s, s.Records, ended)
+	if err != nil {
+		return nil, err
+	}
+	peak, err := peakKB()
+	if err != nil {
+		return nil, err
+	}
+	cancel()
+	if err := <-ended; err != nil && !errors.Is(err, context.Canceled) {
+		return nil, err
+	}
+	shape, err := measureShape(context.WithoutCancel(ctx), adm, s, before)
+	if err != nil {
+		return nil, err
+	}
+	return &result{
+		Records: end.committed - begin.committed,
+		Seconds: end.at.Sub(begin.at).Seconds(),
+		CPU:     end.cpu - begin.cpu,
+		Mallocs: end.mallocs - begin.mallocs,
+		PeakKB:  peak,
+		Shape:   shape,
+	}, nil
+}
+
+// instant is a moment of a run.
+type instant struct {
+	at        time.Time
+	committed int
+	cpu       float64
+	mallocs   uint64
+}
+
+// await looks 50 times a second whether the group has committed n records.
+func await(ctx context.Context, adm *kadm.Client, s *spec, n int, ended <-chan error) (instant, error) {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case err := <-ended:
+			return instant{}, fmt.Errorf("ended before it was done: %w", err)
+		case <-ctx.Done():
+			return instant{}, ctx.Err()
+		case <-tick.C:
+		}
+		if c := committed(ctx, adm, s); c >= n {
+			return now(c)
+		}
+	}
+}
+
+// committed sums the group's offsets; a group that is not there yet has none.
+func committed(ctx context.Context, adm *kadm.Client, s *spec) int {
+	offsets, err := adm.FetchOffsets(ctx, s.Group)
+	if err != nil {
+		return 0
+	}
+	sum := int64(0)
+	for _, o := range offsets[s.input()] {
+		sum += max(o.At, 0)
+	}
+	return int(sum)
+}
+
+func now(committed int) (instant, error) {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		return instant{}, err
+	}
+	var mem runtime.MemStats
+	runtime.ReadMemStats(&mem)
+	cpu := time.Duration(usage.Utime.Nano() + usage.Stime.Nano()).Seconds()
+	return instant{at: time.Now(), committed: committed, cpu: cpu, mallocs: mem.Mallocs}, nil
+}
+
+// peakKB is the largest resident set so far, VmHWM of proc(5).
+func peakKB() (int, error) {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0, err
+	}
+	_, rest, ok := bytes.Cut(status, []byte("VmHWM:"))
+	fields := bytes.Fields(rest)
+	if !ok || len(fields) == 0 {
+		return 0, errors.New("no VmHWM in /proc/self/status")
+	}
+	return strconv.Atoi(string(fields[0]))
+}

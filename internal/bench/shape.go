@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// purposes of the measured configuration; 70 % of the subjects permit each.
+var purposes = []string{"analytics", "marketing.email", "service"}
+
+// shape is what a job writes, by output (purposes in order, then audit).
+type shape []flow
+
+// flow is one output: records per input record, and the mean size of a value in
+// bytes.
+type flow struct {
+	Rate float64
+	Size int
+}
+
+// shapes are what the floor writes where the product was not measured in the
+// same run: the sizes that configs/demo's treatments leave of such records.
+var shapes = map[string]shape{
+	"avro": {{0.7, 150}, {0.7, 130}, {0.7, 330}, {1, 300}},
+	"json": {{0.7, 420}, {0.7, 200}, {0.7, 620}, {1, 300}},
+}
+
+// bytes is the mean size of all output values per input record.
+func (s shape) bytes() float64 {
+	sum := 0.0
+	for _, f := range s {
+		sum += f.Rate * float64(f.Size)
+	}
+	return sum
+}
+
+// written gives the end offsets of the outputs, summed over partitions.
+func written(ctx context.Context, adm *kadm.Client, s *spec) ([]int64, error) {
+	ends, err := adm.ListEndOffsets(ctx, s.outputs()...)
+	if err != nil {
+		return nil, err
+	}
+	if err := ends.Error(); err != nil {
+		return nil, err
+	}
+	sums := make([]int64, len(s.outputs()))
+	for i, topic := range s.outputs() {
+		for _, o := range ends[topic] {
+			sums[i] += o.Offset
+		}
+	}
+	return sums, nil
+}
+
+// measureShape counts by end offsets, which also hold one control record per
+// transaction and partition (under 0.1 %), and reads a sample for the sizes.
+func measureShape(ctx context.Context, adm *kadm.Client, s *spec, before []int64) (shape, error) {
+	after, err := written(ctx, adm, s)
+	if err != nil {
+		return nil, err
+	}
+	measured := make(shape, len(after))
+	for i, topic := range s.outputs() {
+		measured[i].Rate = float64(after[i]-before[i]) / float64(s.Records)
+		if measured[i].Size, err = meanSize(ctx, s, topic); err != nil {
+			return nil, err
+		}
+	}
+	return measured, nil
+}
+
+// meanSize reads some thousand records of a topic.
+func meanSize(ctx context.Context, s *spec, topic string) (int, error) {
+	cl, err := kgo.NewClient(kgo.SeedBrokers(s.Broker), kgo.ConsumeTopics(topic),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtEnd().Relative(-2000)), kgo.FetchIsolationLevel(kgo.ReadCommitted()))
+	if err != nil {
+		return 0, err
+	}
+	defer cl.Close()
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	sum, n := 0, 0
+	for n < 1000 {
+		fetches := cl.PollFetches(ctx)
+		if ctx.Err() != nil {
+			break
+		}
+		fetches.EachRecord(func(r *kgo.Record) { sum += len(r.Value); n++ })
+	}
+	if n == 0 {
+		return 0, nil
+	}
+	return sum / n, nil
+}
