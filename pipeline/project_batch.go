@@ -86,6 +86,15 @@ func (pr *projection) upkeep(ctx context.Context, asker *kgo.Client) error {
 	if _, err := pr.sameTopic(ctx, asker); err != nil {
 		return err
 	}
+	if err := pr.sameMarks(ctx); err != nil {
+		return err
+	}
+	pr.status.written(pr.next, 0, 0)
+	return nil
+}
+
+// sameMarks compares the store's watermarks with those that we wrote last.
+func (pr *projection) sameMarks(ctx context.Context) error {
 	now := pr.cfg.Store.AllPages()
 	if err := pr.cfg.Store.Load(ctx, now); err != nil {
 		return err
@@ -95,7 +104,6 @@ func (pr *projection) upkeep(ctx context.Context, asker *kgo.Client) error {
 			return errReread
 		}
 	}
-	pr.status.written(pr.next, 0, 0)
 	return nil
 }
 

@@ -18,7 +18,7 @@ func (s *Store) Check(ctx context.Context) error {
 	defer cancel()
 	text, err := s.rdb.Info(ctx).Result()
 	if err != nil {
-		return classify(err, -1)
+		return classify(ctx, err)
 	}
 	if c := s.judge(parseInfo(text)); c != "" {
 		return hold(c)

@@ -94,10 +94,15 @@ func (c Code) rebuildable() bool {
 
 func hold(c Code) *Hold { return &Hold{Code: c, Bucket: -1} }
 
-// classify turns an error of go-redis into a Hold. The text of an error reply
-// is looked at, by its first word, and dropped.
-func classify(err error, bucket int) *Hold {
-	return &Hold{Code: classifyCode(err), Bucket: bucket}
+// classify turns an error of go-redis into a Hold; ctx is the one of the call.
+// The text of an error reply is looked at, by its first word, and dropped.
+func classify(ctx context.Context, err error) *Hold {
+	code := classifyCode(err)
+	// A connection that was cut because our time was up is a slow one.
+	if code == Unreachable && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		code = Slow
+	}
+	return hold(code)
 }
 
 func classifyCode(err error) Code {

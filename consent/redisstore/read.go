@@ -40,14 +40,15 @@ func (s *Store) Read(ctx context.Context, tags []consent.Tag, into *consent.Snap
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	if _, err := r.pipe.Exec(ctx); err != nil {
-		return r.fault(err)
+		return r.fault(ctx, err)
 	}
 	now, err := r.time.Result()
 	if err != nil {
-		return classify(err, -1)
+		return classify(ctx, err)
 	}
 	into.Reset(len(tags))
-	for _, q := range r.asked {
+	for i := range r.asked {
+		q := &r.asked[i]
 		if code := s.readBucket(ctx, sc, q, tags, into); code != "" {
 			into.Reset(0)
 			return &Hold{Code: code, Bucket: q.bucket}
@@ -121,24 +122,30 @@ func (s *Store) request(sc *scratch, tags []consent.Tag) request {
 }
 
 // fault names the bucket whose command failed, where one did.
-func (r *request) fault(err error) *Hold {
-	for _, q := range r.asked {
-		if h := q.fault(); h != nil {
+func (r *request) fault(ctx context.Context, err error) *Hold {
+	for i := range r.asked {
+		if h := r.asked[i].fault(); h != nil {
 			return h
 		}
 	}
-	return classify(err, -1)
+	return classify(ctx, err)
 }
 
+// fault is the error reply to one of the bucket's commands, if any. go-redis
+// leaves it in the bytes of a raw command.
 func (q *asked) fault() *Hold {
-	if err := q.fields.Err(); err != nil && classifyCode(err) == WrongType {
-		return classify(err, q.bucket)
+	r := reply{q.fields.Val()}
+	if text, ok := r.line('-'); ok {
+		return &Hold{Code: replyCode(string(text)), Bucket: q.bucket}
+	}
+	if err := q.hlen.Err(); err != nil && classifyCode(err) == WrongType {
+		return &Hold{Code: WrongType, Bucket: q.bucket}
 	}
 	return nil
 }
 
 // readBucket checks one bucket's replies and fills in its tags' answers.
-func (s *Store) readBucket(ctx context.Context, sc *scratch, q asked, tags []consent.Tag, into *consent.Snapshot) Code {
+func (s *Store) readBucket(ctx context.Context, sc *scratch, q *asked, tags []consent.Tag, into *consent.Snapshot) Code {
 	fields := reply{q.fields.Val()}
 	var m Mark
 	code := sc.openBucket(&fields, q.bucket, len(q.want), q.hlen.Val(), &m)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"github.com/consentstream/consentstream/consent"
@@ -109,6 +110,11 @@ func options(cfg *Config) *redis.Options {
 		ConnMaxIdleTime: time.Minute,
 	}
 }
+
+// Quiet silences go-redis's own logger, which is one for the whole process and
+// writes lines of its own form to standard error. What it would say comes back
+// as Holds. For main functions, before the first Open.
+func Quiet() { logging.Disable() }
 
 // Epoch is the epoch that the store was opened for.
 func (s *Store) Epoch() Epoch { return s.epoch }

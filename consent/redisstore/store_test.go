@@ -432,3 +432,8 @@ func ExampleHold() {
 	// redis state: eviction_policy
 	// redis-cli CONFIG SET maxmemory-policy noeviction
 }
+
+func TestMain(m *testing.M) {
+	Quiet()
+	m.Run()
+}

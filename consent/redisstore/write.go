@@ -64,7 +64,7 @@ func (s *Store) Load(ctx context.Context, pages []*Page) error {
 		cmds[i].hlen = pipe.HLen(ctx, key)
 	}
 	if _, err := pipe.Exec(ctx); err != nil && classifyCode(err) != WrongType {
-		return classify(err, -1)
+		return classify(ctx, err)
 	}
 	for i, p := range pages {
 		p.Err = s.loadPage(sc, &cmds[i], p)
@@ -257,7 +257,7 @@ func (s *Store) run(ctx context.Context, script *redis.Script, calls []call) err
 			return hold(Refused)
 		}
 		if err := script.Load(ctx, s.rdb).Err(); err != nil {
-			return classify(err, -1)
+			return classify(ctx, err)
 		}
 		todo = missing
 	}
@@ -277,7 +277,7 @@ func (s *Store) runOnce(ctx context.Context, script *redis.Script, calls []*call
 		switch {
 		case err == nil:
 		case !errors.As(err, &re):
-			return nil, classify(err, -1)
+			return nil, classify(ctx, err)
 		case strings.HasPrefix(re.Error(), "NOSCRIPT"):
 			missing = append(missing, c)
 		}
@@ -290,7 +290,7 @@ func (c *call) outcome(bucket int) error {
 	n, err := c.cmd.Int()
 	switch {
 	case err != nil:
-		return classify(err, bucket)
+		return &Hold{classifyCode(err), bucket}
 	case n == 0:
 		return nil
 	case n == 1:
