@@ -41,9 +41,8 @@ func nodeAction(t filters.Treatment, n schemas.Node) (schemas.Action, error) {
 	if a.Op != schemas.OpReplace && a.Op != schemas.OpConst {
 		return a, nil
 	}
-	a.Via = t
 	var err error
-	a.Result, err = t.Result(n.Type)
+	a.Via, a.Result, err = t.At(n.Type)
 	return a, err
 }
 
@@ -77,7 +76,7 @@ func newTreatment(ring *keys.Ring, purpose string, spec policy.Treatment, d doma
 	if err != nil {
 		return nil, err
 	}
-	return filters.New(spec.Name, params, filters.Env{Key: key, Epoch: ring.Active(), Domain: d.name, Normalize: norm})
+	return filters.New(spec.Name, params, filters.Env{Key: key[:], Epoch: ring.Active(), Domain: d.name, Normalize: norm})
 }
 
 // domain is what a pseudonym is unique in: the subject's namespace, else the

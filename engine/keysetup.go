@@ -14,9 +14,9 @@ import (
 // can have it, so a Redis tag and an audit tag never agree (AUDIT A10).
 const auditTagName = "!audit"
 
-// Tagger derives the state-store tags of a policy's namespaces under the active
-// key epoch. The projector and the enforcer must use the same.
-func Tagger(p *policy.Policy, ring *keys.Ring) (*consent.Tagger, error) {
+// TagKeys derives the keys of the state-store tags, by namespace, under the
+// active key epoch.
+func TagKeys(p *policy.Policy, ring *keys.Ring) (map[string][32]byte, error) {
 	ks := map[string][32]byte{}
 	for _, ns := range p.Namespaces {
 		k, err := derive(ring, keys.UseTag, ns.Name)
@@ -24,6 +24,16 @@ func Tagger(p *policy.Policy, ring *keys.Ring) (*consent.Tagger, error) {
 			return nil, err
 		}
 		ks[ns.Name] = k
+	}
+	return ks, nil
+}
+
+// Tagger tags identifiers as the state store does. The projector and the
+// enforcer must use the same keys.
+func Tagger(p *policy.Policy, ring *keys.Ring) (*consent.Tagger, error) {
+	ks, err := TagKeys(p, ring)
+	if err != nil {
+		return nil, err
 	}
 	return consent.NewTagger(ks), nil
 }

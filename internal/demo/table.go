@@ -76,27 +76,29 @@ type column struct {
 	denied bool
 }
 
-const (
-	nameWidth = 22
-	cellWidth = 31
-)
+// nameWidth is that of the field names; the columns share the rest.
+const nameWidth = 20
+
+// minCell keeps a table readable where the terminal is narrow.
+const minCell = 14
 
 // writeTable shows columns side by side, one field a line.
-func writeTable(w io.Writer, st style, cols []column) {
+func writeTable(w io.Writer, st style, width int, cols []column) {
+	cell := max(minCell, (width-nameWidth)/len(cols)-3)
 	titles := make([]string, len(cols))
 	notes := make([]string, len(cols))
 	for i, c := range cols {
 		titles[i], notes[i] = c.title, c.note
 	}
-	writeRow(w, "", titles, st.bold)
-	writeRow(w, "", notes, st.dim)
-	fmt.Fprintln(w, strings.Repeat("─", nameWidth+len(cols)*(cellWidth+3)))
+	writeRow(w, cell, "", titles, st.bold)
+	writeRow(w, cell, "", notes, st.dim)
+	fmt.Fprintln(w, strings.Repeat("─", nameWidth+len(cols)*(cell+3)))
 	for _, path := range paths(cols) {
 		cells := make([]string, len(cols))
 		for i, c := range cols {
 			cells[i] = c.cell(path)
 		}
-		writeRow(w, path, cells, nil)
+		writeRow(w, cell, path, cells, nil)
 	}
 }
 
@@ -138,11 +140,11 @@ func (c column) cell(path string) string {
 	return "·"
 }
 
-func writeRow(w io.Writer, name string, cells []string, paint func(string) string) {
+func writeRow(w io.Writer, cell int, name string, cells []string, paint func(string) string) {
 	var b strings.Builder
 	b.WriteString(pad(name, nameWidth))
 	for _, c := range cells {
-		text := pad(c, cellWidth)
+		text := pad(c, cell)
 		if paint != nil {
 			text = paint(text)
 		}

@@ -49,6 +49,7 @@ type Record struct {
 	Timestamp time.Time
 	Key       []byte
 	Value     []byte
+	Headers   []kgo.RecordHeader
 }
 
 // Poll waits for records of the client's topics.
@@ -59,7 +60,7 @@ func (c *Client) Poll(ctx context.Context) ([]Record, error) {
 	}
 	var out []Record
 	fetches.EachRecord(func(r *kgo.Record) {
-		out = append(out, Record{r.Topic, r.Partition, r.Offset, r.Timestamp, r.Key, r.Value})
+		out = append(out, Record{r.Topic, r.Partition, r.Offset, r.Timestamp, r.Key, r.Value, r.Headers})
 	})
 	return out, nil
 }

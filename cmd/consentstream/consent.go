@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+func newConsent(std stdio) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "consent",
+		Short: "Record what a person decided, or show what is known of a person",
+		RunE:  group,
+	}
+	c.AddCommand(newConsentRecord(std), newConsentShow(std))
+	return c
+}
+
+// consentEvent is the shape of DESIGN section 5, as far as flags give it.
+type consentEvent struct {
+	ID      string `json:"id"`
+	Subject struct {
+		Namespace string `json:"namespace"`
+		Value     string `json:"value"`
+	} `json:"subject"`
+	Action      string           `json:"action"`
+	Purposes    []string         `json:"purposes,omitempty"`
+	ConsentType string           `json:"consent_type,omitempty"`
+	Recipients  []string         `json:"recipients,omitempty"`
+	AssertedAt  string           `json:"asserted_at,omitempty"`
+	ExpiresAt   string           `json:"expires_at,omitempty"`
+	CoversPast  bool             `json:"covers_past,omitempty"`
+	Notice      *consentNotice   `json:"notice,omitempty"`
+	Evidence    *consentEvidence `json:"evidence,omitempty"`
+}
+
+type consentNotice struct {
+	ID      string `json:"id"`
+	Version string `json:"version"`
+}
+
+type consentEvidence struct {
+	Method string `json:"method"`
+	Source string `json:"source"`
+}
+
+// recordFlags are what `consent record` was told.
+type recordFlags struct {
+	subject, action, kind, notice, evidence, expires, asserted string
+	purposes, recipients                                       []string
+	coversPast                                                 bool
+}
+
+func newConsentRecord(std stdio) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "record --subject NAMESPACE:VALUE --action ACTION [--purpose ID]…",
+		Short: "Append a consent event to the consent topic",
+		Long: `Append one event to the consent topic and wait until Kafka has acknowledged it. A
+withdrawal needs no more than a subject and an action. A grant counts only with
+its proof: --type, --notice and --evidence. With --file - the event is read as
+JSON from standard input instead.`,
+		Example: `  consentstream consent record --subject crm:42 --action withdraw --purpose marketing.email
+  consentstream consent record --subject crm:42 --action grant --purpose analytics --type explicit --notice signup:3 --evidence web_form:shop
+  consentstream consent record --file - < event.json`,
+		Args: cobra.NoArgs,
+	}
+	path := addConfig(c)
+	format := addFormat(c)
+	var f recordFlags
+	file := c.Flags().String("file", "", "read the whole event as JSON from `FILE` (- for standard input)")
+	c.Flags().StringVar(&f.subject, "subject", "", "whom it is about, `NAMESPACE:VALUE`")
+	c.Flags().StringVar(&f.action, "action", "", "`ACTION`: grant renew refuse withdraw object opt_out opt_in restrict lift_restriction limit_sensitive erase invalidate request")
+	c.Flags().StringSliceVar(&f.purposes, "purpose", nil, "purpose `ID`; repeat for several; none means all, for restrictive actions")
+	c.Flags().StringSliceVar(&f.recipients, "recipient", nil, "recipient that the grant names; repeat for several")
+	c.Flags().StringVar(&f.kind, "type", "", "`TYPE` of a grant: explicit, expressed or implied")
+	c.Flags().StringVar(&f.notice, "notice", "", "notice that was shown, `ID:VERSION`")
+	c.Flags().StringVar(&f.evidence, "evidence", "", "how it can be proven, `METHOD:SOURCE`")
+	c.Flags().StringVar(&f.expires, "expires", "", "end of a grant, RFC 3339 `TIME`")
+	c.Flags().StringVar(&f.asserted, "asserted", "", "when the person decided, RFC 3339 `TIME` (default now)")
+	c.Flags().BoolVar(&f.coversPast, "covers-past", false, "the grant covers events from before it")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		ev, err := eventText(std, *file, f)
+		if err != nil {
+			return usage(c, err)
+		}
+		cfg, err := load(std, *path)
+		if err != nil {
+			return err
+		}
+		ctx, cancel := context.WithTimeout(c.Context(), 30*time.Second)
+		defer cancel()
+		return recordEvent(ctx, std, cfg, ev, *format)
+	}
+	return c
+}
+
+// eventText is the event's JSON, from a file or from flags.
+func eventText(std stdio, file string, f recordFlags) ([]byte, error) {
+	switch file {
+	case "":
+		ev, err := f.event()
+		if err != nil {
+			return nil, err
+		}
+		return json.Marshal(ev)
+	case "-":
+		return readAll(std.in)
+	}
+	return os.ReadFile(file)
+}
+
+func (f recordFlags) event() (*consentEvent, error) {
+	ns, value, ok := strings.Cut(f.subject, ":")
+	if !ok || ns == "" || value == "" {
+		return nil, errors.New("consent record needs --subject NAMESPACE:VALUE, for example crm:42")
+	}
+	if f.action == "" {
+		return nil, errors.New("consent record needs --action, for example withdraw")
+	}
+	ev := &consentEvent{ID: rand.Text(), Action: f.action, Purposes: f.purposes, ConsentType: f.kind, Recipients: f.recipients,
+		AssertedAt: f.asserted, ExpiresAt: f.expires, CoversPast: f.coversPast}
+	ev.Subject.Namespace, ev.Subject.Value = ns, value
+	if ev.AssertedAt == "" {
+		ev.AssertedAt = time.Now().UTC().Format("2006-01-02T15:04:05.000Z")
+	}
+	if id, version, ok := strings.Cut(f.notice, ":"); ok {
+		ev.Notice = &consentNotice{ID: id, Version: version}
+	} else if f.notice != "" {
+		return nil, fmt.Errorf("--notice %q is not ID:VERSION", f.notice)
+	}
+	if method, source, ok := strings.Cut(f.evidence, ":"); ok {
+		ev.Evidence = &consentEvidence{Method: method, Source: source}
+	} else if f.evidence != "" {
+		return nil, fmt.Errorf("--evidence %q is not METHOD:SOURCE", f.evidence)
+	}
+	return ev, nil
+}

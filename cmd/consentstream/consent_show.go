@@ -1,0 +1,219 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+
+	"github.com/consentstream/consentstream/configs"
+	"github.com/consentstream/consentstream/consent"
+	"github.com/consentstream/consentstream/engine"
+	"github.com/consentstream/consentstream/pipeline"
+)
+
+// maxEvent bounds an event on standard input; the topic takes 64 KiB.
+const maxEvent = 1 << 20
+
+func readAll(r io.Reader) ([]byte, error) {
+	b, err := io.ReadAll(io.LimitReader(r, maxEvent+1))
+	if err == nil && len(b) > maxEvent {
+		err = fmt.Errorf("the event is larger than %d bytes", maxEvent)
+	}
+	return b, err
+}
+
+// recordEvent appends an event and says where it stands.
+func recordEvent(ctx context.Context, std stdio, cfg *configs.Config, event []byte, f format) error {
+	at, err := pipeline.RecordConsent(ctx, cfg.Kafka.SeedBrokers, nil, cfg.Topics.Consent, event, engine.Namespaces(cfg.Policy))
+	if err != nil {
+		return err
+	}
+	if f == "json" {
+		return json.NewEncoder(std.out).Encode(map[string]any{"topic": cfg.Topics.Consent, "partition": at.Partition, "offset": at.Offset})
+	}
+	_, err = fmt.Fprintf(std.out, "recorded in %s, partition %d, offset %d\n", cfg.Topics.Consent, at.Partition, at.Offset)
+	return err
+}
+
+func newConsentShow(std stdio) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "show NAMESPACE:VALUE",
+		Short: "Show what is known of a person, and up to where that is complete",
+		Long: `Show the folded state of one identifier as decisions see it, read from Redis and
+verified, with its watermark: the offset in each partition of the consent topic
+up to which every event is taken into account.`,
+		Example: "  consentstream consent show crm:42\n  consentstream consent show crm:42 --format json",
+		Args:    cobra.ExactArgs(1),
+	}
+	path := addConfig(c)
+	format := addFormat(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		ns, value, ok := strings.Cut(args[0], ":")
+		if !ok {
+			return usage(c, errors.New("consent show needs NAMESPACE:VALUE, for example crm:42"))
+		}
+		cfg, err := load(std, *path)
+		if err != nil {
+			return err
+		}
+		ctx, cancel := context.WithTimeout(c.Context(), 15*time.Second)
+		defer cancel()
+		w, err := newWiring(cfg, zerolog.Nop())
+		if err != nil {
+			return err
+		}
+		row, cut, err := w.lookup(ctx, ns, value)
+		if err != nil {
+			return err
+		}
+		if *format == "json" {
+			return json.NewEncoder(std.out).Encode(shownState(row, cut))
+		}
+		return printState(std.out, row, cut)
+	}
+	return c
+}
+
+// lookup reads one identifier's state; a nil row is a person never heard of.
+func (w *wiring) lookup(ctx context.Context, namespace, value string) (*consent.Row, consent.Vector, error) {
+	id, err := engine.Namespaces(w.cfg.Policy).Normalize(namespace, value)
+	if err != nil {
+		return nil, nil, fmt.Errorf("the identifier cannot be looked up: %w", err)
+	}
+	tagger, err := engine.Tagger(w.cfg.Policy, w.ring)
+	if err != nil {
+		return nil, nil, err
+	}
+	tag, ok := tagger.TagOf(consent.Identifier{Namespace: namespace, Value: id})
+	if !ok {
+		return nil, nil, fmt.Errorf("namespace %q is not in the policy", namespace)
+	}
+	topic, err := pipeline.LookupConsentTopic(ctx, w.cfg.Kafka.SeedBrokers, nil, w.cfg.Topics.Consent)
+	if err != nil {
+		return nil, nil, err
+	}
+	store, err := w.store(topic)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer store.Close()
+	var snap consent.Snapshot
+	if err := store.Read(ctx, []consent.Tag{tag}, &snap); err != nil {
+		return nil, nil, fmt.Errorf("the state cannot be trusted now: %w", err)
+	}
+	return snap.Rows[0], snap.Cut[0], nil
+}
+
+// shown is a state as JSON.
+type shown struct {
+	Known     bool           `json:"known"`
+	Watermark consent.Vector `json:"watermark"`
+	Malformed string         `json:"malformed_received,omitempty"`
+	Purposes  []shownSlot    `json:"purposes"`
+}
+
+type shownSlot struct {
+	Purpose string       `json:"purpose"`
+	Pending bool         `json:"pending,omitempty"`
+	Grant   *shownGrant  `json:"grant,omitempty"`
+	Denials []shownEvent `json:"events,omitempty"`
+}
+
+type shownEvent struct {
+	Action    string `json:"action"`
+	At        string `json:"at"`
+	Partition int32  `json:"partition"`
+	Offset    int64  `json:"offset"`
+}
+
+type shownGrant struct {
+	shownEvent
+	Expires    string   `json:"expires,omitempty"`
+	Proven     bool     `json:"proven"`
+	Explicit   bool     `json:"explicit"`
+	Recipients []string `json:"recipients,omitempty"`
+	Notice     string   `json:"notice,omitempty"`
+}
+
+func shownState(row *consent.Row, cut consent.Vector) shown {
+	s := shown{Watermark: cut, Purposes: []shownSlot{}}
+	if row == nil {
+		return s
+	}
+	s.Known = true
+	s.Malformed = instant(row.Malformed)
+	for i := range row.Slots {
+		s.Purposes = append(s.Purposes, shownSlotOf(&row.Slots[i]))
+	}
+	return s
+}
+
+func shownSlotOf(slot *consent.Slot) shownSlot {
+	s := shownSlot{Purpose: slot.Key, Pending: slot.Pending}
+	for _, n := range slot.No {
+		if n.Set {
+			s.Denials = append(s.Denials, shownEvent{n.Action.String(), instant(n.At), n.Pos.Partition, n.Pos.Offset})
+		}
+	}
+	if y := slot.Y; y.Set {
+		s.Grant = &shownGrant{shownEvent: shownEvent{"grant", instant(y.T), y.Pos.Partition, y.Pos.Offset},
+			Expires: instant(y.Expires), Proven: y.Proven, Explicit: y.Explicit, Recipients: slices.Clone(y.Recipients), Notice: y.NoticeID + ":" + y.NoticeVer}
+	}
+	return s
+}
+
+// instant is a time for people; "" for none.
+func instant(ms int64) string {
+	if ms <= -consent.Infinite || ms >= consent.Infinite {
+		return ""
+	}
+	return time.UnixMilli(ms).UTC().Format(time.RFC3339)
+}
+
+func printState(w io.Writer, row *consent.Row, cut consent.Vector) error {
+	s := shownState(row, cut)
+	fmt.Fprintf(w, "complete up to: %s\n", offsets(cut))
+	if !s.Known {
+		_, err := fmt.Fprintln(w, "nothing was ever said about this person: consent purposes deny")
+		return err
+	}
+	if s.Malformed != "" {
+		fmt.Fprintf(w, "a malformed event was received %s; it denies until a later grant or lift\n", s.Malformed)
+	}
+	for _, p := range s.Purposes {
+		fmt.Fprintln(w, p.Purpose)
+		if g := p.Grant; g != nil {
+			fmt.Fprintf(w, "  grant            %s  (%d, %d)  proven: %t, explicit: %t, notice: %s, expires: %s\n", g.At, g.Partition, g.Offset, g.Proven, g.Explicit, g.Notice, orNever(g.Expires))
+		}
+		for _, n := range p.Denials {
+			fmt.Fprintf(w, "  %-16s %s  (%d, %d)\n", n.Action, n.At, n.Partition, n.Offset)
+		}
+		if p.Pending {
+			fmt.Fprintln(w, "  requested, not answered")
+		}
+	}
+	return nil
+}
+
+func orNever(s string) string {
+	if s == "" {
+		return "never"
+	}
+	return s
+}
+
+func offsets(v consent.Vector) string {
+	parts := make([]string, len(v))
+	for p, o := range v {
+		parts[p] = fmt.Sprintf("partition %d offset %d", p, o)
+	}
+	return strings.Join(parts, ", ")
+}

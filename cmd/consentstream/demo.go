@@ -1,0 +1,61 @@
+package main
+
+import (
+	"context"
+	"io"
+	"io/fs"
+	"os"
+	"strconv"
+
+	"github.com/mattn/go-isatty"
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+
+	"github.com/consentstream/consentstream/configs"
+	"github.com/consentstream/consentstream/internal/demo"
+)
+
+func newDemo(std stdio) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "demo",
+		Short: "See it work: events flow, a consent is withdrawn, the next record shows it",
+		Long: `Run everything in one process, with no Docker and no network: an embedded Kafka,
+schema registry and Redis, the configuration of configs/demo, and the same
+pipeline that run runs. It ends by itself; with --keep it stays until Ctrl-C.
+The embedded servers keep nothing: all data is lost at the end.`,
+		Example: "  consentstream demo\n  consentstream demo --keep",
+		Args:    cobra.NoArgs,
+	}
+	keep := c.Flags().Bool("keep", false, "stay, with the addresses printed, until Ctrl-C")
+	verbose := c.Flags().BoolP("verbose", "v", false, "show the pipeline's log too")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		log := zerolog.Nop()
+		if *verbose {
+			var err error
+			if log, err = newLogger(std.err, "info"); err != nil {
+				return err
+			}
+		}
+		files, err := fs.Sub(configs.Demo, "demo")
+		if err != nil {
+			return err
+		}
+		width, _ := strconv.Atoi(os.Getenv("COLUMNS"))
+		return demo.Run(c.Context(), demo.Config{
+			Out: std.out, Colour: isTerminal(std.out) && os.Getenv("NO_COLOR") == "", Width: width, Keep: *keep, Files: files,
+			Run: func(ctx context.Context, file string) error {
+				cfg, err := load(std, file)
+				if err != nil {
+					return err
+				}
+				return runDaemon(ctx, cfg, allRoles, log)
+			},
+		})
+	}
+	return c
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && isatty.IsTerminal(f.Fd())
+}

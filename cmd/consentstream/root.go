@@ -1,0 +1,92 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
+
+func newRoot(std stdio) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "consentstream",
+		Short: "Enforce consent on event streams, purpose by purpose",
+		Long: `consentstream reads CRM and marketing events from Kafka, looks up what each person
+has consented to, drops, redacts or pseudonymizes fields purpose by purpose, and
+writes one compliant topic per purpose plus an audit stream, in one transaction.`,
+		Example: `  consentstream demo                                    see it work: no Docker, no network
+  consentstream lint -c consentstream.yaml              check a configuration, offline
+  consentstream eval -c consentstream.yaml --topic crm.contacts --consents consents.ndjson < events.ndjson
+  consentstream run -c consentstream.yaml               the daemon`,
+		Version:       version,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE:          group,
+	}
+	root.AddCommand(newDemo(std), newRun(std), newLint(std), newEval(std), newKeys(std), newConsent(std))
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage(c, err) })
+	wrapArgs(root)
+	return root
+}
+
+// group is what a command does that only has subcommands.
+func group(c *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		msg := fmt.Sprintf("unknown command %q for %q", args[0], c.CommandPath())
+		if s := c.SuggestionsFor(args[0]); len(s) > 0 {
+			msg += fmt.Sprintf("; did you mean %q?", s[0])
+		}
+		return usage(c, errors.New(msg))
+	}
+	return c.Help()
+}
+
+func usage(c *cobra.Command, err error) error {
+	return &usageError{err: err, hint: fmt.Sprintf("Run '%s --help' for usage and examples.", c.CommandPath())}
+}
+
+// wrapArgs makes wrong arguments of every command usage errors.
+func wrapArgs(c *cobra.Command) {
+	check := c.Args
+	c.Args = func(c *cobra.Command, args []string) error {
+		if c.HasSubCommands() || check == nil {
+			return nil
+		}
+		if err := check(c, args); err != nil {
+			return usage(c, err)
+		}
+		return nil
+	}
+	for _, sub := range c.Commands() {
+		wrapArgs(sub)
+	}
+}
+
+// format is the --format flag of commands with machine output.
+type format string
+
+func (f *format) String() string { return string(*f) }
+
+// Type implements pflag.Value.
+func (*format) Type() string { return "text|json" }
+
+// Set implements pflag.Value.
+func (f *format) Set(s string) error {
+	if s != "text" && s != "json" {
+		return fmt.Errorf("%q is neither text nor json", s)
+	}
+	*f = format(s)
+	return nil
+}
+
+func addFormat(c *cobra.Command) *format {
+	f := format("text")
+	c.Flags().Var(&f, "format", "output `format`: text or json")
+	return &f
+}
+
+// addConfig adds the -c flag that every command on a configuration has.
+func addConfig(c *cobra.Command) *string {
+	path := c.Flags().StringP("config", "c", "consentstream.yaml", "configuration `FILE`")
+	return path
+}

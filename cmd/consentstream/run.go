@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/consentstream/consentstream/configs"
+)
+
+// roles of the daemon that exist so far.
+var allRoles = []string{"enforce", "project"}
+
+func newRun(std stdio) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "run -c FILE",
+		Short: "Run the daemon: enforce consent on the configured streams",
+		Long: `Run the pipeline until SIGTERM or SIGINT, which finish or abort the open
+transaction. Logs go to standard error, as JSON when that is not a terminal.
+
+Nothing is created in Kafka: missing topics and settings that would make the
+promises untrue are printed with the commands that mend them, and the exit code is 1.
+While Kafka, Redis or the registry are away the pipeline holds and goes on by
+itself; the health endpoint names what it waits for.`,
+		Example: `  consentstream run -c consentstream.yaml
+  CONSENTSTREAM_INSTANCE=1 consentstream run -c consentstream.yaml --roles enforce
+  curl -s localhost:9464/readyz`,
+		Args: cobra.NoArgs,
+	}
+	path := addConfig(c)
+	roles := c.Flags().StringSlice("roles", allRoles, "`ROLES` of this process: enforce, project")
+	level := c.Flags().String("log-level", "info", "`LEVEL`: debug, info, warn or error")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		for _, r := range *roles {
+			if !slices.Contains(allRoles, r) {
+				return usage(c, fmt.Errorf("--roles: %q is none of %v", r, allRoles))
+			}
+		}
+		log, err := newLogger(std.err, *level)
+		if err != nil {
+			return usage(c, err)
+		}
+		cfg, err := load(std, *path)
+		if err != nil {
+			return err
+		}
+		return runDaemon(c.Context(), cfg, *roles, log)
+	}
+	return c
+}
+
+// newLogger logs for people on a terminal, else as JSON.
+func newLogger(w io.Writer, level string) (zerolog.Logger, error) {
+	l, err := zerolog.ParseLevel(level)
+	if err != nil || l == zerolog.NoLevel {
+		return zerolog.Nop(), fmt.Errorf("--log-level: %q is none of debug, info, warn, error", level)
+	}
+	if isTerminal(w) {
+		w = zerolog.ConsoleWriter{Out: w, TimeFormat: time.TimeOnly}
+	}
+	return zerolog.New(w).Level(l).With().Timestamp().Logger(), nil
+}
+
+// runDaemon runs the roles until ctx ends or one of them must stop.
+func runDaemon(ctx context.Context, cfg *configs.Config, roles []string, log zerolog.Logger) error {
+	w, err := newWiring(cfg, log)
+	if err != nil {
+		return err
+	}
+	log.Info().Str("version", version).Str("group", cfg.Kafka.ConsumerGroup).Str("instance", cfg.Instance).
+		Int64("policy_revision", cfg.Policy.Revision).Strs("roles", roles).Msg("consentstream starts")
+	topic, err := w.consentTopic(ctx)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	store, err := w.store(topic)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	g, ctx := errgroup.WithContext(ctx)
+	if slices.Contains(roles, "project") {
+		p, quarantine, err := w.projector(store)
+		if err != nil {
+			return err
+		}
+		defer quarantine.Close()
+		g.Go(func() error { return p.Run(ctx) })
+	}
+	if slices.Contains(roles, "enforce") {
+		e, err := w.enforcer(store)
+		if err != nil {
+			return err
+		}
+		g.Go(func() error { return e.Run(ctx) })
+	}
+	err = g.Wait()
+	log.Info().Msg("consentstream ends")
+	return err
+}

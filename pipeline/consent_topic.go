@@ -1,0 +1,123 @@
+package pipeline
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/consentstream/consentstream/consent"
+	"github.com/consentstream/consentstream/internal/keys"
+)
+
+// ConsentTopic is what the state store's epoch has to know of the consent topic
+// and its cluster.
+type ConsentTopic struct {
+	Cluster    string
+	ID         [16]byte
+	Partitions int
+}
+
+// LookupConsentTopic asks the brokers. A missing topic is a *Refusal with the
+// command that makes it, what does not answer any other error.
+func LookupConsentTopic(ctx context.Context, seedBrokers []string, opts []kgo.Opt, topic string) (ConsentTopic, error) {
+	cl, err := newClient(seedBrokers, opts)
+	if err != nil {
+		return ConsentTopic{}, err
+	}
+	defer cl.Close()
+	top, err := askTopology(ctx, cl, []string{topic})
+	if err != nil {
+		return ConsentTopic{}, fmt.Errorf("asking %v about %s: %w", seedBrokers, topic, err)
+	}
+	info, err := top.topic(topic)
+	if err != nil {
+		r := &Refusal{}
+		r.add(createConsentTopic(seedBrokers, topic), "the consent topic %s is not there (%s)", topic, errorCode(err))
+		return ConsentTopic{}, r
+	}
+	return ConsentTopic{Cluster: top.cluster, ID: info.id, Partitions: len(info.leaders)}, nil
+}
+
+func createConsentTopic(seedBrokers []string, topic string) string {
+	return fmt.Sprintf("kafka-topics.sh --bootstrap-server %s --create --topic %s --partitions 6 --config retention.ms=-1 --config retention.bytes=-1 --config cleanup.policy=delete --config message.timestamp.type=LogAppendTime", seedBrokers[0], topic)
+}
+
+func newClient(seedBrokers []string, opts []kgo.Opt) (*kgo.Client, error) {
+	return kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(seedBrokers...)}, opts...)...)
+}
+
+// ErrMalformedEvent is wrapped by RecordConsent for an event that the projector
+// would not fold; what follows is the code of its fault.
+var ErrMalformedEvent = errors.New("the consent event is malformed")
+
+// RecordConsent appends an event to the consent topic and waits until all
+// replicas have it. It refuses an event that would only deny as malformed.
+func RecordConsent(ctx context.Context, seedBrokers []string, opts []kgo.Opt, topic string, event []byte, ns consent.Namespaces) (consent.Position, error) {
+	ev := consent.ParseUnkeyed(event, consent.Position{}, 0, ns)
+	if ev.Malformed != consent.NoFault {
+		return consent.Position{}, fmt.Errorf("%w: %s", ErrMalformedEvent, ev.Malformed)
+	}
+	cl, err := newClient(seedBrokers, append([]kgo.Opt{kgo.RequiredAcks(kgo.AllISRAcks()), kgo.ProducerLinger(0)}, opts...))
+	if err != nil {
+		return consent.Position{}, err
+	}
+	defer cl.Close()
+	key := ev.Subject.Namespace + ":" + string(ev.Subject.Value)
+	r, err := cl.ProduceSync(ctx, &kgo.Record{Topic: topic, Key: []byte(key), Value: event}).First()
+	if err != nil {
+		return consent.Position{}, fmt.Errorf("writing to %s: %w", topic, err)
+	}
+	return consent.Position{Partition: r.Partition, Offset: r.Offset}, nil
+}
+
+// ConsentQuarantine writes the coordinates of malformed consent events to the
+// quarantine topic. Make it with NewConsentQuarantine, and Close it.
+type ConsentQuarantine struct {
+	cl    *kgo.Client
+	topic string
+	mac   *keys.MAC
+	epoch int32
+	group string
+}
+
+// NewConsentQuarantine makes a Quarantiner; it connects with the first record.
+func NewConsentQuarantine(seedBrokers []string, opts []kgo.Opt, group, topic string, ring *keys.Ring) (*ConsentQuarantine, error) {
+	key, err := ring.Derive(keys.UseQuarantine, "", ring.Active())
+	if err != nil {
+		return nil, err
+	}
+	cl, err := newClient(seedBrokers, append([]kgo.Opt{kgo.RequiredAcks(kgo.AllISRAcks()), kgo.ProducerLinger(0)}, opts...))
+	if err != nil {
+		return nil, err
+	}
+	return &ConsentQuarantine{cl: cl, topic: topic, mac: keys.NewMAC(key), epoch: int32(ring.Active()), group: group}, nil
+}
+
+// Close disconnects.
+func (q *ConsentQuarantine) Close() { q.cl.Close() }
+
+// QuarantineConsent implements Quarantiner. It is not safe for concurrent use:
+// there is one leader that projects.
+func (q *ConsentQuarantine) QuarantineConsent(ctx context.Context, r *kgo.Record, reason consent.Fault) error {
+	m := q.mac
+	m.Start()
+	m.String(q.group)
+	m.String(r.Topic)
+	m.Int32(r.Partition)
+	m.Int64(r.Offset)
+	opt(m, r.Key)
+	opt(m, r.Value)
+	value, err := json.Marshal(&quarantined{
+		Version: 1, Group: q.group, Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Timestamp: r.Timestamp.UnixMilli(),
+		Reason: "STATE_MALFORMED", Detail: string(reason), KeyBytes: size(r.Key), ValueBytes: size(r.Value), HeaderCount: len(r.Headers),
+		PayloadHMAC: hex.EncodeToString(m.Sum()), KeyEpoch: q.epoch, AuditIndex: -1,
+	})
+	if err != nil {
+		return err
+	}
+	return q.cl.ProduceSync(ctx, &kgo.Record{Topic: q.topic, Value: value}).FirstErr()
+}
