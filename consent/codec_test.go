@@ -2,6 +2,7 @@ package consent
 
 import (
 	"bytes"
+	"encoding/binary"
 	"math"
 	"testing"
 
@@ -169,5 +170,26 @@ func TestDecodeDoesNotAllocate(t *testing.T) {
 	intern := in.String
 	if n := testing.AllocsPerRun(100, func() { _ = r.Decode(data, intern) }); n > 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+// TestUvarint holds the decoder against encoding/binary, at every length, at the
+// end of the input and before more of it.
+func TestUvarint(t *testing.T) {
+	for shift := range 64 {
+		for _, x := range []uint64{1 << shift, 1<<shift - 1, 1<<shift | 1, math.MaxUint64 >> shift} {
+			for _, tail := range [][]byte{nil, {0x80}, bytes.Repeat([]byte{0xff}, 9), make([]byte, 9)} {
+				d := decoder{b: append(binary.AppendUvarint(nil, x), tail...)}
+				if got := d.uvarint(); d.bad || got != x || !bytes.Equal(d.b, tail) {
+					t.Errorf("%x before %x: %x, bad %t, rest %x", x, tail, got, d.bad, d.b)
+				}
+			}
+		}
+	}
+	for _, b := range [][]byte{{}, {0x80}, {0x80, 0}, {0xff, 0x80, 0, 1, 1, 1, 1, 1, 1}, {0x80, 0, 0, 0, 0, 0, 0, 0, 0},
+		bytes.Repeat([]byte{0xff}, 12), append(bytes.Repeat([]byte{0xff}, 9), 2)} {
+		if d := (decoder{b: b}); d.uvarint() != 0 || !d.bad {
+			t.Errorf("accepted %x", b)
+		}
 	}
 }

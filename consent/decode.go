@@ -34,6 +34,7 @@ func (r *Row) Reset() {
 }
 
 func (r *Row) decode(d *decoder) {
+	jurisdiction := r.Jurisdiction.Value
 	r.Reset()
 	d.need(d.byte() == rowVersion)
 	flags := d.byte()
@@ -49,7 +50,7 @@ func (r *Row) decode(d *decoder) {
 		r.LastInteraction = Attribute{Set: true, T: d.varint(), N: d.varint()}
 	}
 	if flags&rowJurisdiction != 0 {
-		r.Jurisdiction = Attribute{Set: true, T: d.varint(), Value: d.string()}
+		r.Jurisdiction = Attribute{Set: true, T: d.varint(), Value: d.string(jurisdiction)}
 	}
 	if flags&rowSalt != 0 {
 		copy(r.Salt[:], d.take(len(r.Salt)))
@@ -78,15 +79,14 @@ func (r *Row) decodeSlots(d *decoder) {
 }
 
 func (s *Slot) decode(d *decoder) {
-	s.Key = d.string()
+	s.Key = d.string(s.Key)
 	families, flags := d.byte(), d.byte()
 	d.need(flags < slotFlags)
+	s.No = [Families]Denial{}
 	for f := range s.No {
-		if families&(1<<f) == 0 {
-			s.No[f] = Denial{}
-			continue
+		if families&(1<<f) != 0 {
+			s.No[f].decode(d, Family(f))
 		}
-		s.No[f].decode(d, Family(f))
 	}
 	if families&slotTerms != 0 {
 		s.Y.decode(d, s.Key)
@@ -137,7 +137,7 @@ func (t *Terms) decode(d *decoder, key string) {
 		d.need(t.Start != -Infinite && t.Start != t.Effective)
 	}
 	t.Recipients, t.Overrides = d.strings(t.Recipients), d.strings(t.Overrides)
-	t.NoticeID, t.NoticeVer = d.string(), d.string()
+	t.NoticeID, t.NoticeVer = d.string(t.NoticeID), d.string(t.NoticeVer)
 }
 
 func (r *Row) decodeEdges(d *decoder) {

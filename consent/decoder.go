@@ -1,6 +1,10 @@
 package consent
 
-import "math"
+import (
+	"encoding/binary"
+	"math"
+	"math/bits"
+)
 
 // decoder reads bytes that nobody vouches for. After the first fault it is bad
 // for good and yields zeros, so that callers check once, and before they use a
@@ -52,23 +56,42 @@ func (d *decoder) uvarint() uint64 {
 		d.b = d.b[1:]
 		return uint64(c)
 	}
-	var x uint64
-	for i, c := range d.b {
-		if i == 9 && c > 1 {
-			break
-		}
-		x |= uint64(c&0x7f) << (7 * i)
-		if c >= 0x80 {
-			continue
-		}
-		if c == 0 && i > 0 {
-			break
-		}
-		d.b = d.b[i+1:]
-		return x
+	return d.wideUvarint()
+}
+
+// wideUvarint is uvarint of up to 8 bytes, read at once.
+func (d *decoder) wideUvarint() uint64 {
+	if len(d.b) < 8 {
+		return d.longUvarint()
 	}
-	d.need(false)
-	return 0
+	// The first byte without its top bit is the last. The groups of 7 bits are
+	// then moved together in pairs, pairs of pairs and so on.
+	x := binary.LittleEndian.Uint64(d.b)
+	n := bits.TrailingZeros64(^x&0x8080808080808080)/8 + 1
+	if n > 8 {
+		return d.longUvarint()
+	}
+	d.need(d.b[n-1] != 0)
+	if d.bad {
+		return 0
+	}
+	d.b = d.b[n:]
+	x &= 0x7f7f7f7f7f7f7f7f & (1<<(8*n) - 1)
+	x = x&0x007f007f007f007f | x&0x7f007f007f007f00>>1
+	x = x&0x00003fff00003fff | x&0x3fff00003fff0000>>2
+	return x&0x0fffffff | x&0x0fffffff00000000>>4
+}
+
+// longUvarint is uvarint byte by byte: at the end of the input, and for numbers
+// of more than 8 bytes.
+func (d *decoder) longUvarint() uint64 {
+	x, n := binary.Uvarint(d.b)
+	d.need(n == 1 || n > 1 && d.b[n-1] != 0)
+	if d.bad {
+		return 0
+	}
+	d.b = d.b[n:]
+	return x
 }
 
 // varint reads zigzag LEB128, as encoding/binary writes it.
@@ -103,9 +126,13 @@ func (d *decoder) count(most int) int {
 	return int(n)
 }
 
-func (d *decoder) string() string {
+// string reads a text. used is what stood in its place before, in memory that
+// is read into again: mostly the same text, which then is not looked up.
+func (d *decoder) string(used string) string {
 	b := d.take(d.count(math.MaxInt32))
 	switch {
+	case string(b) == used:
+		return used
 	case len(b) == 0:
 		return ""
 	case d.intern == nil:
@@ -116,9 +143,14 @@ func (d *decoder) string() string {
 
 // strings reads a strictly ascending list into the memory of list.
 func (d *decoder) strings(list []string) []string {
+	used := list[:cap(list)]
 	list = list[:0]
 	for i := range d.count(len(d.b)) {
-		s := d.string()
+		var old string
+		if i < len(used) {
+			old = used[i]
+		}
+		s := d.string(old)
 		d.need(i == 0 || list[i-1] < s)
 		if d.bad {
 			return list
