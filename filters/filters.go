@@ -58,6 +58,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/consentstream/consentstream/internal/keys"
 	"github.com/consentstream/consentstream/schemas"
 )
 
@@ -84,9 +85,9 @@ type Param struct {
 // Env is what pseudonymize needs to know of its position; the others ignore
 // it. A Treatment made with it is not safe for concurrent use.
 type Env struct {
-	Key    []byte // 32 bytes, the purpose's (keys.UsePseudonym)
-	Epoch  int    // of Key; at least 1
-	Domain string // the subject's namespace, else the category
+	Key    keys.Key // 32 bytes, the purpose's (keys.UsePseudonym)
+	Epoch  int      // of Key; at least 1
+	Domain string   // the subject's namespace, else the category
 	// Normalize appends the canonical form of an identifier's text to dst; nil
 	// stands for the identity.
 	Normalize func(dst, text []byte) ([]byte, error)

@@ -37,7 +37,7 @@ func newMask(p *parameters) (Treatment, error) {
 		v = "*"
 	}
 	char, _ := v.(string)
-	if r, size := utf8.DecodeRuneInString(char); size == 0 || size != len(char) || !unicode.IsPrint(r) || unicode.Is(unicode.M, r) {
+	if r, size := utf8.DecodeRuneInString(char); char == "" || size != len(char) || !utf8.ValidString(char) || !unicode.IsPrint(r) || unicode.Is(unicode.M, r) {
 		return nil, errors.New("char must be one printable character")
 	}
 	m.char = []byte(char)
