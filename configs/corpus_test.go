@@ -26,6 +26,8 @@ func corpusReader(path string) func(string) ([]byte, error) {
 	return func(name string) ([]byte, error) {
 		kind := map[string]string{"policy.yaml": ".policy.yaml", "consentstream.yaml": ".wiring.yaml"}[name]
 		switch {
+		case strings.HasSuffix(name, ".avsc"):
+			return os.ReadFile(filepath.Join("testdata", name))
 		case kind == "":
 			return nil, fs.ErrNotExist
 		case strings.HasSuffix(path, kind):

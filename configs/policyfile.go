@@ -21,8 +21,8 @@ var (
 
 // policyFile is what is known of the policy, sound or not.
 type policyFile struct {
-	policy     *policy.Policy // its sound parts; nil where it could not be read
-	namespaces []string       // all names, sound or not
+	policy     *policy.Policy // its sound purposes; nil where it could not be read
+	namespaces []string       // all names
 	purposes   []purposeEntry // all, in the file's order
 }
 
@@ -75,9 +75,7 @@ func (l *loader) policyFile(o object) policyFile {
 	f := policyFile{policy: &policy.Policy{Revision: o.integer("revision", 0, 1, math.MaxInt64)}}
 	for _, e := range o.freeEntries("namespaces") {
 		f.namespaces = append(f.namespaces, e.key.Value)
-		if n, ok := l.namespace(e); ok {
-			f.policy.Namespaces = append(f.policy.Namespaces, n)
-		}
+		f.policy.Namespaces = append(f.policy.Namespaces, l.namespace(e))
 	}
 	slices.SortFunc(f.policy.Namespaces, func(a, b policy.Namespace) int { return cmp.Compare(a.Name, b.Name) })
 	for _, e := range o.freeEntries("purposes") {
@@ -109,19 +107,18 @@ func (o object) freeEntries(name string) []item {
 	return entries
 }
 
-func (l *loader) namespace(e item) (policy.Namespace, bool) {
-	before := l.errors()
-	if !namespaceName.MatchString(e.key.Value) {
+// namespace reads one namespace. An unsound one is returned all the same, so
+// that what refers to it is not reported as undefined.
+func (l *loader) namespace(e item) policy.Namespace {
+	n := policy.Namespace{Name: e.key.Value, Normalize: "none"}
+	if !namespaceName.MatchString(n.Name) {
 		l.report(e.keyPlace(), "", "%s is not a namespace name: lower-case letters, digits and _, a letter first", e.name)
 	}
-	o, ok := l.object(e, namespaceSection)
-	if !ok {
-		return policy.Namespace{}, false
+	if o, ok := l.object(e, namespaceSection); ok {
+		n.Normalize = o.choice("normalize", "none", []string{"none", "trim", "lower", "email"}, []string{"phone", "nfc"})
+		o.choice("scope", "person", []string{"person"}, []string{"device", "contact_point", "household"})
 	}
-	n := policy.Namespace{Name: e.key.Value,
-		Normalize: o.choice("normalize", "none", []string{"none", "trim", "lower", "email"}, []string{"phone", "nfc"})}
-	o.choice("scope", "person", []string{"person"}, []string{"device", "contact_point", "household"})
-	return n, l.errors() == before
+	return n
 }
 
 var bases = map[string]policy.Basis{

@@ -15,6 +15,7 @@ type loader struct {
 	env      func(string) (string, bool)
 	read     func(string) ([]byte, error)
 	findings []located
+	count    int // errors so far, those beyond maxFindings too
 	files    []string
 	places   map[string]place // by address: see engine.Finding.At
 }
@@ -45,31 +46,34 @@ func (it item) keyPlace() place {
 	return place{it.src, it.key.Line, it.key.Column}
 }
 
+// maxFindings bounds what is collected: nobody reads more, and a file of noise
+// must not take long.
+const maxFindings = 1000
+
 // report adds an error at p.
 func (l *loader) report(p place, near, format string, args ...any) {
-	l.findings = append(l.findings, located{Finding{
-		File: p.src.name, Line: max(p.line, 1), Col: max(p.col, 1),
-		Message: fmt.Sprintf(format, args...), Nearest: near,
-	}, p.src})
+	l.count++
+	l.add(p, Error, near, fmt.Sprintf(format, args...))
 }
 
 // warn adds a warning at p.
 func (l *loader) warn(p place, format string, args ...any) {
-	l.report(p, "", format, args...)
-	l.findings[len(l.findings)-1].Severity = Warning
+	l.add(p, Warning, "", fmt.Sprintf(format, args...))
+}
+
+// add keeps the first maxFindings.
+func (l *loader) add(p place, s Severity, near, message string) {
+	if len(l.findings) >= maxFindings && (s == Warning || l.count > 1) { // the first error always has a place
+		return
+	}
+	l.findings = append(l.findings, located{Finding{
+		File: p.src.name, Line: max(p.line, 1), Col: max(p.col, 1), Severity: s, Message: message, Nearest: near,
+	}, p.src})
 }
 
 // errors counts the errors so far; comparing two counts says whether what was
 // read between them is sound.
-func (l *loader) errors() int {
-	n := 0
-	for _, f := range l.findings {
-		if f.Severity == Error {
-			n++
-		}
-	}
-	return n
-}
+func (l *loader) errors() int { return l.count }
 
 // open reads and parses a file; p is where it is named. The caller gets its
 // root mapping, or false.
@@ -154,8 +158,8 @@ func (l *loader) object(it item, s section) (object, bool) {
 			}
 			o.items[w.name] = e
 		}
-		if s.secrets() && (!known || w.secret) {
-			e.src.hideAll(e.node)
+		if w.secret || !known && (s.secrets() || e.node.Kind != yaml.ScalarNode) {
+			e.src.hideAll(e.node) // an unknown map may be a section with a password
 		}
 	}
 	l.requireWords(o, s)

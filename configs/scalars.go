@@ -244,16 +244,17 @@ func (o object) texts(name string) []scalar {
 		o.l.report(it.place(), "", "%s is empty", it.name)
 	}
 	var out []scalar
+	seen := map[string]bool{}
 	for _, e := range elements {
 		s, ok := o.l.text(e)
-		if !ok {
-			continue
-		}
-		if slices.ContainsFunc(out, func(t scalar) bool { return t.text == s.text }) {
+		switch {
+		case !ok:
+		case seen[s.text]:
 			o.l.report(e.place(), "", "%s is here twice in %s", s.shown(), it.name)
-			continue
+		default:
+			seen[s.text] = true
+			out = append(out, s)
 		}
-		out = append(out, s)
 	}
 	return out
 }

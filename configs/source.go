@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/consentstream/consentstream/policy"
 )
 
 // maxFile is the largest file that is parsed, in bytes.
@@ -20,7 +22,8 @@ type source struct {
 	lines  []string
 	root   *yaml.Node // nil where the file did not parse
 	order  []*yaml.Node
-	hidden []int // indices in order of the scalars that excerpts must not show
+	index  map[*yaml.Node]int // of order
+	hidden []int              // indices in order of the scalars that excerpts must not show
 	// unfinished is the line where the construct starts in which parsing
 	// failed; 0 where it parsed.
 	unfinished int
@@ -71,6 +74,7 @@ func (s *source) parse(text []byte) *fault {
 		return &fault{1, 1, 1, "the file is empty"}
 	}
 	s.root = doc.Content[0]
+	s.index = map[*yaml.Node]int{}
 	s.number(s.root)
 	s.hideSecrets()
 	return nil
@@ -85,6 +89,7 @@ func (s *source) hint(f *fault) {
 
 // number lists all nodes in document order.
 func (s *source) number(n *yaml.Node) {
+	s.index[n] = len(s.order)
 	s.order = append(s.order, n)
 	for _, c := range n.Content {
 		s.number(c)
@@ -119,7 +124,7 @@ func (s *source) hideSecrets() {
 			continue
 		}
 		for i := 0; i+1 < len(n.Content); i += 2 {
-			if secretAt(n.Content[i].Value) >= 0 {
+			if secretWord(n.Content[i].Value) {
 				s.hideAll(n.Content[i+1])
 			}
 		}
@@ -131,28 +136,27 @@ func (s *source) hideSecrets() {
 	}
 }
 
-// secretAt returns where text has a word that introduces a secret, or -1.
-func secretAt(text string) int {
-	lower := strings.ToLower(text)
-	first := -1
+// secretWord reports a key that is a secret's, well or badly spelled.
+func secretWord(key string) bool {
+	lower := strings.ToLower(key)
 	for _, w := range []string{"pass", "secret", "pwd", "token", "credential"} {
-		if i := strings.Index(lower, w); i >= 0 && (first < 0 || i < first) {
-			first = i
+		if strings.Contains(lower, w) {
+			return true
 		}
 	}
-	return first
+	return policy.Nearest(key, []string{"password", "passwd", "secret", "token"}) != ""
 }
 
 // hideAll keeps every scalar below n out of excerpts, but for references: they
 // are names.
 func (s *source) hideAll(n *yaml.Node) {
 	if n.Kind == yaml.ScalarNode && (!strings.HasPrefix(n.Value, "${") || strings.Contains(n.Value, ":-")) {
-		if i := slices.Index(s.order, n); !slices.Contains(s.hidden, i) {
-			s.hidden = append(s.hidden, i)
-		}
+		s.hidden = append(s.hidden, s.index[n])
 	}
-	for _, c := range n.Content {
-		s.hideAll(c)
+	for i, c := range n.Content {
+		if n.Kind != yaml.MappingNode || i%2 == 1 { // keys are words
+			s.hideAll(c)
+		}
 	}
 }
 
@@ -223,22 +227,50 @@ func mask(line []rune, covered []bool, caret int) (shown []rune, at int) {
 	return shown, at
 }
 
-// guess cuts a line of a source that did not parse at a word that introduces a
-// secret, or at a URL. Where an unfinished construct holds a secret on an
-// earlier line, nothing is shown: it may go on here.
+// guess cuts a line of a source that did not parse behind a word that
+// introduces a secret, or a URL. Where an unfinished construct holds a secret on
+// an earlier line, nothing is shown: it may go on here.
 func (s *source) guess(line []rune, n int) []rune {
 	for k := max(s.unfinished, 1); k < n && s.unfinished > 0; k++ {
-		if l := s.lines[k-1]; secretAt(l) >= 0 && !strings.Contains(l, "${") {
+		if l := s.lines[k-1]; !strings.Contains(l, "${") && secretIn([]rune(l)) >= 0 {
 			return []rune(hidden)
 		}
 	}
-	for i := range line {
-		rest := string(line[i:])
-		if secretAt(rest) == 0 || strings.HasPrefix(rest, "://") {
-			return append(append([]rune{}, line[:i]...), []rune(hidden)...)
-		}
+	if i := secretIn(line); i >= 0 {
+		return append(append([]rune{}, line[:i]...), []rune(hidden)...)
 	}
 	return line
+}
+
+// secretIn is where a secret may begin in line: behind a word that introduces
+// one, or behind "://"; -1 for nowhere.
+func secretIn(line []rune) int {
+	start := 0
+	for i := 0; i <= len(line); i++ {
+		if i < len(line) && (unicode.IsLetter(line[i]) || line[i] == '_') {
+			continue
+		}
+		if secretWord(string(line[start:i])) || strings.HasPrefix(string(line[i:]), "://") {
+			return i
+		}
+		start = i + 1
+	}
+	return -1
+}
+
+// textAt is the column where text stands as it is, as the whole of scalar n or
+// within its quotes; 0 where the file writes it in another way.
+func (s *source) textAt(n *yaml.Node, text string) int {
+	if n.Line > len(s.lines) {
+		return 0
+	}
+	line := []rune(s.lines[n.Line-1])
+	for start := n.Column; start <= n.Column+1 && start <= len(line); start++ {
+		if strings.HasPrefix(string(line[start-1:]), text) {
+			return start
+		}
+	}
+	return 0
 }
 
 // clip cuts a line to what fits a terminal twice over, and shows control

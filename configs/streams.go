@@ -2,8 +2,11 @@ package configs
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
+
+	"go.yaml.in/yaml/v4"
 
 	"github.com/consentstream/consentstream/engine"
 	"github.com/consentstream/consentstream/policy"
@@ -152,7 +155,7 @@ func (l *loader) subject(o object, pol policyFile) engine.SubjectRule {
 	if !ok {
 		return engine.SubjectRule{}
 	}
-	rule := engine.SubjectRule{Name: e.key.Value, Namespace: s.text("namespace", ""), Path: s.text("path", "")}
+	rule := engine.SubjectRule{Name: e.key.Value, Namespace: s.text("namespace", ""), Path: s.path("path")}
 	if it, ok := s.items["namespace"]; ok && len(pol.namespaces) > 0 && rule.Namespace != "" && !slices.Contains(pol.namespaces, rule.Namespace) {
 		v, _ := l.text(it)
 		l.report(it.place(), v.nearest(pol.namespaces), "namespace %s is not in the policy", v.shown())
@@ -167,14 +170,13 @@ func (l *loader) eventTime(o object) engine.TimeRule {
 		return engine.TimeRule{}
 	}
 	if shapeOf(it.node) != "a map" {
-		s, _ := l.text(it)
-		return engine.TimeRule{Path: s.text}
+		return engine.TimeRule{Path: o.path("event_time")}
 	}
 	t, ok := l.object(it, eventTimeSection)
 	if !ok {
 		return engine.TimeRule{}
 	}
-	return engine.TimeRule{Path: t.text("path", ""), Unit: t.choice("unit", "", []string{"s", "ms", "us"}, []string{"ns"})}
+	return engine.TimeRule{Path: t.path("path"), Unit: t.choice("unit", "", []string{"s", "ms", "us"}, []string{"ns"})}
 }
 
 // key reads what the record key is: none, a subject or a category.
@@ -241,7 +243,38 @@ func (l *loader) fields(o object) []engine.FieldRule {
 				rule.Category = l.category(c)
 			}
 		}
-		out = append(out, rule)
+		if l.checkPath(e.key, e.key.Value, e) {
+			out = append(out, rule)
+		}
 	}
 	return out
+}
+
+// path reads a word that is a record path.
+func (o object) path(name string) string {
+	it, ok := o.items[name]
+	if !ok {
+		return ""
+	}
+	s, ok := o.l.text(it)
+	if !ok || !o.l.checkPath(it.node, s.text, it) {
+		return ""
+	}
+	return s.text
+}
+
+// checkPath reports a text that is no record path, at the character where it
+// stops being one; true is fine.
+func (l *loader) checkPath(n *yaml.Node, text string, it item) bool {
+	_, err := schemas.ParsePath(text)
+	var e *schemas.PathError
+	if !errors.As(err, &e) {
+		return true
+	}
+	p := place{it.src, n.Line, n.Column}
+	if start := it.src.textAt(n, text); start > 0 {
+		p.col = start + e.Column - 1
+	}
+	l.report(p, "", "not a record path: %s", e.Message)
+	return false
 }

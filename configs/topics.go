@@ -30,12 +30,13 @@ func (l *loader) checkTopics(o object, streams []streamEntry, t Topics) {
 			uses = append(uses, l.outputTopic(s.Wiring.Topic, p))
 		}
 	}
-	for i, u := range uses {
-		for _, v := range uses[:i] {
-			if clash(u.name, v.name) && (!u.out || u.use != v.use) { // a repeated pair: its input is repeated
-				l.reportClash(u, v)
-				break
-			}
+	first := map[string]topicUse{}
+	for _, u := range uses {
+		v, taken := first[metricName(u.name)]
+		if !taken {
+			first[metricName(u.name)] = u
+		} else if !u.out || u.use != v.use { // a pair comes twice where its input does: reported there
+			l.reportClash(u, v)
 		}
 	}
 }
@@ -65,11 +66,9 @@ func (l *loader) outputTopic(topic string, p scalar) topicUse {
 	return topicUse{name, "the output of " + topic + " for " + p.text, p.place(), true, false}
 }
 
-// clash is Kafka's own rule: names that differ only in "." and "_" share a
-// metric name, so that a broker refuses to create the second.
-func clash(a, b string) bool {
-	return strings.ReplaceAll(a, ".", "_") == strings.ReplaceAll(b, ".", "_")
-}
+// metricName is what Kafka tells topics apart by: names that differ only in "."
+// and "_" share it, so that a broker refuses to create the second.
+func metricName(topic string) string { return strings.ReplaceAll(topic, ".", "_") }
 
 // reportClash reports at the second use, unless only the first is in the file.
 func (l *loader) reportClash(u, v topicUse) {
