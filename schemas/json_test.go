@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
+	"unicode/utf8"
 )
 
 // upperText is a treatment that takes text only; it stands for mask and the like.
@@ -17,7 +19,11 @@ func (upperText) Apply(buf []byte, v Value) (Value, []byte, error) {
 		return Value{}, buf, errors.New("takes text only")
 	}
 	n := len(buf)
-	buf = append(buf, bytes.ToUpper(v.Text)...)
+	for i := 0; i < len(v.Text); {
+		r, size := utf8.DecodeRune(v.Text[i:])
+		buf = utf8.AppendRune(buf, unicode.ToUpper(r))
+		i += size
+	}
 	return Value{Kind: String, Text: buf[n:]}, buf, nil
 }
 
