@@ -1,0 +1,461 @@
+package schemas
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// rec is a schema of one record with field f of type ty.
+func rec(ty string) string {
+	return `{"type":"record","name":"R","fields":[{"name":"f","type":` + ty + `}]}`
+}
+
+const arr, obj = `{"type":"array","items":`, `}`
+
+func TestAvroScanFaults(t *testing.T) {
+	longMin := appendLong(nil, math.MinInt64)
+	wide := `{"type":"record","name":"W","fields":[` + strings.TrimSuffix(strings.Repeat(`{"name":"n%d","type":"null"},`, 400), ",") + `]}`
+	for i := range 400 {
+		wide = strings.Replace(wide, "%d", fmt.Sprint(i), 1)
+	}
+	for _, tt := range []struct {
+		name, ty string
+		src      []byte
+		want     Fault
+	}{
+		{"empty", `"long"`, nil, Fault{CodeTruncated, "f"}},
+		{"nothing needed", `"null"`, nil, Fault{}},
+		{"trailing", `"long"`, []byte{0, 0}, Fault{CodeTrailingBytes, ""}},
+		{"int", `"int"`, appendLong(nil, math.MaxInt32), Fault{}},
+		{"int too large", `"int"`, appendLong(nil, math.MaxInt32+1), Fault{CodeBadVarint, "f"}},
+		{"int too small", `"int"`, appendLong(nil, math.MinInt32-1), Fault{CodeBadVarint, "f"}},
+		{"long", `"long"`, longMin, Fault{}},
+		{"11 bytes", `"long"`, append(bytes.Repeat([]byte{0x80}, 10), 0), Fault{CodeBadVarint, "f"}},
+		{"65 bits", `"long"`, append(bytes.Repeat([]byte{0xff}, 9), 2), Fault{CodeBadVarint, "f"}},
+		{"cut varint", `"long"`, []byte{0x80}, Fault{CodeTruncated, "f"}},
+		{"boolean 2", `"boolean"`, []byte{2}, Fault{CodeBadBool, "f"}},
+		{"branch 2", `["null","long"]`, []byte{4, 0}, Fault{CodeBadBranch, "f"}},
+		{"branch -1", `["null","long"]`, []byte{1, 0}, Fault{CodeBadBranch, "f"}},
+		{"branch 3 of 3", `["null","long","string"]`, []byte{6, 0}, Fault{CodeBadBranch, "f"}},
+		{"enum", `{"type":"enum","name":"E","symbols":["A"]}`, []byte{2}, Fault{CodeBadEnum, "f"}},
+		{"enum -1", `{"type":"enum","name":"E","symbols":["A"]}`, []byte{1}, Fault{CodeBadEnum, "f"}},
+		{"bad utf8", `"string"`, []byte{2, 0xff}, Fault{CodeBadUTF8, "f"}},
+		{"surrogate", `"string"`, []byte{6, 0xed, 0xa0, 0x80}, Fault{CodeBadUTF8, "f"}},
+		{"bytes need none", `"bytes"`, []byte{2, 0xff}, Fault{}},
+		{"negative length", `"string"`, []byte{1}, Fault{CodeBadLength, "f"}},
+		{"length beyond", `"bytes"`, []byte{4, 1}, Fault{CodeTruncated, "f"}},
+		{"huge length", `"string"`, appendLong(nil, math.MaxInt64), Fault{CodeTruncated, "f"}},
+		{"fixed", `{"type":"fixed","name":"F","size":4}`, []byte{1, 2, 3}, Fault{CodeTruncated, "f"}},
+		{"map key", `{"type":"map","values":"null"}`, []byte{2, 2, 0xff, 0}, Fault{CodeBadUTF8, "f"}},
+		{"in a map", `{"type":"map","values":"boolean"}`, []byte{2, 2, 'k', 7, 0}, Fault{CodeBadBool, "f"}},
+		{"in an element", arr + rec(`"boolean"`)[:0] + `{"type":"record","name":"I","fields":[{"name":"b","type":"boolean"}]}` + obj,
+			[]byte{2, 7, 0}, Fault{CodeBadBool, "f[*].b"}},
+		{"array bomb", arr + `"string"` + obj, appendLong(nil, math.MaxInt32-1), Fault{CodeTooManyItems, "f"}},
+		{"array bomb of null", arr + `"null"` + obj, append(appendLong(nil, 4_000_000), 0), Fault{CodeTooManyItems, "f"}},
+		{"1000 nulls", arr + `"null"` + obj, append(appendLong(nil, 1000), 0), Fault{}},
+		{"blocks of null", arr + `"null"` + obj, bytes.Repeat(appendLong(nil, 600), 3), Fault{CodeTooManyItems, "f"}},
+		{"wide nulls", arr + wide + obj, append(appendLong(nil, 1000), 0), Fault{CodeTooManyItems, "f"}},
+		{"wide nulls in a map", `{"type":"map","values":` + arr + wide + obj + `}`, append([]byte{2, 0}, append(appendLong(nil, 1000), 0, 0)...), Fault{CodeTooManyItems, "f"}},
+		{"block size", arr + `"long"` + obj, []byte{3, 4, 2, 2, 0}, Fault{}},
+		{"block size too small", arr + `"long"` + obj, []byte{3, 2, 2, 2, 0}, Fault{CodeBadLength, "f"}},
+		{"block size too large", arr + `"long"` + obj, []byte{3, 6, 2, 2, 0}, Fault{CodeBadLength, "f"}},
+		{"block size negative", arr + `"long"` + obj, []byte{3, 3, 2, 2, 0}, Fault{CodeBadLength, "f"}},
+		{"block size beyond", arr + `"long"` + obj, []byte{3, 40, 2, 2, 0}, Fault{CodeBadLength, "f"}},
+		{"count of min-int", arr + `"long"` + obj, append(longMin, 0, 0), Fault{CodeBadLength, "f"}},
+		{"no end", arr + `"long"` + obj, []byte{2, 2}, Fault{CodeTruncated, "f"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			l := mustAvro(t, rec(tt.ty))
+			var tape Tape
+			start := time.Now()
+			err := l.Scan(tt.src, &tape)
+			var f *Fault
+			if errors.As(err, &f); f == nil {
+				f = &Fault{}
+			}
+			if *f != tt.want {
+				t.Errorf("got %v, want %v", *f, tt.want)
+			}
+			if err != nil && len(tape.Entries) > 0 {
+				t.Error("a fault left entries")
+			}
+			if cap(tape.Entries) > 4*(len(tt.src)+1024)+64 {
+				t.Errorf("%d entries for %d bytes", cap(tape.Entries), len(tt.src))
+			}
+			if d := time.Since(start); d > time.Second {
+				t.Errorf("took %v", d)
+			}
+		})
+	}
+}
+
+// The worst that a record of 1 MB can do is bounded by its size.
+func TestAvroWorstRecord(t *testing.T) {
+	chain := `"null"`
+	for i := range 60 {
+		chain = fmt.Sprintf(`{"type":"record","name":"C%d","fields":[{"name":"c","type":%s}]}`, i, chain)
+	}
+	l := mustAvro(t, rec(arr+chain+obj))
+	src := appendLong(nil, 60_000)
+	src = append(src, make([]byte, 1_000_000)...) // trailing bytes buy budget
+	var tape Tape
+	if err := l.Scan(src, &tape); err == nil {
+		t.Fatal("accepted")
+	}
+	if n := cap(tape.Entries); n > 5*len(src) {
+		t.Errorf("%d entries for %d bytes", n, len(src))
+	}
+}
+
+func TestNewAvroRefuses(t *testing.T) {
+	double := `{"type":"record","name":"D0","fields":[{"name":"x","type":"long"}]}`
+	for i := 1; i <= 40; i++ {
+		double = fmt.Sprintf(`{"type":"record","name":"D%d","fields":[{"name":"a","type":%s},{"name":"b","type":"D%d"}]}`, i, double, i-1)
+	}
+	for name, schema := range map[string]string{
+		"empty":             ``,
+		"scalar":            `"string"`,
+		"array":             `{"type":"array","items":"string"}`,
+		"no JSON":           `{`,
+		"duplicate member":  `{"type":"record","name":"R","name":"S","fields":[]}`,
+		"recursion":         rec(`"R"`),
+		"zero-width loop":   `{"type":"record","name":"A","fields":[{"name":"a","type":"A"}]}`,
+		"nullable loop":     rec(`["null","R"]`),
+		"array loop":        rec(`{"type":"array","items":"R"}`),
+		"map loop":          rec(`{"type":"map","values":"R"}`),
+		"undefined":         rec(`"Nope"`),
+		"redefined":         rec(`{"type":"fixed","name":"R","size":1}`),
+		"nested union":      rec(`["null",["null","int"]]`),
+		"twin branches":     rec(`["int","int"]`),
+		"twin nulls":        rec(`["null","null"]`),
+		"twin arrays":       rec(`[{"type":"array","items":"int"},{"type":"array","items":"long"}]`),
+		"empty union":       rec(`[]`),
+		"no symbols":        rec(`{"type":"enum","name":"E","symbols":[]}`),
+		"twin symbols":      rec(`{"type":"enum","name":"E","symbols":["A","A"]}`),
+		"symbol":            rec(`{"type":"enum","name":"E","symbols":["A-B"]}`),
+		"negative size":     rec(`{"type":"fixed","name":"F","size":-1}`),
+		"half a byte":       rec(`{"type":"fixed","name":"F","size":0.5}`),
+		"no size":           rec(`{"type":"fixed","name":"F"}`),
+		"no items":          rec(`{"type":"array"}`),
+		"no values":         rec(`{"type":"map"}`),
+		"no fields":         `{"type":"record","name":"R"}`,
+		"field name":        `{"type":"record","name":"R","fields":[{"name":"a.b","type":"int"}]}`,
+		"twin fields":       `{"type":"record","name":"R","fields":[{"name":"a","type":"int"},{"name":"a","type":"int"}]}`,
+		"no field type":     `{"type":"record","name":"R","fields":[{"name":"a"}]}`,
+		"record name":       `{"type":"record","name":"a-b","fields":[]}`,
+		"namespace":         `{"type":"record","name":"R","namespace":"a..b","fields":[]}`,
+		"primitive name":    `{"type":"record","name":"long","fields":[]}`,
+		"number as type":    rec(`7`),
+		"nullable root":     `["null",{"type":"record","name":"R","fields":[]}]`,
+		"deep":              rec(strings.Repeat(arr, 70) + `"int"` + strings.Repeat(obj, 70)),
+		"very deep":         rec(strings.Repeat(arr, 9000) + `"int"` + strings.Repeat(obj, 9000)),
+		"doubling":          double,
+		"doubling in a map": rec(`{"type":"map","values":` + double + `}`),
+	} {
+		t.Run(name, func(t *testing.T) {
+			if l, err := NewAvro(schema); err == nil {
+				t.Errorf("accepted as %v", l.Nodes())
+			}
+		})
+	}
+}
+
+func TestAvroNames(t *testing.T) {
+	l := mustAvro(t, `{"type":"record","name":"a.b.R","namespace":"ignored","fields":[
+	 {"name":"x","type":{"type":"fixed","name":"F","size":2}},
+	 {"name":"y","type":{"type":"record","name":"S","namespace":"c","aliases":["T"],"fields":[
+	   {"name":"p","type":{"type":"enum","name":"E","symbols":["A"]}},{"name":"q","type":"a.b.F"}]}},
+	 {"name":"z","type":["null","c.E"]}, {"name":"w","type":{"type":{"type":"string"}}}]}`)
+	var got []string
+	for _, n := range l.Nodes() {
+		got = append(got, n.Path+"="+n.Type.Name)
+	}
+	if want := "=a.b.R x=a.b.F y=c.S y.p=c.E y.q=a.b.F z=c.E w="; strings.Join(got, " ") != want {
+		t.Errorf("got %q, want %q", strings.Join(got, " "), want)
+	}
+}
+
+func TestAvroLogicalTypes(t *testing.T) {
+	fixed := func(size int, rest string) string {
+		return fmt.Sprintf(`{"type":"fixed","name":"F","size":%d,%s}`, size, rest)
+	}
+	for _, tt := range []struct {
+		ty   string
+		want Logical
+	}{
+		{`{"type":"int","logicalType":"date"}`, Date},
+		{`{"type":"long","logicalType":"date"}`, NoLogical},
+		{`{"type":"int","logicalType":"time-millis"}`, TimeMillis},
+		{`{"type":"int","logicalType":"time-micros"}`, NoLogical},
+		{`{"type":"long","logicalType":"time-micros"}`, TimeMicros},
+		{`{"type":"long","logicalType":"timestamp-millis"}`, TimestampMillis},
+		{`{"type":"long","logicalType":"timestamp-nanos"}`, TimestampNanos},
+		{`{"type":"string","logicalType":"timestamp-millis"}`, NoLogical},
+		{`{"type":"long","logicalType":"local-timestamp-micros"}`, LocalTimestampMicros},
+		{`{"type":"string","logicalType":"uuid"}`, UUID},
+		{`{"type":"bytes","logicalType":"uuid"}`, NoLogical},
+		{fixed(16, `"logicalType":"uuid"`), UUID},
+		{fixed(15, `"logicalType":"uuid"`), NoLogical},
+		{fixed(12, `"logicalType":"duration"`), Duration},
+		{fixed(11, `"logicalType":"duration"`), NoLogical},
+		{`{"type":"bytes","logicalType":"decimal","precision":4,"scale":2}`, Decimal},
+		{`{"type":"bytes","logicalType":"decimal","precision":4}`, Decimal},
+		{`{"type":"bytes","logicalType":"decimal"}`, NoLogical},
+		{`{"type":"bytes","logicalType":"decimal","precision":0}`, NoLogical},
+		{`{"type":"bytes","logicalType":"decimal","precision":4,"scale":5}`, NoLogical},
+		{`{"type":"bytes","logicalType":"decimal","precision":4,"scale":"2"}`, NoLogical},
+		{fixed(2, `"logicalType":"decimal","precision":4`), Decimal},
+		{fixed(2, `"logicalType":"decimal","precision":5`), NoLogical},
+		{`{"type":"string","logicalType":"x-phone"}`, UnknownLogical},
+		{`"long"`, NoLogical},
+	} {
+		l := mustAvro(t, rec(tt.ty))
+		if got := l.Nodes()[1].Type.Logical; got != tt.want {
+			t.Errorf("%s: %d, want %d", tt.ty, got, tt.want)
+		}
+		keep, err := l.Project(avroActs(t, l, Action{Op: OpKeep}, nil), "x")
+		if err != nil {
+			t.Errorf("%s: %v", tt.ty, err)
+		} else if again := mustAvro(t, keep.Schema()).Nodes()[1].Type; tt.want != UnknownLogical && again.Logical != tt.want {
+			t.Errorf("%s: derived %s", tt.ty, keep.Schema())
+		}
+	}
+}
+
+func TestAvroValue(t *testing.T) {
+	f32 := binary.LittleEndian.AppendUint32(nil, math.Float32bits(1.5))
+	f64 := binary.LittleEndian.AppendUint64(nil, math.Float64bits(-2.25))
+	for _, tt := range []struct {
+		ty   string
+		src  []byte
+		want Value
+		no   bool
+	}{
+		{ty: `"null"`, want: Value{Kind: Null}},
+		{ty: `["null","long"]`, src: []byte{0}, want: Value{Kind: Null}},
+		{ty: `["null","long"]`, src: []byte{2, 5}, want: Value{Kind: Long, Int: -3}},
+		{ty: `["long","null"]`, src: []byte{0, 6}, want: Value{Kind: Long, Int: 3}},
+		{ty: `"boolean"`, src: []byte{1}, want: Value{Kind: Bool, Int: 1}},
+		{ty: `{"type":"int","logicalType":"date"}`, src: []byte{6}, want: Value{Kind: Int, Logical: Date, Int: 3}},
+		{ty: `"long"`, src: appendLong(nil, math.MinInt64), want: Value{Kind: Long, Int: math.MinInt64}},
+		{ty: `"float"`, src: f32, want: Value{Kind: Float, Float: 1.5}},
+		{ty: `"double"`, src: f64, want: Value{Kind: Double, Float: -2.25}},
+		{ty: `"string"`, src: []byte("\x06abc"), want: Value{Kind: String, Text: []byte("abc")}},
+		{ty: `"bytes"`, src: []byte{2, 0xff}, want: Value{Kind: Bytes, Text: []byte{0xff}}},
+		{ty: `{"type":"fixed","name":"F","size":2}`, src: []byte{1, 2}, want: Value{Kind: Fixed, Text: []byte{1, 2}}},
+		{ty: `{"type":"enum","name":"E","symbols":["A","B"]}`, src: []byte{2}, want: Value{Kind: Enum, Int: 1, Text: []byte("B")}},
+		{ty: `{"type":"map","values":"long"}`, src: []byte{0}, no: true},
+		{ty: arr + `"long"` + obj, src: []byte{0}, no: true},
+	} {
+		l := mustAvro(t, rec(tt.ty))
+		var tape Tape
+		if err := l.Scan(tt.src, &tape); err != nil {
+			t.Fatal(tt.ty, err)
+		}
+		e, _ := tape.Find(1)
+		got, _, ok := l.Value(tt.src, e, nil)
+		if ok == tt.no || got.Kind != tt.want.Kind || got.Logical != tt.want.Logical || got.Int != tt.want.Int ||
+			got.Float != tt.want.Float || string(got.Text) != string(tt.want.Text) {
+			t.Errorf("%s %x: %+v, %v; want %+v", tt.ty, tt.src, got, ok, tt.want)
+		}
+	}
+}
+
+// A treatment that errs, or yields what its type does not allow, fails the
+// record; nothing of it is written and no value is in the error.
+func TestAvroTreatmentFails(t *testing.T) {
+	enum := Type{Kind: Enum, Symbols: []string{"A", "B"}}
+	text := func(k Kind, s string) Value { return Value{Kind: k, Text: []byte(s)} }
+	for _, tt := range []struct {
+		name   string
+		result Type
+		via    fixedResult
+		ok     bool
+	}{
+		{"string", Type{Kind: String}, fixedResult{v: text(String, "x")}, true},
+		{"error", Type{Kind: String}, fixedResult{v: text(String, canarySchema), err: errors.New(canarySchema)}, false},
+		{"other kind", Type{Kind: String}, fixedResult{v: text(Bytes, "x")}, false},
+		{"no kind", Type{Kind: String}, fixedResult{}, false},
+		{"bad utf8", Type{Kind: String}, fixedResult{v: text(String, "\xff")}, false},
+		{"null without a branch", Type{Kind: String}, fixedResult{v: Value{Kind: Null}}, false},
+		{"null", Type{Kind: String, Nullable: true}, fixedResult{v: Value{Kind: Null}}, true},
+		{"fixed", Type{Kind: Fixed, Size: 2}, fixedResult{v: text(Fixed, "xy")}, true},
+		{"short fixed", Type{Kind: Fixed, Size: 2}, fixedResult{v: text(Fixed, "x")}, false},
+		{"enum", enum, fixedResult{v: Value{Kind: Enum, Int: 1, Text: []byte("B")}}, true},
+		{"enum without text", enum, fixedResult{v: Value{Kind: Enum, Int: 1}}, true},
+		{"enum text only", enum, fixedResult{v: text(Enum, "B")}, false},
+		{"enum index", enum, fixedResult{v: Value{Kind: Enum, Int: 2}}, false},
+		{"int", Type{Kind: Int}, fixedResult{v: Value{Kind: Int, Int: math.MinInt32}}, true},
+		{"large int", Type{Kind: Int}, fixedResult{v: Value{Kind: Int, Int: 1 << 40}}, false},
+		{"long", Type{Kind: Long}, fixedResult{v: Value{Kind: Long, Int: 1 << 40}}, true},
+		{"bool", Type{Kind: Bool}, fixedResult{v: Value{Kind: Bool, Int: 1}}, true},
+		{"bool 2", Type{Kind: Bool}, fixedResult{v: Value{Kind: Bool, Int: 2}}, false},
+		{"float", Type{Kind: Float}, fixedResult{v: Value{Kind: Float, Float: 1.5}}, true},
+		{"double", Type{Kind: Double}, fixedResult{v: Value{Kind: Double, Float: 1.5}}, true},
+		{"bytes", Type{Kind: Bytes}, fixedResult{v: text(Bytes, "\xff")}, true},
+	} {
+		for _, op := range []Op{OpReplace, OpConst} {
+			l := mustAvro(t, rec(`"long"`))
+			p, err := l.Project(avroActs(t, l, Action{}, map[string]Action{"f": {Op: op, Via: tt.via, Result: tt.result}}), "")
+			if err != nil {
+				t.Fatal(tt.name, err)
+			}
+			var tape Tape
+			if err := l.Scan([]byte{2}, &tape); err != nil {
+				t.Fatal(err)
+			}
+			out, _, err := p.Splice([]byte("head"), []byte{2}, &tape, 0)
+			if tt.ok {
+				if err != nil || mustAvro(t, p.Schema()).Scan(out[4:], &tape) != nil {
+					t.Errorf("%s: %v, %x is not of %s", tt.name, err, out, p.Schema())
+				}
+				continue
+			}
+			var f *Fault
+			if !errors.As(err, &f) || *f != (Fault{CodeTreatmentFailed, "f"}) || string(out) != "head" {
+				t.Errorf("%s: %v, %q", tt.name, err, out)
+			}
+		}
+	}
+}
+
+func TestAvroProjectRefuses(t *testing.T) {
+	l := mustAvro(t, rec(`"long"`))
+	str := Type{Kind: String}
+	for name, a := range map[string]Action{
+		"no transform":  {Op: OpReplace, Result: str},
+		"no result":     {Op: OpReplace, Via: upper{}},
+		"record result": {Op: OpReplace, Via: upper{}, Result: Type{Kind: Record}},
+		"number result": {Op: OpConst, Via: upper{}, Result: Type{Kind: Number}},
+		"enum result":   {Op: OpConst, Via: upper{}, Result: Type{Kind: Enum, Symbols: []string{`A"`}}},
+		"operation":     {Op: OpConst + 1},
+		"gate":          {Op: OpKeep, Gate: 33},
+	} {
+		if _, err := l.Project(avroActs(t, l, a, nil), ""); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+	if _, err := l.Project(nil, ""); err == nil {
+		t.Error("no actions: accepted")
+	}
+	if _, err := l.Project(make([]Action, 2), `a"b`); err == nil {
+		t.Error("namespace: accepted")
+	}
+}
+
+// Schemas that nobody on this project wrote.
+func TestAvroFixtures(t *testing.T) {
+	files, _ := filepath.Glob("../../shared/fixtures/confluent-datagen/*.avro")
+	more, _ := filepath.Glob("../../shared/fixtures/avro/weather.avsc")
+	files = append(files, more...)
+	if len(files) == 0 {
+		t.Skip("no fixtures here")
+	}
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := mustAvro(t, string(text))
+		p, err := l.Project(avroActs(t, l, Action{Op: OpKeep}, nil), "x.y")
+		if err != nil || p.Empty() || strings.Contains(p.Schema(), "arg.properties") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func FuzzAvroScan(f *testing.F) {
+	l := mustAvro(f, crmSchema)
+	var acts [2][]Action
+	acts[0] = avroActs(f, l, Action{Op: OpKeep}, nil)
+	acts[1] = avroActs(f, l, Action{Op: OpReplace, Via: constant("x"), Result: Type{Kind: String}},
+		map[string]Action{"": {}, "address": {}, "items[*].sku": {Op: OpKeep, Gate: 1}, "age": {Op: OpNull}, "id": {}})
+	var out [2]Layout
+	var projections [2]Projection
+	for i := range acts {
+		p, err := l.Project(acts[i], "x")
+		if err != nil {
+			f.Fatal(err)
+		}
+		projections[i], out[i] = p, mustAvro(f, p.Schema())
+	}
+	f.Add([]byte("\x04id\x02\x02e\x00\x2a\x02\x02s\x00\x02s\x02\x02c\x02\x02t\x00\x01\x06\x02k\x02p\x00\x02\x02k\x00\x00\x10\x02"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var tape, again Tape
+		if l.Scan(b, &tape) != nil {
+			return
+		}
+		if tape.Entries[0].End != uint32(len(b)) || int(tape.Entries[0].Next) != len(tape.Entries) {
+			t.Fatal("the root does not span the record")
+		}
+		for i, p := range projections {
+			got, _, err := p.Splice(nil, b, &tape, uint32(len(b)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := out[i].Scan(got, &again); err != nil {
+				t.Fatalf("%x became %x, which is not of its schema: %v", b, got, err)
+			}
+		}
+	})
+}
+
+func FuzzNewAvro(f *testing.F) {
+	f.Add(crmSchema)
+	f.Add(rec(`"R"`))
+	f.Fuzz(func(t *testing.T, schema string) {
+		l, err := NewAvro(schema)
+		if err != nil {
+			return
+		}
+		acts := make([]Action, len(l.Nodes()))
+		for i := range acts {
+			acts[i].Op = OpKeep
+		}
+		p, err := l.Project(acts, "x")
+		if err != nil {
+			t.Fatalf("%v\n%s", err, schema)
+		}
+		if p.Empty() {
+			return
+		}
+		if _, err := NewAvro(p.Schema()); err != nil {
+			t.Fatalf("%v\n%s", err, p.Schema())
+		}
+	})
+}
+
+// A record without fields has no bytes; nothing can be kept of it.
+func TestAvroEmptyRecord(t *testing.T) {
+	l := mustAvro(t, `{"type":"record","name":"R","fields":[]}`)
+	p, err := l.Project([]Action{{Op: OpKeep}}, "")
+	if err != nil || !p.Empty() || p.Schema() != "" {
+		t.Errorf("%v, empty %v, schema %q", err, p.Empty(), p.Schema())
+	}
+	l = mustAvro(t, rec(`{"type":"record","name":"E","fields":[]}`))
+	var tape Tape
+	if err := l.Scan(nil, &tape); err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range []Action{{Op: OpKeep}, {Op: OpNull}, {Op: OpKeep, Gate: 1}} {
+		p, err := l.Project([]Action{{}, a}, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, _, err := p.Splice(nil, nil, &tape, 0)
+		if err != nil || mustAvro(t, p.Schema()).Scan(out, &tape) != nil {
+			t.Errorf("%x, %v, %s", out, err, p.Schema())
+		}
+		if err := l.Scan(nil, &tape); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
