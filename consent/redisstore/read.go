@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"context"
+	"errors"
 
 	"github.com/redis/go-redis/v9"
 
@@ -121,7 +122,7 @@ func (s *Store) request(sc *scratch, tags []consent.Tag) request {
 	return r
 }
 
-// fault names the bucket whose command failed, where one did.
+// fault names the command that failed and its bucket, where one did.
 func (r *request) fault(ctx context.Context, err error) *Hold {
 	for i := range r.asked {
 		if h := r.asked[i].fault(); h != nil {
@@ -131,15 +132,19 @@ func (r *request) fault(ctx context.Context, err error) *Hold {
 	return classify(ctx, err)
 }
 
-// fault is the error reply to one of the bucket's commands, if any. go-redis
-// leaves it in the bytes of a raw command.
+// fault is the error reply to one of the bucket's commands, if any: either it
+// was not let into the MULTI, or it failed there, and then go-redis leaves the
+// error in the bytes of a raw command.
 func (q *asked) fault() *Hold {
 	r := reply{q.fields.Val()}
 	if text, ok := r.line('-'); ok {
 		return &Hold{Code: replyCode(string(text)), Bucket: q.bucket}
 	}
-	if err := q.hlen.Err(); err != nil && classifyCode(err) == WrongType {
-		return &Hold{Code: WrongType, Bucket: q.bucket}
+	for _, err := range [...]error{q.fields.Err(), q.hlen.Err()} {
+		var re redis.Error
+		if errors.As(err, &re) {
+			return &Hold{Code: replyCode(re.Error()), Bucket: q.bucket}
+		}
 	}
 	return nil
 }
@@ -219,6 +224,6 @@ func (sc *scratch) nextRow(fields *reply, bucket int, tag *consent.Tag, row *con
 	if b == nil {
 		return false, ""
 	}
-	code := sc.seal.openRow(b, bucket, tag, row, sc.names.String)
+	code := sc.seal.openRow(b, bucket, tag, row, sc.intern)
 	return code == "", code
 }

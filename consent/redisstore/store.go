@@ -80,7 +80,7 @@ func Open(cfg Config) (*Store, error) {
 	}
 	s := &Store{epoch: cfg.Epoch, prefix: cfg.Epoch.prefix(), timeout: cfg.Timeout, rdb: redis.NewClient(options(&cfg))}
 	hash := cfg.Epoch.Hash()
-	s.scratch.New = func() any { return &scratch{seal: newSealer(&cfg, hash), names: consent.NewInterner(maxNames)} }
+	s.scratch.New = func() any { return &scratch{seal: newSealer(&cfg, hash), intern: consent.NewInterner(maxNames).String} }
 	return s, nil
 }
 
@@ -131,9 +131,9 @@ func (s *Store) Close() error { return s.rdb.Close() }
 // scratch is what one call works with; pooled, so that steady reads allocate
 // nothing per tag of their own.
 type scratch struct {
-	seal  *sealer
-	names *consent.Interner // purpose ids and the like
-	args  []any
-	order []int32 // indexes of the tags, by bucket
-	start []int32 // start of each bucket in order, plus the end
+	seal   *sealer
+	intern func([]byte) string // purpose ids and the like
+	args   []any
+	order  []int32 // indexes of the tags, by bucket
+	start  []int32 // start of each bucket in order, plus the end
 }

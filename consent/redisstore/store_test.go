@@ -6,11 +6,13 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/alicebob/miniredis/v2/server"
@@ -392,17 +394,14 @@ func TestCheckSeesEviction(t *testing.T) {
 }
 
 func TestSlow(t *testing.T) {
-	client, silent := net.Pipe()
-	defer silent.Close()
-	go func() { // takes everything, answers nothing
-		for buf := make([]byte, 1024); ; {
-			if _, err := silent.Read(buf); err != nil {
-				return
-			}
-		}
-	}()
+	silent := func(context.Context, string, string) (net.Conn, error) { // takes everything, answers nothing
+		client, server := net.Pipe()
+		t.Cleanup(func() { server.Close() })
+		go func() { _, _ = io.Copy(io.Discard, server) }()
+		return client, nil
+	}
 	cfg := testConfig(nil)
-	cfg.Dial, cfg.Timeout = func(context.Context, string, string) (net.Conn, error) { return client, nil }, 20_000_000
+	cfg.Dial, cfg.Timeout = silent, 20*time.Millisecond
 	var snap consent.Snapshot
 	if err := open(t, cfg).Read(t.Context(), []consent.Tag{{}}, &snap); codeOf(err) != Slow {
 		t.Fatal(err)

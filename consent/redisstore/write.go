@@ -63,13 +63,24 @@ func (s *Store) Load(ctx context.Context, pages []*Page) error {
 		_ = pipe.Process(ctx, cmds[i].fields)
 		cmds[i].hlen = pipe.HLen(ctx, key)
 	}
-	if _, err := pipe.Exec(ctx); err != nil && classifyCode(err) != WrongType {
-		return classify(ctx, err)
+	var re redis.Error
+	if _, err := pipe.Exec(ctx); err != nil && (!errors.As(err, &re) || !someWorked(cmds)) {
+		return (&request{asked: cmds}).fault(ctx, err)
 	}
 	for i, p := range pages {
 		p.Err = s.loadPage(sc, &cmds[i], p)
 	}
 	return nil
+}
+
+// someWorked tells that the MULTI ran, though commands in it failed.
+func someWorked(cmds []asked) bool {
+	for i := range cmds {
+		if cmds[i].hlen.Err() == nil {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *Store) loadPage(sc *scratch, q *asked, p *Page) error {
