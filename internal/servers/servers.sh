@@ -240,8 +240,12 @@ P
 }
 
 start_registry() { # storage is H2 in memory: a restart is an empty registry
-  local port; port=$(port_of registry)
+  local dir=$RUN/registry port; port=$(port_of registry)
+  # Without a port of its own the management interface takes 9000 on all
+  # addresses, and a second registry on the machine does not start.
+  [ -f "$dir/port-management" ] || free_port >"$dir/port-management"
   spawn registry "$(java_of 21)" -Xmx512m -Dquarkus.http.host=127.0.0.1 -Dquarkus.http.port="$port" \
+    -Dquarkus.management.host=127.0.0.1 -Dquarkus.management.port="$(cat "$dir/port-management")" \
     -Dquarkus.log.level=WARN -jar "$APICURIO_APP/quarkus-run.jar"
   await registry 120 answers "$port" /apis/ccompat/v7/subjects
 }
