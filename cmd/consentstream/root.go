@@ -48,6 +48,7 @@ func usage(c *cobra.Command, err error) error {
 // wrapArgs makes wrong arguments of every command usage errors.
 func wrapArgs(c *cobra.Command) {
 	check := c.Args
+	c.SuggestionsMinimumDistance = 2
 	c.Args = func(c *cobra.Command, args []string) error {
 		if c.HasSubCommands() || check == nil {
 			return nil
