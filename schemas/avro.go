@@ -16,8 +16,9 @@ type avroLayout struct {
 // avroPos is one position of a schema, with named types expanded: what the
 // scanner expects there. Positions inside an opaque one have no node.
 type avroPos struct {
-	typ      Type
 	node     NodeID // -1 inside an opaque position
+	scalar   bool   // a leaf that is not opaque, and no record
+	typ      Type
 	name     string // of the field; "" for the root and elements
 	fields   []avroPos
 	elem     *avroPos   // Array element, map value
@@ -117,6 +118,7 @@ func (c *avroCompiler) enter(p *avroPos, s *avroSchema, depth int) error {
 		return fmt.Errorf("nested deeper than %d", maxAvroDepth)
 	}
 	p.typ, p.node = s.typ, -1
+	p.scalar = s.typ.Kind != Record && s.typ.Kind != Array && s.typ.Kind != Opaque
 	for _, sym := range s.typ.Symbols {
 		p.symbols = append(p.symbols, []byte(sym))
 	}
