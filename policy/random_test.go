@@ -155,7 +155,7 @@ func TestOracle(t *testing.T) {
 	met := map[Reason]int{}
 	var d Decision
 	gates := 0
-	cases(t, 250_000, func(r draw) error {
+	cases(t, 200_000, func(r draw) error {
 		p, f, now, group := r.purpose(), r.facts(), r.time()+int64(r.IntN(3))-1, r.group()
 		oRows := make([]*oRow, len(group))
 		for i, events := range group {
@@ -194,7 +194,7 @@ func TestOracle(t *testing.T) {
 // opens either.
 func TestNarrowing(t *testing.T) {
 	var before, after Decision
-	cases(t, 100_000, func(r draw) error {
+	cases(t, 60_000, func(r draw) error {
 		p, f, now, group := r.purpose(), r.facts(), r.time()+int64(r.IntN(3))-1, r.group()
 		Decide(p, fold(group), &f, now, &before)
 		e := r.event(999)
@@ -231,7 +231,7 @@ func withoutGrants(group [][]consent.Event) [][]consent.Event {
 // of rows, nor a row's way through its encoding changes a decision.
 func TestOrderDoesNotMatter(t *testing.T) {
 	var want, got Decision
-	cases(t, 40_000, func(r draw) error {
+	cases(t, 20_000, func(r draw) error {
 		p, f, now, group := r.purpose(), r.facts(), r.time(), r.group()
 		Decide(p, fold(group), &f, now, &want)
 		for _, events := range group {
