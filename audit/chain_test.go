@@ -121,6 +121,24 @@ func TestChainFaultsAreNamed(t *testing.T) {
 	}
 }
 
+// A writer that ignores the closing is seen.
+func TestNothingFollowsAClosedLeaf(t *testing.T) {
+	values, c := testChain(t)
+	for i, r := range []*Record{{Kind: LeafClosed, Offset: c.NextSource}, {Kind: LeafQuarantine, Offset: 40}} {
+		c.Closed = false
+		value, err := c.Append(nil, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		values = append(values, value)
+		_, err = VerifyChain(values)
+		var fault *ChainFault
+		if bad := errors.As(err, &fault) && fault.Kind == FaultSplice && fault.At == 8; bad != (i == 1) {
+			t.Errorf("leaf %d: %v", i, err)
+		}
+	}
+}
+
 // Every bit of every leaf counts: a flip is a fault, or in the last leaf,
 // which no other one stands on, another head.
 func TestEveryBitCounts(t *testing.T) {
@@ -150,6 +168,7 @@ func TestAppendRefuses(t *testing.T) {
 		want  string
 	}{
 		"backwards":     {end, &Record{Kind: LeafRecord, Offset: 20}, "backwards"},
+		"bad note":      {end, &Record{Kind: LeafGap, Offset: 30, Note: "\xff"}, "UTF-8"},
 		"no kind":       {end, &Record{Offset: 21}, "no leaf kind"},
 		"behind closed": {closed, &Record{Kind: LeafRecord, Offset: 21}, "closed"},
 	} {

@@ -52,6 +52,10 @@ func (r *Record) fault() string {
 		return "closed leaf with a source range"
 	case r.Kind != LeafRecord && len(r.Decisions) > 0:
 		return "decisions on a leaf that is no record"
+	case !utf8.ValidString(r.Note) || !utf8.ValidString(r.Path) || !utf8.ValidString(r.Detail) || !utf8.ValidString(r.Reason):
+		// Checked here too, because an operator types the note: a leaf that no
+		// reader takes must not get into a chain. All other text is config's.
+		return "text is not UTF-8"
 	}
 	for i := range r.Decisions {
 		d := &r.Decisions[i]

@@ -137,7 +137,7 @@ func parseHead(text string) (h Head, body, mac []byte, err error) {
 		return Head{}, nil, nil, fmt.Errorf("%w: %s", ErrHeadMalformed, d.fault)
 	case headFormat+base64.RawURLEncoding.EncodeToString(again) != text:
 		return Head{}, nil, nil, fmt.Errorf("%w: not in canonical form", ErrHeadMalformed)
-	case h.NextIndex < 0 || h.NextSource < 0 || len(h.Fence) > MaxFence || h.KeyEpoch < 1:
+	case h.NextIndex < 0 || h.NextSource < 0 || h.KeyEpoch < 1:
 		return Head{}, nil, nil, fmt.Errorf("%w: number out of range", ErrHeadMalformed)
 	}
 	return h, body, mac, nil

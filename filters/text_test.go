@@ -46,6 +46,7 @@ func TestMask(t *testing.T) {
 		{2, 2, "*", "🇩🇪🇫🇷🇮🇹🇪🇸", "🇩🇪****🇪🇸"},
 		{1, 1, "*", "\r\nabcdef\r\n", "******"},
 		{1, 0, "*", "한글이름한글이름", "한****"},
+		{1, 0, "*", "\u1100가abcdefg", "*****"},           // an initial joins what it stands before
 		{1, 0, "*", "\u1112\u1161\u11ababcdef", "*****"}, // the same syllable, conjoining
 	} {
 		f := mustNew(t, "mask", Env{}, Param{"keep_first", c.first}, Param{"keep_last", c.last}, Param{"char", c.char})
