@@ -3,6 +3,7 @@ package schemas
 import (
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // planOp is what becomes of a position.
@@ -22,9 +23,9 @@ const (
 // avroPlan is one position of a purpose's view.
 //
 // A container shows by being null, or by its number of elements, something of
-// what lies in it. So it follows the input only while something below it does:
-// always, or where one of gates is open. Else it is written without looking at
-// the input: as null, or, for a record that holds constants (fixed), with them.
+// what lies in it. So it is written only while something below it is kept:
+// always, or where one of gates is open. Else it is null whatever the input, or
+// gone where nothing below it is a null either.
 type avroPlan struct {
 	pos    *avroPos
 	op     planOp
@@ -34,7 +35,6 @@ type avroPlan struct {
 	kids   []avroPlan // all fields, also dropped ones; the element of an array
 	always bool
 	gates  uint32
-	fixed  bool
 }
 
 // avroProjection is a compiled avroPlan.
@@ -57,13 +57,13 @@ func (l *avroLayout) Project(acts []Action, name string) (Projection, error) {
 		return nil, err
 	}
 	p := &avroProjection{layout: l}
-	if plan.op == planDrop || len(l.root.fields) == 0 {
+	if !slices.ContainsFunc(plan.kids, func(kid avroPlan) bool { return kid.op != planDrop }) {
 		return p, nil
 	}
-	if plan.op == planNull {
+	if plan.op != planKeep {
 		plan.op = planRecord
 	}
-	plan.typ, plan.fixed = l.root.typ, true // the record itself is there
+	plan.typ, plan.always = l.root.typ, true // the record itself is there
 	if p.schema, err = deriveAvro(&plan, l.nodes, name); err != nil {
 		return nil, err
 	}
@@ -105,32 +105,26 @@ func planPosition(p *avroPos, nodes []Node, acts []Action) (avroPlan, error) {
 
 // settle decides what becomes of a container, by what becomes of what it holds.
 func (plan *avroPlan) settle() {
-	kept, dropped := 0, 0
+	kept, null := 0, false
 	for i := range plan.kids {
 		kid := &plan.kids[i]
 		plan.always = plan.always || kid.always
-		plan.fixed = plan.fixed || kid.fixed
 		plan.gates |= kid.gates
-		switch kid.op {
-		case planKeep:
+		null = null || kid.op == planNull || kid.gate != 0 // a closed gate is a null
+		if kid.op == planKeep {
 			kept++
-		case planDrop:
-			dropped++
 		}
 	}
-	if plan.op == planArray {
-		plan.fixed = false // how many constants to write, only the input says
-	}
 	switch {
-	case dropped == len(plan.kids):
-		plan.op = planDrop
-		return
 	case kept == len(plan.kids):
 		plan.op = planKeep
-	case !plan.always && plan.gates == 0 && !plan.fixed:
+	case plan.always:
+	case plan.gates == 0 && !null:
+		plan.op = planDrop // also where constants would be all that it holds
+	case plan.gates == 0:
 		plan.op = planNull
 	}
-	if !plan.always && !plan.fixed {
+	if !plan.always {
 		plan.typ = nullable(plan.typ)
 	}
 }
@@ -165,10 +159,7 @@ func planLeaf(p *avroPos, a Action) (avroPlan, error) {
 	default:
 		return avroPlan{}, fmt.Errorf("operation %d is not one", a.Op)
 	}
-	switch plan.op {
-	case planConst:
-		plan.fixed = true
-	case planKeep, planGated, planReplace:
+	if plan.op == planKeep || plan.op == planGated || plan.op == planReplace {
 		plan.always, plan.gates = plan.gate == 0, plan.gate
 	}
 	return plan, nil

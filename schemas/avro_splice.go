@@ -20,7 +20,6 @@ const (
 type avroStep struct {
 	op     planOp
 	always bool
-	fixed  bool
 	n      uint32
 	gate   uint32
 	gates  uint32
@@ -33,7 +32,7 @@ type avroStep struct {
 
 // compileStep makes plan ready to run.
 func compileStep(plan *avroPlan) avroStep {
-	s := avroStep{op: plan.op, always: plan.always, fixed: plan.fixed, n: 1, gate: plan.gate, gates: plan.gates,
+	s := avroStep{op: plan.op, always: plan.always, n: 1, gate: plan.gate, gates: plan.gates,
 		node: plan.pos.node, typ: plan.typ, via: plan.via}
 	for _, sym := range plan.typ.Symbols {
 		s.syms = append(s.syms, []byte(sym))
@@ -149,11 +148,10 @@ func (s *avroSplicer) position(step *avroStep, j uint32) bool {
 			return s.null(step)
 		}
 		return s.apply(step, e)
+	case planConst:
+		return s.apply(step, nil)
 	case planRecord, planArray:
-		if !step.always && step.gates&s.gates == 0 {
-			return s.blind(step)
-		}
-		if e.Kind == Null {
+		if e.Kind == Null || !step.always && step.gates&s.gates == 0 {
 			return s.null(step)
 		}
 		s.prefix(step)
@@ -162,26 +160,7 @@ func (s *avroSplicer) position(step *avroStep, j uint32) bool {
 		}
 		return s.record(step.kids, j+1)
 	}
-	return s.blind(step)
-}
-
-// blind writes a position without looking at the input.
-func (s *avroSplicer) blind(step *avroStep) bool {
-	switch {
-	case step.op == planDrop || step.op == stepSkip || step.op == stepSkipTree:
-		return true
-	case step.op == planConst:
-		return s.apply(step, nil)
-	case step.op != planRecord || !step.fixed:
-		return s.null(step)
-	}
-	s.prefix(step)
-	for k := range step.kids {
-		if !s.blind(&step.kids[k]) {
-			return false
-		}
-	}
-	return true
+	return s.null(step)
 }
 
 // gated writes a position that is kept where its gate is open.

@@ -1,3 +1,121 @@
-// Package schemas is about the bytes of records: framing, types, and for each
-// format a scanner and a splicer. (Specification to be written by its owner.)
+// Package schemas is about the bytes of records: the frame around them, their
+// types, a scanner and a splicer for each format, the schemas of what is
+// written, and the registry that keeps schemas. It produces and consumes
+// nothing, decides nothing, and has no clock.
+//
+// # Model
+//
+// A [Layout] is an input shape, compiled once: an Avro writer schema
+// ([NewAvro]), or the paths that a plain JSON stream's wiring names ([NewJSON]).
+// Its positions are its nodes. For each record, Scan walks the bytes once,
+// refuses what is not strictly valid, and notes in a [Tape] where the nodes
+// lie. For each purpose, a [Projection], compiled once from one [Action] a
+// node, writes that purpose's record: Splice copies the spans that are kept and
+// writes those that change. A record is never decoded into maps, and in steady
+// state neither Scan nor Splice allocates.
+//
+// Layouts are immutable and safe for concurrent use, projections as far as
+// their transforms are; a Tape belongs to one goroutine.
+//
+// # What holds for both formats
+//
+// Fail closed. The zero Action drops. A transform that errs, or yields what its
+// type does not allow, fails the record ([CodeTreatmentFailed]); dst is returned
+// as it was. After a fault, nothing of the Tape is to be had.
+//
+// Silence. An error is a [*Fault]: a code of a closed set and a path of names
+// that stand in a schema or in the wiring. It never holds a value, nor the text
+// of another library.
+//
+// Noninterference. What a projection writes does not depend on a position that
+// it does not keep, nor on whether the record holds that position:
+//   - [OpNull], [OpConst] and an [OpKeep] or [OpReplace] behind a closed gate
+//     write the same whatever the input;
+//   - a container tells by being null, absent, or by its number of elements,
+//     something of what lies in it. So it follows the input only while
+//     something below it is kept or replaced, behind no gate or an open one.
+//     Else it is a null, if a null stands below it; else it is gone, also where
+//     it could have held a constant.
+//
+// Actions are those of leaves; the action of a container with nodes below it
+// does not count in Avro. (In JSON it counts for the members that no longer
+// path names.)
+//
+// Null stays null under OpReplace: transforms are never given a null.
+//
+// # Frame
+//
+// An Avro value is framed as the Confluent Schema Registry defines: the byte 0,
+// the schema id in 4 bytes, big-endian, then Avro binary ([ParseFrame]). Plain
+// JSON has no frame.
+//
+// # Avro: which schemas
+//
+// Avro 1.12 ("Schema Declaration", "Names", "Logical Types"). The top level is a
+// record. Refused are: recursion, JSON with a name twice in one object, more
+// than 10,000 positions with named types expanded, more than 64 levels, a fixed
+// of size 0, what goavro does not take for a schema, and what the specification
+// forbids. A logical type on a base that it may not have, or a decimal with an
+// impossible precision, is ignored, as the specification demands; an unknown
+// one is [UnknownLogical].
+//
+// Every record field ("address.city") and array element ("tags[*]") is a node;
+// a union of null and one type is that type, nullable. Maps and all other
+// unions are single nodes of kind [Opaque]: their bytes are validated, and they
+// are always dropped, whatever their action.
+//
+// # Avro: what is accepted
+//
+// Exactly one value of the schema, with no byte behind it. Varints have at most
+// 10 bytes and 64 bits, those of an int 32; booleans are 0 or 1; branch numbers
+// and enum indexes are in range; strings and map keys are UTF-8 (RFC 3629, no
+// surrogates); a length is compared with what is left before it is used; a
+// block with a byte size has that size. The text of a uuid and the digits of a
+// decimal are not looked at.
+//
+// # Avro: bounds
+//
+// A record of n bytes may hold n + 1024 array elements and map entries in all.
+// That bounds elements without bytes (an array of null); an element with more
+// than four positions that have no byte of their own (nulls, records) counts
+// once for every four. So a tape has at most about four entries a byte, and
+// work is proportional to bytes. The scanner recurses over the schema, at most
+// 64 levels, never over the input. An input beyond 2 GiB is refused.
+//
+// # Avro: what is derived
+//
+// A projection's schema says how its records are to be read and nothing else:
+// names, types, order of fields, logical types with precision and scale. Docs,
+// aliases, custom properties and defaults are gone (a default could bring back
+// what was removed), but a nullable field whose first branch is null has the
+// default null. The same layout and actions give the same text.
+//
+//   - A position that can be null by redaction or by a gate is ["null", T]; one
+//     that was nullable already keeps the order of its branches.
+//   - A replaced position has its Action's Result, and stays nullable.
+//   - All named types move to the given namespace and keep their short names. A
+//     type that is used again and treated differently there, or another type of
+//     the same short name, is named by its path: Address_billing.
+//   - An array that is rebuilt is one block without a size; what is wholly kept
+//     is copied, blocks and all.
+//   - A record of which no field is left has no schema: the projection is Empty.
+//
+// # JSON
+//
+// RFC 8259, one object or array a record. Refused everywhere in a record, also
+// where nothing is kept: what the RFC does not allow, what is not UTF-8, lone
+// surrogates, two members whose names are equal after unescaping and case
+// folding, a scalar at the top level, more than 64 containers in each other. A
+// value of a type that its treatment does not take is removed and counted.
+// Nulls and constants stand behind the other members of their container,
+// whether or not the input held them. Details stand in json.go; the path
+// language is that of [Path].
+//
+// # Registry
+//
+// [Registry] fetches writer schemas by id and registers derived ones. Both are
+// immutable, so answers are cached for good. An outage is never cached and
+// wraps [ErrUnavailable]: the caller holds. Only the registry's own "not found",
+// three times within 2 s, is [ErrUnknownSchema]: the record is quarantined, and
+// the id is not asked for again for 30 s.
 package schemas

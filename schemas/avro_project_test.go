@@ -1,0 +1,140 @@
+package schemas
+
+import (
+	"errors"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// A treatment that errs, or yields what its type does not allow, fails the
+// record; nothing of it is written and no value is in the error.
+func TestAvroTreatmentFails(t *testing.T) {
+	enum := Type{Kind: Enum, Symbols: []string{"A", "B"}}
+	text := func(k Kind, s string) Value { return Value{Kind: k, Text: []byte(s)} }
+	for _, tt := range []struct {
+		name   string
+		result Type
+		via    fixedResult
+		ok     bool
+	}{
+		{"string", Type{Kind: String}, fixedResult{v: text(String, "x")}, true},
+		{"error", Type{Kind: String}, fixedResult{v: text(String, canarySchema), err: errors.New(canarySchema)}, false},
+		{"other kind", Type{Kind: String}, fixedResult{v: text(Bytes, "x")}, false},
+		{"no kind", Type{Kind: String}, fixedResult{}, false},
+		{"bad utf8", Type{Kind: String}, fixedResult{v: text(String, "\xff")}, false},
+		{"null without a branch", Type{Kind: String}, fixedResult{v: Value{Kind: Null}}, false},
+		{"null", Type{Kind: String, Nullable: true}, fixedResult{v: Value{Kind: Null}}, true},
+		{"fixed", Type{Kind: Fixed, Size: 2}, fixedResult{v: text(Fixed, "xy")}, true},
+		{"short fixed", Type{Kind: Fixed, Size: 2}, fixedResult{v: text(Fixed, "x")}, false},
+		{"enum", enum, fixedResult{v: Value{Kind: Enum, Int: 1, Text: []byte("B")}}, true},
+		{"enum without text", enum, fixedResult{v: Value{Kind: Enum, Int: 1}}, true},
+		{"enum text only", enum, fixedResult{v: text(Enum, "B")}, false},
+		{"enum index", enum, fixedResult{v: Value{Kind: Enum, Int: 2}}, false},
+		{"int", Type{Kind: Int}, fixedResult{v: Value{Kind: Int, Int: math.MinInt32}}, true},
+		{"large int", Type{Kind: Int}, fixedResult{v: Value{Kind: Int, Int: 1 << 40}}, false},
+		{"long", Type{Kind: Long}, fixedResult{v: Value{Kind: Long, Int: 1 << 40}}, true},
+		{"bool", Type{Kind: Bool}, fixedResult{v: Value{Kind: Bool, Int: 1}}, true},
+		{"bool 2", Type{Kind: Bool}, fixedResult{v: Value{Kind: Bool, Int: 2}}, false},
+		{"float", Type{Kind: Float}, fixedResult{v: Value{Kind: Float, Float: 1.5}}, true},
+		{"double", Type{Kind: Double}, fixedResult{v: Value{Kind: Double, Float: 1.5}}, true},
+		{"bytes", Type{Kind: Bytes}, fixedResult{v: text(Bytes, "\xff")}, true},
+	} {
+		for _, op := range []Op{OpReplace, OpConst} {
+			l := mustAvro(t, rec(`"long"`))
+			p, err := l.Project(avroActs(t, l, Action{}, map[string]Action{"f": {Op: op, Via: tt.via, Result: tt.result}}), "")
+			if err != nil {
+				t.Fatal(tt.name, err)
+			}
+			var tape Tape
+			if err := l.Scan([]byte{2}, &tape); err != nil {
+				t.Fatal(err)
+			}
+			out, _, err := p.Splice([]byte("head"), []byte{2}, &tape, 0)
+			if tt.ok {
+				if err != nil || mustAvro(t, p.Schema()).Scan(out[4:], &tape) != nil {
+					t.Errorf("%s: %v, %x is not of %s", tt.name, err, out, p.Schema())
+				}
+				continue
+			}
+			var f *Fault
+			if !errors.As(err, &f) || *f != (Fault{CodeTreatmentFailed, "f"}) || string(out) != "head" {
+				t.Errorf("%s: %v, %q", tt.name, err, out)
+			}
+		}
+	}
+}
+
+func TestAvroProjectRefuses(t *testing.T) {
+	l := mustAvro(t, rec(`"long"`))
+	str := Type{Kind: String}
+	for name, a := range map[string]Action{
+		"no transform":  {Op: OpReplace, Result: str},
+		"no result":     {Op: OpReplace, Via: upper{}},
+		"record result": {Op: OpReplace, Via: upper{}, Result: Type{Kind: Record}},
+		"number result": {Op: OpConst, Via: upper{}, Result: Type{Kind: Number}},
+		"enum result":   {Op: OpConst, Via: upper{}, Result: Type{Kind: Enum, Symbols: []string{`A"`}}},
+		"operation":     {Op: OpConst + 1},
+		"gate":          {Op: OpKeep, Gate: 33},
+	} {
+		if _, err := l.Project(avroActs(t, l, a, nil), ""); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+	if _, err := l.Project(nil, ""); err == nil {
+		t.Error("no actions: accepted")
+	}
+	if _, err := l.Project(make([]Action, 2), `a"b`); err == nil {
+		t.Error("namespace: accepted")
+	}
+}
+
+// Schemas that nobody on this project wrote.
+func TestAvroFixtures(t *testing.T) {
+	files, _ := filepath.Glob("../../shared/fixtures/confluent-datagen/*.avro")
+	more, _ := filepath.Glob("../../shared/fixtures/avro/weather.avsc")
+	files = append(files, more...)
+	if len(files) == 0 {
+		t.Skip("no fixtures here")
+	}
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := mustAvro(t, string(text))
+		p, err := l.Project(avroActs(t, l, Action{Op: OpKeep}, nil), "x.y")
+		if err != nil || p.Empty() || strings.Contains(p.Schema(), "arg.properties") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// A record without fields has no bytes; nothing can be kept of it.
+func TestAvroEmptyRecord(t *testing.T) {
+	l := mustAvro(t, `{"type":"record","name":"R","fields":[]}`)
+	p, err := l.Project([]Action{{Op: OpKeep}}, "")
+	if err != nil || !p.Empty() || p.Schema() != "" {
+		t.Errorf("%v, empty %v, schema %q", err, p.Empty(), p.Schema())
+	}
+	l = mustAvro(t, rec(`{"type":"record","name":"E","fields":[]}`))
+	var tape Tape
+	if err := l.Scan(nil, &tape); err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range []Action{{Op: OpKeep}, {Op: OpNull}, {Op: OpKeep, Gate: 1}} {
+		p, err := l.Project([]Action{{}, a}, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, _, err := p.Splice(nil, nil, &tape, 0)
+		if err != nil || mustAvro(t, p.Schema()).Scan(out, &tape) != nil {
+			t.Errorf("%x, %v, %s", out, err, p.Schema())
+		}
+		if err := l.Scan(nil, &tape); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
