@@ -55,7 +55,11 @@
 // for them. Record signals have no memory in a row (D22).
 package consent
 
-import "github.com/consentstream/consentstream/internal/personal"
+import (
+	"fmt"
+
+	"github.com/consentstream/consentstream/internal/personal"
+)
 
 // Identifier names a person in one namespace. Value is normalised by the
 // namespace's rule (NamespaceRule.Normalize) before anything is derived from it.
@@ -171,6 +175,13 @@ type Attribute struct {
 	// all regimes apply (D9).
 	Value string
 }
+
+// Format implements fmt.Formatter: a birth date is personal, however a row is
+// printed (promise P8).
+func (a Attribute) Format(s fmt.State, verb rune) { personal.String("").Format(s, verb) }
+
+// MarshalText implements encoding.TextMarshaler, which encoding/json uses too.
+func (a Attribute) MarshalText() ([]byte, error) { return personal.String("").MarshalText() }
 
 // Edge is what was said about a link between this row's identifier and another
 // (D8). Nothing folds into it yet. Instants that were never stated are -Infinite.

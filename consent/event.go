@@ -1,5 +1,7 @@
 package consent
 
+import "github.com/consentstream/consentstream/internal/personal"
+
 // Instant is a point in time in ms, or none.
 type Instant struct {
 	Set bool
@@ -39,8 +41,12 @@ type Event struct {
 // Notice is what the person was shown. The zero Notice is none.
 type Notice struct{ ID, Version, Language string }
 
-// Evidence is how the statement can be proven.
-type Evidence struct{ Method, Source, Reference string }
+// Evidence is how the statement can be proven. The reference is personal: some
+// sources put an address or a signature there.
+type Evidence struct {
+	Method, Source string
+	Reference      personal.String
+}
 
 // EventAttributes are the facts that an event states about its subject.
 type EventAttributes struct {

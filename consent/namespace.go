@@ -9,6 +9,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"golang.org/x/text/unicode/norm"
+
 	"github.com/consentstream/consentstream/internal/personal"
 )
 
@@ -40,7 +42,7 @@ const (
 	NoNormalization Normalization = iota
 	NormalizeNone                 // byte for byte
 	NormalizeTrim                 // without Unicode white space at both ends
-	NormalizeLower                // trimmed, each rune in lower case, independent of locale
+	NormalizeLower                // trimmed, each rune in lower case independent of locale, then Unicode NFC
 	NormalizeEmail                // as NormalizeLower; plus tags and dots are significant
 )
 
@@ -128,6 +130,12 @@ func (ns Namespaces) AppendNormalized(dst []byte, namespace string, raw []byte) 
 	dst, err := appendRunes(dst, raw, rule >= NormalizeLower)
 	if err != nil {
 		return nil, err
+	}
+	if rule >= NormalizeLower {
+		// One name has one spelling, whichever keyboard it was typed on: else an
+		// objection under one would not be found under the other. Text that is
+		// in NFC already, as nearly all is, comes back as it is.
+		dst = append(dst[:n], norm.NFC.Bytes(dst[n:])...)
 	}
 	if err := checkIdentifier(dst[n:]); err != nil {
 		return nil, err

@@ -7,6 +7,9 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"golang.org/x/text/unicode/norm"
+	"pgregory.net/rapid"
 )
 
 var testNamespaces = NewNamespaces([]NamespaceRule{
@@ -25,6 +28,10 @@ func TestNormalize(t *testing.T) {
 		{"crm", "A b", "A b", nil},
 		{"low", "ÄÖ\u212a", "äök", nil},
 		{"email", " Ann.Lee+x@Example.COM ", "ann.lee+x@example.com", nil},
+		{"email", "zoe\u0308@example.com", "zoë@example.com", nil}, // NFD
+		{"email", "ZOË@example.com", "zoë@example.com", nil},
+		{"low", "A\u030a", "å", nil},
+		{"crm", "a\u030a", "a\u030a", nil},
 		{"crm", "007", "007", nil},
 		{"crm", "", "", ErrEmpty},
 		{"crm", " \u2003", "", ErrEmpty},
@@ -78,6 +85,27 @@ func FuzzNormalize(f *testing.F) {
 		into, err := testNamespaces.AppendNormalized([]byte("kept"), namespace, []byte(raw))
 		if err != nil || string(into) != "kept"+string(got) {
 			t.Errorf("AppendNormalized differs: %q", into)
+		}
+	})
+}
+
+// TestNormalForm: over all of Unicode, also decomposed, a normal form is its own
+// normal form, and both spellings of a text have one.
+func TestNormalForm(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		raw := rapid.String().Draw(t, "raw")
+		for _, namespace := range []string{"raw", "crm", "low", "email"} {
+			got, err := testNamespaces.Normalize(namespace, raw)
+			if err != nil {
+				continue
+			}
+			if again, err := testNamespaces.Normalize(namespace, string(got)); err != nil || again != got {
+				t.Fatalf("%s %q: %q, then %q, %v", namespace, raw, string(got), string(again), err)
+			}
+			nfd, err := testNamespaces.Normalize(namespace, norm.NFD.String(raw))
+			if namespace == "email" && (err == nil && nfd != got) {
+				t.Fatalf("%q: %q, decomposed %q", raw, string(got), string(nfd))
+			}
 		}
 	})
 }

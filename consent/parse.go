@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/consentstream/consentstream/internal/personal"
 )
 
 // Bounds of an event.
@@ -212,7 +214,7 @@ func (p *parser) evidence() (v Evidence) {
 		case "source":
 			v.Source = p.optional(maxText)
 		case "reference":
-			v.Reference = p.optional(maxText)
+			v.Reference = personal.String(p.optional(maxText))
 		default:
 			p.fail(FaultMember)
 		}

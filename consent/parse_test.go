@@ -1,6 +1,7 @@
 package consent
 
 import (
+	"encoding/json"
 	"fmt"
 	"reflect"
 	"slices"
@@ -279,6 +280,15 @@ func TestCanary(t *testing.T) {
 	}
 	if _, err := testNamespaces.Normalize("email", canary+"\n"+canary); strings.Contains(fmt.Sprint(err), "canary") {
 		t.Error(err)
+	}
+}
+
+// TestRowIsSilent: a row that is printed by mistake does not tell a birth date.
+func TestRowIsSilent(t *testing.T) {
+	r := folded([]Event{{Action: Attributes, Attributes: EventAttributes{BirthDate: Instant{true, 7391 * dayMs}}}})
+	asJSON, err := json.Marshal(r)
+	if s := fmt.Sprintf("%v %+v %#v %s", r, *r, r, asJSON); err != nil || strings.Contains(s, "7391") || r.BirthDate.N != 7391 {
+		t.Errorf("%v: %s", err, s)
 	}
 }
 
