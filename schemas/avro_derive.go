@@ -69,20 +69,19 @@ func (d *avroDeriver) plain(plan *avroPlan) {
 
 func (d *avroDeriver) primitive(t Type) {
 	if t.Logical == NoLogical || t.Logical == UnknownLogical {
-		d.b.WriteString(strconv.Quote(avroKindName(t.Kind)))
+		d.b.WriteString(strconv.Quote(t.Kind.String()))
 		return
 	}
-	d.b.WriteString(`{"type":` + strconv.Quote(avroKindName(t.Kind)))
+	d.b.WriteString(`{"type":` + strconv.Quote(t.Kind.String()))
 	d.logical(t)
 	d.b.WriteString(`}`)
 }
 
 func (d *avroDeriver) logical(t Type) {
-	word := logicalWord(t.Logical)
-	if word == "" {
+	if t.Logical == NoLogical || t.Logical == UnknownLogical {
 		return
 	}
-	d.b.WriteString(`,"logicalType":` + strconv.Quote(word))
+	d.b.WriteString(`,"logicalType":` + strconv.Quote(t.Logical.String()))
 	if t.Logical == Decimal {
 		fmt.Fprintf(&d.b, `,"precision":%d,"scale":%d`, t.Precision, t.Scale)
 	}
@@ -133,7 +132,7 @@ func (d *avroDeriver) name(plan *avroPlan) string {
 
 func (d *avroDeriver) definition(plan *avroPlan, name, ns string) {
 	t := plan.typ
-	fmt.Fprintf(&d.b, `{"type":"%s","name":%s`, avroKindName(t.Kind), strconv.Quote(name))
+	fmt.Fprintf(&d.b, `{"type":"%s","name":%s`, t.Kind.String(), strconv.Quote(name))
 	if ns != "" {
 		d.b.WriteString(`,"namespace":` + strconv.Quote(ns))
 	}

@@ -61,33 +61,3 @@ func decimal(t Type, d map[string]any) Type {
 	t.Logical, t.Precision, t.Scale = Decimal, int(precision), int(scale)
 	return t
 }
-
-// logicalWord is the logicalType attribute of l; "" where there is none.
-func logicalWord(l Logical) string {
-	for word, entry := range logicalBases {
-		if entry.logical == l {
-			return word
-		}
-	}
-	return ""
-}
-
-// avroKindName is the word of k in a schema.
-func avroKindName(k Kind) string {
-	for word, kind := range avroPrimitives {
-		if kind == k {
-			return word
-		}
-	}
-	switch k {
-	case Record:
-		return "record"
-	case Array:
-		return "array"
-	case Enum:
-		return "enum"
-	case Fixed:
-		return "fixed"
-	}
-	return ""
-}

@@ -230,7 +230,7 @@ func branchName(s *avroSchema) string {
 	case s.values != nil:
 		return "map"
 	}
-	return avroKindName(s.typ.Kind)
+	return s.typ.Kind.String()
 }
 
 func (p *avroParser) record(d map[string]any, ns string, depth int) (*avroSchema, error) {

@@ -3,9 +3,6 @@ package schemas
 import (
 	"errors"
 	"math"
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 )
 
@@ -88,27 +85,6 @@ func TestAvroProjectRefuses(t *testing.T) {
 	}
 	if _, err := l.Project(make([]Action, 2), `a"b`); err == nil {
 		t.Error("namespace: accepted")
-	}
-}
-
-// Schemas that nobody on this project wrote.
-func TestAvroFixtures(t *testing.T) {
-	files, _ := filepath.Glob("../../shared/fixtures/confluent-datagen/*.avro")
-	more, _ := filepath.Glob("../../shared/fixtures/avro/weather.avsc")
-	files = append(files, more...)
-	if len(files) == 0 {
-		t.Skip("no fixtures here")
-	}
-	for _, name := range files {
-		text, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		l := mustAvro(t, string(text))
-		p, err := l.Project(avroActs(t, l, Action{Op: OpKeep}, nil), "x.y")
-		if err != nil || p.Empty() || strings.Contains(p.Schema(), "arg.properties") {
-			t.Errorf("%s: %v", name, err)
-		}
 	}
 }
 
