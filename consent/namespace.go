@@ -42,7 +42,7 @@ const (
 	NoNormalization Normalization = iota
 	NormalizeNone                 // byte for byte
 	NormalizeTrim                 // without Unicode white space at both ends
-	NormalizeLower                // trimmed, each rune in lower case independent of locale, then Unicode NFC
+	NormalizeLower                // trimmed, in Unicode NFC, in lower case independent of locale
 	NormalizeEmail                // as NormalizeLower; plus tags and dots are significant
 )
 
@@ -127,14 +127,19 @@ func (ns Namespaces) AppendNormalized(dst []byte, namespace string, raw []byte) 
 		raw = bytes.TrimSpace(raw)
 	}
 	n := len(dst)
-	dst, err := appendRunes(dst, raw, rule >= NormalizeLower)
+	lower := rule >= NormalizeLower
+	if lower {
+		// One name has one spelling, whichever keyboard it was typed on: else an
+		// objection under one would not be found under the other. Lower case
+		// goes by composed letters, and may leave some to be composed. Text that
+		// is in NFC already, as nearly all is, comes back as it is.
+		raw = norm.NFC.Bytes(raw)
+	}
+	dst, err := appendRunes(dst, raw, lower)
 	if err != nil {
 		return nil, err
 	}
-	if rule >= NormalizeLower {
-		// One name has one spelling, whichever keyboard it was typed on: else an
-		// objection under one would not be found under the other. Text that is
-		// in NFC already, as nearly all is, comes back as it is.
+	if lower {
 		dst = append(dst[:n], norm.NFC.Bytes(dst[n:])...)
 	}
 	if err := checkIdentifier(dst[n:]); err != nil {
