@@ -169,6 +169,9 @@ func TestAppendRefuses(t *testing.T) {
 	}{
 		"backwards":     {end, &Record{Kind: LeafRecord, Offset: 20}, "backwards"},
 		"bad note":      {end, &Record{Kind: LeafGap, Offset: 30, Note: "\xff"}, "UTF-8"},
+		"bad reason":    {end, &Record{Kind: LeafGap, Offset: 30, Reason: "\xff"}, "UTF-8"},
+		"bad detail":    {end, &Record{Kind: LeafQuarantine, Offset: 30, Detail: "\xff"}, "UTF-8"},
+		"bad path":      {end, &Record{Kind: LeafQuarantine, Offset: 30, Path: "\xff"}, "UTF-8"},
 		"no kind":       {end, &Record{Offset: 21}, "no leaf kind"},
 		"behind closed": {closed, &Record{Kind: LeafRecord, Offset: 21}, "closed"},
 	} {

@@ -78,6 +78,20 @@ func TestDecodeHeadFaults(t *testing.T) {
 	}
 }
 
+// Epoch 0 is no epoch, even where somebody has a key for it.
+func TestHeadWithoutEpoch(t *testing.T) {
+	h := sampleHead(t)
+	h.KeyEpoch = 0
+	text, err := h.Encode(goldenKey(), 3, 9)
+	if err != nil {
+		t.Fatal(err)
+	}
+	anyEpoch := func(int32) ([]byte, [8]byte, error) { return goldenKey(), h.KeyCheck, nil }
+	if _, err := DecodeHead(text, h.Group, 3, 9, anyEpoch); !errors.Is(err, ErrHeadMalformed) {
+		t.Errorf("%v", err)
+	}
+}
+
 // No single changed character of the metadata is taken.
 func TestHeadTampered(t *testing.T) {
 	for i := range len(goldenHead) {

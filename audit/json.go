@@ -68,7 +68,7 @@ type jsonWriter struct{ b []byte }
 
 func (j *jsonWriter) comma() {
 	switch j.b[len(j.b)-1] {
-	case '{', '[', ':':
+	case '{', '[':
 	default:
 		j.b = append(j.b, ',')
 	}

@@ -148,7 +148,7 @@ func TestDecodeRefuses(t *testing.T) {
 		"not UTF-8":            {change(func(r *Record) { r.Note = "\xff" }), "UTF-8"},
 		"long varint":          {append([]byte{0x80, 0}, minimal[1:]...), "canonical"},
 		"varint of 11 bytes":   {bytes.Repeat([]byte{0xff}, 11), "varint"},
-		"varint of 65 bits":    {append(bytes.Repeat([]byte{0x80}, 9), 2), "varint"},
+		"varint of 65 bits":    {append(append(bytes.Repeat([]byte{0x80}, 9), 2), minimal[1:]...), "varint"},
 		"two blocks":           {bytes.Replace(good, []byte{2, 16, 'c', 'u', 's'}, []byte{2, 0, 0, 2, 16, 'c', 'u', 's'}, 1), "several blocks"},
 		"boolean of 2":         {bytes.Replace(good, []byte{'s', 0, 1, 26, 'C'}, []byte{'s', 0, 2, 26, 'C'}, 1), "boolean"},
 		"string bomb":          {[]byte{0xfe, 0xff, 0xff, 0xff, 0x0f}, "string length"},
