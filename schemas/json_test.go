@@ -137,6 +137,7 @@ func TestJSONSplice(t *testing.T) {
 		{"elements with nothing kept", items, 0, `{"items":[{"email":"e"}]}`, `{}`, 0},
 		{"scalar elements", []rule{{"tags[*]", replace}}, 0, `{"tags":["a",1,null,"b"]}`, `{"tags":["A",null,"B"]}`, 1},
 		{"null elements", []rule{{"tags[*]", null}}, 0, `{"tags":["a",1]}`, `{"tags":null}`, 0},
+		{"null elements of a kept array", []rule{{"tags", keep}, {"tags[*]", null}}, 0, `{"tags":["a",1]}`, `{"tags":null}`, 0},
 		{"array of arrays", []rule{{"m[*][*]", keep}}, 0, `{"m":[[1,2],[],3,[4]]}`, `{"m":[[1,2],[4]]}`, 1},
 
 		{"root array", []rule{{"[*].email", replace}, {"[*].t", keep}}, 0, ` [ {"email":"e"} , {"x":1}, {"t":2} ] `, `[{"email":"E"},{"t":2}]`, 0},
@@ -149,6 +150,8 @@ func TestJSONSplice(t *testing.T) {
 		{"closed gate", []rule{{"h", gated}, {"x", keep}}, 0, `{"h":1,"x":2}`, `{"x":2,"h":null}`, 0},
 		{"closed gate, absent", []rule{{"h", gated}, {"x", keep}}, 2, `{"x":2}`, `{"x":2,"h":null}`, 0},
 		{"closed gate nulls the container", []rule{{"h.a", gated}, {"h.b", drop}}, 0, `{"h":{"a":1}}`, `{"h":null}`, 0},
+		{"closed gate before what is dropped", []rule{{"h", Action{Gate: 1}}}, 0, `{"h":1}`, `{}`, 0},
+		{"named below a named container", []rule{{"a", keep}, {"a.b.c", drop}, {"a.b", keep}}, 0, `{"a":{"b":{"c":1,"d":2}}}`, `{"a":{"b":{"d":2}}}`, 0},
 		{"open gate opens the container", []rule{{"h.a", gated}, {"h.b", null}}, 1, `{"h":{"a":1}}`, `{"h":{"a":1,"b":null}}`, 0},
 
 		{"quoted names", []rule{{`"a.b"."x\"y"`, keep}, {`"a.b".n`, null}}, 0, `{"a.b":{"x\"y":1}}`, `{"a.b":{"x\"y":1,"n":null}}`, 0},
@@ -303,6 +306,23 @@ func TestProjectRefuses(t *testing.T) {
 	}
 }
 
+// What no path covers is withheld, whatever action its container is given.
+func TestUnlistedIsWithheld(t *testing.T) {
+	l, err := NewJSON([]string{"a.b.c", "a.n"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	acts := []Action{keep, keep, keep, {}, null}
+	p, err := l.Project(acts, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := `{"x":"canary","a":{"x":"canary","b":{"x":"canary","c":"canary"}}}`
+	if got, _, err := scanSplice(l, p, in, 0); err != nil || got != `{"a":null}` {
+		t.Errorf("%s, %v", got, err)
+	}
+}
+
 // A tape that holds no scan yields nothing, whatever the plan keeps.
 func TestSpliceWithoutScan(t *testing.T) {
 	l, p := project(t, []rule{{"a", keep}})
@@ -400,6 +420,7 @@ func TestJSONEmpty(t *testing.T) {
 		{[]rule{{"b.c", null}}, false},
 		{[]rule{{"a", one}}, false},
 		{[]rule{{"a", gated}}, false},
+		{[]rule{{"b.c", Action{Op: OpConst, Via: one.Via, Gate: 1}}}, false}, // b is null where the gate is closed
 		{[]rule{{"[*]", keep}}, false},
 		{[]rule{{"[*]", drop}}, true},
 	} {
