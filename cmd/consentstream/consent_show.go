@@ -16,6 +16,7 @@ import (
 	"github.com/consentstream/consentstream/configs"
 	"github.com/consentstream/consentstream/consent"
 	"github.com/consentstream/consentstream/engine"
+	"github.com/consentstream/consentstream/internal/app"
 	"github.com/consentstream/consentstream/pipeline"
 )
 
@@ -66,11 +67,11 @@ up to which every event is taken into account.`,
 		}
 		ctx, cancel := context.WithTimeout(c.Context(), 15*time.Second)
 		defer cancel()
-		w, err := newWiring(cfg, zerolog.Nop())
+		a, err := app.New(cfg, zerolog.Nop(), version)
 		if err != nil {
 			return err
 		}
-		row, cut, err := w.lookup(ctx, ns, value)
+		row, cut, err := a.Lookup(ctx, ns, value)
 		if err != nil {
 			return err
 		}
@@ -80,36 +81,6 @@ up to which every event is taken into account.`,
 		return printState(std.out, row, cut)
 	}
 	return c
-}
-
-// lookup reads one identifier's state; a nil row is a person never heard of.
-func (w *wiring) lookup(ctx context.Context, namespace, value string) (*consent.Row, consent.Vector, error) {
-	id, err := engine.Namespaces(w.cfg.Policy).Normalize(namespace, value)
-	if err != nil {
-		return nil, nil, fmt.Errorf("the identifier cannot be looked up: %w", err)
-	}
-	tagger, err := engine.Tagger(w.cfg.Policy, w.ring)
-	if err != nil {
-		return nil, nil, err
-	}
-	tag, ok := tagger.TagOf(consent.Identifier{Namespace: namespace, Value: id})
-	if !ok {
-		return nil, nil, fmt.Errorf("namespace %q is not in the policy", namespace)
-	}
-	topic, err := pipeline.LookupConsentTopic(ctx, w.cfg.Kafka.SeedBrokers, nil, w.cfg.Topics.Consent)
-	if err != nil {
-		return nil, nil, err
-	}
-	store, err := w.store(topic)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer store.Close()
-	var snap consent.Snapshot
-	if err := store.Read(ctx, []consent.Tag{tag}, &snap); err != nil {
-		return nil, nil, fmt.Errorf("the state cannot be trusted now: %w", err)
-	}
-	return snap.Rows[0], snap.Cut[0], nil
 }
 
 // shown is a state as JSON.

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/consentstream/consentstream/configs"
+	"github.com/consentstream/consentstream/internal/app"
 	"github.com/consentstream/consentstream/internal/demo"
 )
 
@@ -48,7 +49,7 @@ The embedded servers keep nothing: all data is lost at the end.`,
 				if err != nil {
 					return err
 				}
-				return runDaemon(ctx, cfg, allRoles, log)
+				return runDaemon(ctx, cfg, app.Roles(), log)
 			},
 		})
 	}

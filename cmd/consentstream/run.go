@@ -9,13 +9,10 @@ import (
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/consentstream/consentstream/configs"
+	"github.com/consentstream/consentstream/internal/app"
 )
-
-// roles of the daemon that exist so far.
-var allRoles = []string{"enforce", "project"}
 
 func newRun(std stdio) *cobra.Command {
 	c := &cobra.Command{
@@ -34,12 +31,12 @@ itself; the health endpoint names what it waits for.`,
 		Args: cobra.NoArgs,
 	}
 	path := addConfig(c)
-	roles := c.Flags().StringSlice("roles", allRoles, "`ROLES` of this process: enforce, project")
+	roles := c.Flags().StringSlice("roles", app.Roles(), "`ROLES` of this process: enforce, project")
 	level := c.Flags().String("log-level", "info", "`LEVEL`: debug, info, warn or error")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		for _, r := range *roles {
-			if !slices.Contains(allRoles, r) {
-				return usage(c, fmt.Errorf("--roles: %q is none of %v", r, allRoles))
+			if !slices.Contains(app.Roles(), r) {
+				return usage(c, fmt.Errorf("--roles: %q is none of %v", r, app.Roles()))
 			}
 		}
 		log, err := newLogger(std.err, *level)
@@ -69,41 +66,9 @@ func newLogger(w io.Writer, level string) (zerolog.Logger, error) {
 
 // runDaemon runs the roles until ctx ends or one of them must stop.
 func runDaemon(ctx context.Context, cfg *configs.Config, roles []string, log zerolog.Logger) error {
-	w, err := newWiring(cfg, log)
+	a, err := app.New(cfg, log, version)
 	if err != nil {
 		return err
 	}
-	log.Info().Str("version", version).Str("group", cfg.Kafka.ConsumerGroup).Str("instance", cfg.Instance).
-		Int64("policy_revision", cfg.Policy.Revision).Strs("roles", roles).Msg("consentstream starts")
-	topic, err := w.consentTopic(ctx)
-	if err != nil {
-		if ctx.Err() != nil {
-			return nil
-		}
-		return err
-	}
-	store, err := w.store(topic)
-	if err != nil {
-		return err
-	}
-	defer store.Close()
-	g, ctx := errgroup.WithContext(ctx)
-	if slices.Contains(roles, "project") {
-		p, quarantine, err := w.projector(store)
-		if err != nil {
-			return err
-		}
-		defer quarantine.Close()
-		g.Go(func() error { return p.Run(ctx) })
-	}
-	if slices.Contains(roles, "enforce") {
-		e, err := w.enforcer(store)
-		if err != nil {
-			return err
-		}
-		g.Go(func() error { return e.Run(ctx) })
-	}
-	err = g.Wait()
-	log.Info().Msg("consentstream ends")
-	return err
+	return a.Run(ctx, roles)
 }

@@ -1,0 +1,40 @@
+package app
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/consentstream/consentstream/consent"
+	"github.com/consentstream/consentstream/engine"
+	"github.com/consentstream/consentstream/pipeline"
+)
+
+// Lookup reads one identifier's state; a nil row is a person never heard of.
+func (a *App) Lookup(ctx context.Context, namespace, value string) (*consent.Row, consent.Vector, error) {
+	id, err := engine.Namespaces(a.cfg.Policy).Normalize(namespace, value)
+	if err != nil {
+		return nil, nil, fmt.Errorf("the identifier cannot be looked up: %w", err)
+	}
+	tagger, err := engine.Tagger(a.cfg.Policy, a.ring)
+	if err != nil {
+		return nil, nil, err
+	}
+	tag, ok := tagger.TagOf(consent.Identifier{Namespace: namespace, Value: id})
+	if !ok {
+		return nil, nil, fmt.Errorf("namespace %q is not in the policy", namespace)
+	}
+	topic, err := pipeline.LookupConsentTopic(ctx, a.cfg.Kafka.SeedBrokers, nil, a.cfg.Topics.Consent)
+	if err != nil {
+		return nil, nil, err
+	}
+	store, err := a.Store(topic)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer store.Close()
+	var snap consent.Snapshot
+	if err := store.Read(ctx, []consent.Tag{tag}, &snap); err != nil {
+		return nil, nil, fmt.Errorf("the state cannot be trusted now: %w", err)
+	}
+	return snap.Rows[0], snap.Cut[0], nil
+}
