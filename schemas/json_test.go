@@ -323,6 +323,23 @@ func TestUnlistedIsWithheld(t *testing.T) {
 	}
 }
 
+// What lies below a named path belongs to it, also in containers that only a
+// longer path names.
+func TestNamedPathCascades(t *testing.T) {
+	l, err := NewJSON([]string{"a", "a.b.c"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := l.Project([]Action{{}, keep, keep, drop}, "") // a, a.b, a.b.c
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := `{"x":1,"a":{"y":2,"b":{"z":3,"c":4}}}`
+	if got, _, err := scanSplice(l, p, in, 0); err != nil || got != `{"a":{"y":2,"b":{"z":3}}}` {
+		t.Errorf("%s, %v", got, err)
+	}
+}
+
 // A tape that holds no scan yields nothing, whatever the plan keeps.
 func TestSpliceWithoutScan(t *testing.T) {
 	l, p := project(t, []rule{{"a", keep}})
