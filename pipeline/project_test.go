@@ -1,0 +1,441 @@
+package pipeline
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/consentstream/consentstream/consent"
+	"github.com/consentstream/consentstream/consent/redisstore"
+	"github.com/consentstream/consentstream/internal/devstack"
+	"github.com/consentstream/consentstream/internal/personal"
+)
+
+// consentWorld is an embedded Kafka with a consent topic of two partitions, an
+// embedded Redis, and what a projector needs; on fake time and without sockets.
+type consentWorld struct {
+	t     *testing.T
+	stack *devstack.Stack
+	cl    *kgo.Client
+	store *redisstore.Store
+	ns    consent.Namespaces
+	keys  map[string][32]byte
+	log   bytes.Buffer
+	mu    sync.Mutex
+	bad   []consent.Fault // quarantined
+}
+
+const worldPartitions = 2
+
+func inConsentWorld(t *testing.T, run func(w *consentWorld)) {
+	synctest.Test(t, func(t *testing.T) {
+		stack, err := devstack.StartVirtual(devstack.Config{Topics: devstack.Infrastructure(worldPartitions)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer stack.Close()
+		w := &consentWorld{t: t, stack: stack, keys: map[string][32]byte{"crm": {1}},
+			ns: consent.NewNamespaces([]consent.NamespaceRule{{Name: "crm", Normalize: consent.NormalizeTrim}})}
+		w.cl = w.client(kgo.RecordPartitioner(kgo.ManualPartitioner()))
+		defer w.cl.Close()
+		w.store = w.openStore()
+		defer w.store.Close()
+		run(w)
+	})
+}
+
+func (w *consentWorld) client(opts ...kgo.Opt) *kgo.Client {
+	cl, err := kgo.NewClient(append(opts, kgo.SeedBrokers(w.stack.KafkaAddr()), kgo.Dialer(w.stack.DialKafka))...)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return cl
+}
+
+func (w *consentWorld) openStore() *redisstore.Store {
+	top, err := askTopology(w.t.Context(), w.cl, []string{devstack.ConsentTopic})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	store, err := redisstore.Open(redisstore.Config{
+		Addr: "redis", Dial: w.stack.DialRedis, Keys: map[uint32][32]byte{1: {2}}, ActiveKey: 1, Timeout: time.Second,
+		Epoch: redisstore.Epoch{ClusterID: top.cluster, TopicID: top.topics[devstack.ConsentTopic].id,
+			Partitions: worldPartitions, TagCheck: []byte{1}, Namespaces: w.ns.Hash(), Buckets: 4},
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return store
+}
+
+// QuarantineConsent makes the world the projector's quarantine.
+func (w *consentWorld) QuarantineConsent(_ context.Context, _ *kgo.Record, reason consent.Fault) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.bad = append(w.bad, reason)
+	return nil
+}
+
+// start runs a projector; stop ends it and gives what Run returned.
+func (w *consentWorld) start() (p *Projector, stop func() error) {
+	p, err := NewProjector(ProjectorConfig{
+		SeedBrokers: []string{w.stack.KafkaAddr()}, KafkaOpts: []kgo.Opt{kgo.Dialer(w.stack.DialKafka)},
+		Group: "g", Topic: devstack.ConsentTopic, Store: w.store, Namespaces: w.ns, TagKeys: w.keys,
+		Quarantine: w, Log: zerolog.New(zerolog.SyncWriter(&w.log)),
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(w.t.Context())
+	done := make(chan error, 1)
+	go func() { done <- p.Run(ctx) }()
+	return p, sync.OnceValue(func() error { cancel(); return <-done })
+}
+
+func consentRecord(part int32, subject, action string) *kgo.Record {
+	return &kgo.Record{Topic: devstack.ConsentTopic, Partition: part, Key: []byte("crm:" + subject), Value: fmt.Appendf(nil,
+		`{"id":"x","subject":{"namespace":"crm","value":%q},"action":%q,"purposes":["analytics"]}`, subject, action)}
+}
+
+func (w *consentWorld) send(records ...*kgo.Record) {
+	w.t.Helper()
+	if err := w.cl.ProduceSync(w.t.Context(), records...).FirstErr(); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// transaction writes records and commits or aborts them.
+func (w *consentWorld) transaction(end kgo.TransactionEndTry, records ...*kgo.Record) {
+	w.t.Helper()
+	cl := w.client(kgo.TransactionalID("foreign"), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	defer cl.Close()
+	if err := cl.BeginTransaction(); err != nil {
+		w.t.Fatal(err)
+	}
+	if err := cl.ProduceSync(w.t.Context(), records...).FirstErr(); err != nil {
+		w.t.Fatal(err)
+	}
+	if err := cl.EndTransaction(w.t.Context(), end); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *consentWorld) ends() consent.Vector {
+	w.t.Helper()
+	listed, err := kadm.NewClient(w.cl).ListEndOffsets(w.t.Context(), devstack.ConsentTopic)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	ends := make(consent.Vector, worldPartitions)
+	listed.Each(func(o kadm.ListedOffset) { ends[o.Partition] = o.Offset })
+	return ends
+}
+
+// settle waits until every bucket's watermark is exactly the end of the log.
+func (w *consentWorld) settle() {
+	w.t.Helper()
+	ends := w.ends()
+	var marks []redisstore.Mark
+	var err error
+	for range 600 {
+		marks, err = w.store.Marks(w.t.Context())
+		if err == nil && !slices.ContainsFunc(marks, func(m redisstore.Mark) bool { return !slices.Equal(m.Next, ends) }) {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	w.t.Fatalf("watermarks %v (%v) do not reach %v; log:\n%s", marks, err, ends, w.log.String())
+}
+
+// row is what a reader is told about a subject.
+func (w *consentWorld) row(subject string) *consent.Row {
+	w.t.Helper()
+	tag, _ := consent.NewTagger(w.keys).TagOf(consent.Identifier{Namespace: "crm", Value: personal.String(subject)})
+	var snap consent.Snapshot
+	if err := w.store.Read(w.t.Context(), []consent.Tag{tag}, &snap); err != nil {
+		w.t.Fatal(err)
+	}
+	return snap.Rows[0]
+}
+
+func (w *consentWorld) wantRows(subjects ...string) {
+	w.t.Helper()
+	for _, s := range subjects {
+		row := w.row(s)
+		if row == nil {
+			w.t.Errorf("subject %s has no row", s)
+			continue
+		}
+		if slot := row.Slot("analytics"); slot == nil || !slot.No[consent.FamilyWithdraw].Set {
+			w.t.Errorf("the withdrawal of %s is not in its row", s)
+		}
+	}
+}
+
+// TestProjectorReachesTheEnd: over plain events, markers, aborted tails and
+// empty partitions the watermark comes to stand at the high watermark exactly.
+func TestProjectorReachesTheEnd(t *testing.T) {
+	tests := []struct {
+		name string
+		log  func(w *consentWorld)
+		rows []string
+		none []string
+	}{
+		{"empty topic", func(*consentWorld) {}, nil, []string{"1"}},
+		{"plain", func(w *consentWorld) {
+			w.send(consentRecord(0, "1", "grant"), consentRecord(1, "2", "withdraw"), consentRecord(0, "1", "withdraw"))
+		}, []string{"1", "2"}, []string{"3"}},
+		{"committed transaction", func(w *consentWorld) {
+			w.transaction(kgo.TryCommit, consentRecord(0, "1", "withdraw"))
+		}, []string{"1"}, nil},
+		{"aborted only", func(w *consentWorld) { w.transaction(kgo.TryAbort, consentRecord(1, "1", "grant")) }, nil, []string{"1"}},
+		{"plain and aborted tail", func(w *consentWorld) {
+			w.send(consentRecord(1, "1", "withdraw"))
+			w.transaction(kgo.TryAbort, consentRecord(1, "2", "grant"), consentRecord(1, "2", "grant"))
+		}, []string{"1"}, []string{"2"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			inConsentWorld(t, func(w *consentWorld) {
+				tt.log(w)
+				p, stop := w.start()
+				defer stop()
+				w.settle()
+				w.send(consentRecord(1, "later", "withdraw")) // and it goes on from there
+				w.settle()
+				w.wantRows(append(tt.rows, "later")...)
+				for _, s := range tt.none {
+					if w.row(s) != nil {
+						t.Errorf("subject %s has a row", s)
+					}
+				}
+				if st := p.Status(); !st.Leading || st.Hold != nil || st.Conflicts != 0 {
+					t.Errorf("%+v", st)
+				}
+				if err := stop(); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+// TestProjectorHeals: whatever is done to Redis while no event comes is found
+// and mended from the topic.
+func TestProjectorHeals(t *testing.T) {
+	for name, harm := range map[string]func(w *consentWorld){
+		"flushed":   func(w *consentWorld) { w.stack.Redis.FlushAll() },
+		"a bucket":  func(w *consentWorld) { w.stack.Redis.Del(w.store.Key(2)) },
+		"a type":    func(w *consentWorld) { w.stack.Redis.Del(w.store.Key(2)); _ = w.stack.Redis.Set(w.store.Key(2), "x") },
+		"watermark": func(w *consentWorld) { w.stack.Redis.HDel(w.store.Key(1), "w") },
+		"all rows": func(w *consentWorld) {
+			for b := range 4 {
+				fields, _ := w.stack.Redis.HKeys(w.store.Key(b))
+				for _, f := range fields {
+					if f != "w" {
+						w.stack.Redis.HDel(w.store.Key(b), f)
+					}
+				}
+			}
+		},
+		"errors for a while": func(w *consentWorld) {
+			w.stack.Redis.SetError("LOADING")
+			time.Sleep(3 * time.Second)
+			w.stack.Redis.FlushAll()
+			w.stack.Redis.SetError("")
+		},
+		"restored backup": func(w *consentWorld) {
+			key := w.store.Key(3)
+			old := map[string]string{}
+			fields, _ := w.stack.Redis.HKeys(key)
+			for _, f := range fields {
+				old[f] = w.stack.Redis.HGet(key, f)
+			}
+			w.send(consentRecord(0, "9", "withdraw"))
+			w.settle()
+			w.stack.Redis.Del(key)
+			for f, v := range old {
+				w.stack.Redis.HSet(key, f, v)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inConsentWorld(t, func(w *consentWorld) {
+				var subjects []string
+				for i := range 20 {
+					s := fmt.Sprint("s", i)
+					subjects = append(subjects, s)
+					w.send(consentRecord(int32(i%2), s, "withdraw"))
+				}
+				_, stop := w.start()
+				defer stop()
+				w.settle()
+				harm(w)
+				time.Sleep(2 * time.Second)
+				w.settle()
+				w.wantRows(subjects...)
+			})
+		})
+	}
+}
+
+// TestProjectorStops: another history is not projected onto this one's state.
+func TestProjectorStops(t *testing.T) {
+	admin := func(w *consentWorld) *kadm.Client { return kadm.NewClient(w.cl) }
+	recreate := func(w *consentWorld, partitions int32) {
+		if _, err := admin(w).DeleteTopic(w.t.Context(), devstack.ConsentTopic); err != nil {
+			w.t.Fatal(err)
+		}
+		if err := w.stack.CreateTopic(devstack.Topic{Name: devstack.ConsentTopic, Partitions: partitions}); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	for name, tt := range map[string]struct {
+		do   func(w *consentWorld)
+		want string
+	}{
+		"recreated": {func(w *consentWorld) { recreate(w, worldPartitions) }, "created again"},
+		"partition added": {func(w *consentWorld) {
+			if _, err := admin(w).CreatePartitions(w.t.Context(), 1, devstack.ConsentTopic); err != nil {
+				w.t.Fatal(err)
+			}
+		}, "has 3 partitions, not 2"},
+		"history deleted": {func(w *consentWorld) {
+			w.stack.Redis.FlushAll()
+			var to kadm.Offsets
+			to.Add(kadm.Offset{Topic: devstack.ConsentTopic, Partition: 0, At: 1, LeaderEpoch: -1})
+			if _, err := admin(w).DeleteRecords(w.t.Context(), to); err != nil {
+				w.t.Fatal(err)
+			}
+		}, "were deleted"},
+		"state ahead of the topic": {func(w *consentWorld) {
+			p := &redisstore.Page{Bucket: 1}
+			if err := errors.Join(w.store.Load(w.t.Context(), []*redisstore.Page{p}), p.Err); err != nil {
+				w.t.Fatal(err)
+			}
+			p.Next = consent.Vector{99, 99}
+			if err := errors.Join(w.store.Apply(w.t.Context(), []*redisstore.Page{p}), p.Err); err != nil {
+				w.t.Fatal(err)
+			}
+		}, "lost acknowledged events"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inConsentWorld(t, func(w *consentWorld) {
+				w.send(consentRecord(0, "1", "withdraw"), consentRecord(0, "2", "withdraw"))
+				p, stop := w.start()
+				w.settle()
+				tt.do(w)
+				time.Sleep(5 * time.Second)
+				err := stop()
+				var s *Stop
+				if !errors.As(err, &s) || !strings.Contains(s.Reason, tt.want) {
+					t.Errorf("%v, want %q; %+v\n%s", err, tt.want, p.Status().Hold, w.log.String())
+				}
+			})
+		})
+	}
+}
+
+// TestProjectorsTakeOver: one projects; when it leaves, the other does.
+func TestProjectorsTakeOver(t *testing.T) {
+	inConsentWorld(t, func(w *consentWorld) {
+		first, stopFirst := w.start()
+		w.settle()
+		second, stopSecond := w.start()
+		defer stopSecond()
+		time.Sleep(5 * time.Second)
+		if first.Status().Leading == second.Status().Leading {
+			t.Fatalf("leading: %v and %v", first.Status().Leading, second.Status().Leading)
+		}
+		w.send(consentRecord(0, "1", "withdraw"))
+		w.settle()
+		if err := stopFirst(); err != nil {
+			t.Error(err)
+		}
+		w.send(consentRecord(0, "2", "withdraw"))
+		w.settle()
+		w.wantRows("1", "2")
+		if !second.Status().Leading {
+			t.Error("nobody leads")
+		}
+	})
+}
+
+// TestTwoLeaders: if the group ever lets two project at once, they only cost
+// each other time.
+func TestTwoLeaders(t *testing.T) {
+	inConsentWorld(t, func(w *consentWorld) {
+		ctx, cancel := context.WithCancel(w.t.Context())
+		var wg sync.WaitGroup
+		for range 2 {
+			p, err := NewProjector(ProjectorConfig{
+				SeedBrokers: []string{w.stack.KafkaAddr()}, KafkaOpts: []kgo.Opt{kgo.Dialer(w.stack.DialKafka)}, Group: "g", Topic: devstack.ConsentTopic,
+				Store: w.store, Namespaces: w.ns, TagKeys: w.keys, Log: zerolog.Nop(), BatchRecords: 3,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			wg.Go(func() {
+				if err := p.lead(ctx); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		var subjects []string
+		for i := range 60 {
+			subjects = append(subjects, fmt.Sprint("u", i))
+			w.send(consentRecord(int32(i%2), subjects[i], "withdraw"))
+			time.Sleep(7 * time.Millisecond)
+		}
+		w.settle()
+		w.wantRows(subjects...)
+		cancel()
+		wg.Wait()
+	})
+}
+
+// TestMalformedConsent: a malformed event denies where its subject is readable,
+// is set aside in any case, and stops nothing. Nothing of it gets into the log.
+func TestMalformedConsent(t *testing.T) {
+	inConsentWorld(t, func(w *consentWorld) {
+		canary := "canary-7f3a"
+		w.send(
+			&kgo.Record{Topic: devstack.ConsentTopic, Key: []byte("crm:" + canary), Value: []byte(`{"id":"x","subject":{"namespace":"crm","value":"` + canary + `"},"action":"canary-7f3a"}`)},
+			&kgo.Record{Topic: devstack.ConsentTopic, Key: []byte(canary), Value: []byte("{" + canary)},
+			&kgo.Record{Topic: devstack.ConsentTopic, Key: []byte("crm:2"), Value: nil},
+			consentRecord(0, "3", "withdraw"),
+		)
+		p, stop := w.start()
+		defer stop()
+		w.settle()
+		w.wantRows("3")
+		for _, s := range []string{canary, "2"} {
+			if row := w.row(s); row == nil || row.Malformed == -consent.Infinite {
+				t.Errorf("%s: the malformed event does not deny: %+v", s, row)
+			}
+		}
+		if st := p.Status(); st.Malformed != 3 || st.Events != 3 || len(w.bad) != 3 {
+			t.Errorf("%+v, quarantined %v", st, w.bad)
+		}
+		if err := stop(); err != nil || strings.Contains(w.log.String(), "canary") {
+			t.Error("the log repeats a consent event:", err, w.log.String())
+		}
+	})
+}
+
+func TestProjectorConfig(t *testing.T) {
+	if _, err := NewProjector(ProjectorConfig{}); err == nil || !strings.Contains(err.Error(), "Store") {
+		t.Error(err)
+	}
+}
