@@ -195,6 +195,9 @@ func (s *session) adjust(_ context.Context, offsets map[string]map[int32]kgo.Off
 // holds of them is dropped (kgo aborts it at End).
 func (s *session) onRevoked(_ context.Context, _ *kgo.Client, gone map[string][]int32) {
 	s.lanes.remove(gone)
+	if s.closing.Load() {
+		return // not the group's doing: what was parked stays so in the next session
+	}
 	s.w.board.unassign(gone)
 	s.w.board.assigned(s.w.number, len(s.lanes.snapshot()))
 }

@@ -66,6 +66,7 @@ type Limits struct {
 	Watchdog time.Duration // scan, decide, splice; default 30 s
 	Txn      time.Duration // transaction timeout at the broker; default 10 s
 	Session  time.Duration // group session timeout; default 10 s, heartbeats 3 s
+	End      time.Duration // patience for the end of a transaction; default 60 s
 }
 
 // Config is what an Enforcer is made of.
@@ -153,6 +154,7 @@ func (l Limits) withDefaults() Limits {
 	set(&l.Watchdog, 30*time.Second)
 	set(&l.Txn, 10*time.Second)
 	set(&l.Session, 10*time.Second)
+	set(&l.End, 60*time.Second)
 	return l
 }
 

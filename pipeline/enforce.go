@@ -183,17 +183,15 @@ func (s *session) checkLanes(f *fence) error {
 	return s.w.setPartitions(f.top)
 }
 
-// endTimeout is End's own patience. Shutting down must not cut it short: a
-// cancelled End leaves a client in an unknown state.
-const endTimeout = 60 * time.Second
-
 // errVeto is our own refusal inside the commit; kgo aborts for certain then.
 var errVeto = errors.New("the commit was vetoed")
 
 // commit ends the transaction with offsets and heads of ALL lanes that the
-// worker owns at that moment. decidedAt is 0 where nothing was decided.
+// worker owns at that moment. decidedAt is 0 where nothing was decided. End has
+// its own, long patience: shutting down must not cut it short, since a cancelled
+// End leaves a client in an unknown state.
 func (s *session) commit(f *fence, decidedAt int64) error {
-	ctx, cancel := context.WithTimeout(context.Background(), endTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), s.w.cfg.Limits.End)
 	defer cancel()
 	started := time.Now()
 	committed, err := s.txn.End(kgo.PreTxnCommitFnContext(ctx, func(req *kmsg.TxnOffsetCommitRequest) error {

@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/consentstream/consentstream/audit"
 	"github.com/consentstream/consentstream/consent"
@@ -24,6 +25,7 @@ type worker struct {
 	cfg    *Config
 	number int
 	id     string // transactional id and static group instance id
+	member string // the group's member id of the last session
 	log    zerolog.Logger
 
 	engine     *engine.Engine
@@ -57,6 +59,7 @@ type session struct {
 	verdicts  map[string]map[int32]verdict // of the group's goroutine only
 	failed    chan error                   // from the group's callbacks
 	interrupt context.CancelFunc
+	closing   atomic.Bool
 
 	// Of the transaction at hand.
 	batch      *engine.Batch
@@ -94,6 +97,7 @@ func (w *worker) clientOpts() []kgo.Opt {
 		kgo.FetchMaxBytes(fetchBytes),
 		kgo.FetchMaxPartitionBytes(fetchBytes / 4),
 		kgo.MetadataMaxAge(30 * time.Second),
+		kgo.DisableClientMetrics(), // what we measure goes to our own endpoint
 	}
 }
 
@@ -138,6 +142,8 @@ func (w *worker) open(ctx context.Context) (*session, context.Context, error) {
 
 func (s *session) close() {
 	s.interrupt()
+	s.closing.Store(true)
+	s.w.member, _ = s.cl.GroupMetadata()
 	s.txn.Close()
 }
 
@@ -237,7 +243,7 @@ func (s *session) abort(why error) error {
 }
 
 func (s *session) endAborted() error {
-	ctx, cancel := context.WithTimeout(context.Background(), endTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), s.w.cfg.Limits.End)
 	defer cancel()
 	_, err := s.txn.End(ctx, kgo.TryAbort)
 	switch {
@@ -269,8 +275,13 @@ func (s *session) fenced() error {
 }
 
 // leave takes the static member out of the group, so that the others have its
-// lanes at once and not after the session timeout. It is best effort.
+// lanes at once and not after the session timeout. It is best effort. It names
+// the member id too: by the instance id alone, a fenced process would throw out
+// the one that replaced it.
 func (w *worker) leave() {
+	if w.member == "" {
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
 	defer cancel()
 	cl, err := kgo.NewClient(append(w.clientOpts(), w.cfg.KafkaOpts...)...)
@@ -278,7 +289,12 @@ func (w *worker) leave() {
 		return
 	}
 	defer cl.Close()
-	_, _ = kadm.NewClient(cl).LeaveGroup(ctx, kadm.LeaveGroup(w.cfg.Group).Reason("shutting down").InstanceIDs(w.id))
+	req := kmsg.NewPtrLeaveGroupRequest()
+	req.Group, req.MemberID = w.cfg.Group, w.member
+	m := kmsg.NewLeaveGroupRequestMember()
+	m.MemberID, m.InstanceID, m.Reason = w.member, kmsg.StringPtr(w.id), kmsg.StringPtr("shutting down")
+	req.Members = append(req.Members, m)
+	_, _ = req.RequestWith(ctx, cl)
 }
 
 // setPartitions takes over the partition counts that a broker just named. A
