@@ -3,6 +3,7 @@ package schemas
 import (
 	"errors"
 	"math"
+	"strings"
 	"testing"
 )
 
@@ -111,6 +112,87 @@ func TestAvroEmptyRecord(t *testing.T) {
 		}
 		if err := l.Scan(nil, &tape); err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// A container must not tell, by being null or by its length, what lies in it:
+// for each set of actions, the inputs a and b give the same bytes.
+func TestAvroContainersTellNothing(t *testing.T) {
+	const schema = `{"type":"record","name":"R","fields":[{"name":"id","type":"long"},
+	 {"name":"c","type":["null",{"type":"record","name":"C","fields":[{"name":"x","type":"long"},{"name":"y","type":["null","long"]}]}]},
+	 {"name":"l","type":{"type":"array","items":"C"}}]}`
+	full, empty := []byte{2, 2, 6, 2, 8, 4, 2, 0, 4, 2, 6, 0}, []byte{2, 0, 0}
+	l := mustAvro(t, schema)
+	gated, keep, null := Action{Op: OpKeep, Gate: 1}, Action{Op: OpKeep}, Action{Op: OpNull}
+	fixed := Action{Op: OpConst, Via: constant("k"), Result: Type{Kind: String}}
+	for _, tt := range []struct {
+		name string
+		x, y Action // below c and l
+		gate uint32
+		want string // output for full
+		same bool   // as for empty
+	}{
+		{"gates closed", gated, gated, 0, "\x02\x00\x00", true},
+		{"gates open", gated, gated, 1, "\x02\x02\x02\x06\x02\x08\x02\x04\x02\x02\x02\x00\x02\x02\x04\x02\x06\x00", false},
+		{"one gate closed", gated, Action{}, 0, "\x02\x00\x00", true},
+		{"nulls", null, null, 0, "\x02\x00\x00", true},
+		{"null and dropped", null, Action{}, 0, "\x02\x00\x00", true},
+		{"constants", fixed, fixed, 0, "\x02", true},
+		{"constant and null", fixed, null, 0, "\x02\x00\x00", true},
+		{"constant and closed gate", fixed, gated, 0, "\x02\x00\x00", true},
+		{"dropped", Action{}, Action{}, 0, "\x02", true},
+		{"kept", keep, Action{}, 0, "\x02\x02\x06\x04\x02\x04\x00", false},
+		{"kept and constant", fixed, keep, 0, "\x02\x02\x02k\x02\x08\x04\x02k\x00\x02k\x02\x06\x00", false},
+	} {
+		p, err := l.Project(avroActs(t, l, keep, map[string]Action{"c.x": tt.x, "c.y": tt.y, "l[*].x": tt.x, "l[*].y": tt.y}), "")
+		if err != nil {
+			t.Fatal(tt.name, err)
+		}
+		var outs [2]string
+		for i, src := range [][]byte{full, empty} {
+			var tape Tape
+			if err := l.Scan(src, &tape); err != nil {
+				t.Fatal(err)
+			}
+			out, _, err := p.Splice(nil, src, &tape, tt.gate)
+			if err != nil {
+				t.Fatal(tt.name, err)
+			}
+			if err := mustAvro(t, p.Schema()).Scan(out, &tape); err != nil {
+				t.Errorf("%s: %x is not of %s", tt.name, out, p.Schema())
+			}
+			outs[i] = string(out)
+		}
+		if outs[0] != tt.want || (outs[0] == outs[1]) != tt.same {
+			t.Errorf("%s: %x, want %x; of an empty one %x", tt.name, outs[0], tt.want, outs[1])
+		}
+	}
+}
+
+// The tape finds the first of a repeated node, and the names of split types
+// avoid those that the input has.
+func TestAvroFirstAndNames(t *testing.T) {
+	l := mustAvro(t, `{"type":"record","name":"R","fields":[{"name":"a","type":{"type":"record","name":"S","fields":[{"name":"x","type":"long"}]}},
+	 {"name":"b","type":"S"},{"name":"c","type":{"type":"record","name":"S_b","namespace":"n","fields":[{"name":"x","type":"long"}]}},
+	 {"name":"d","type":{"type":"record","name":"S","namespace":"n","fields":[{"name":"z","type":"long"}]}},
+	 {"name":"e","type":{"type":"array","items":"long"}}]}`)
+	src := []byte{2, 4, 6, 8, 6, 20, 40, 60, 0}
+	var tape Tape
+	if err := l.Scan(src, &tape); err != nil {
+		t.Fatal(err)
+	}
+	e, ok := tape.Find(NodeID(len(l.Nodes()) - 1))
+	if v, _, _ := l.Value(src, e, nil); !ok || v.Int != 10 {
+		t.Errorf("first element: %v, %v", v.Int, ok)
+	}
+	p, err := l.Project(avroActs(t, l, Action{Op: OpKeep}, map[string]Action{"b.x": {Op: OpReplace, Via: constant("k"), Result: Type{Kind: String}}}), "ns")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{`"S"`, `"S_b_"`, `"S_b"`, `"S_d"`} {
+		if strings.Count(p.Schema(), `"name":`+name) != 1 {
+			t.Errorf("%s is not defined once in %s", name, p.Schema())
 		}
 	}
 }

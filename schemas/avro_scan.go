@@ -209,9 +209,9 @@ func (s *avroScan) blocks(p *avroPos, i int) int {
 			if size, i = s.long(p, i); i < 0 {
 				return -1
 			}
-			// -MinInt64 is negative still; a size is not believed before it is
-			// checked.
-			if n = -n; n < 0 || size < 0 || size > int64(len(s.src)-i) {
+			// -MinInt64 is negative still. The size is only compared, behind
+			// the items.
+			if n = -n; n < 0 || size < 0 {
 				return s.fail(CodeBadLength, p.node)
 			}
 		}
