@@ -25,6 +25,7 @@ type spec struct {
 	Workers             int
 	Records, Partitions int
 	Broker              string // "": kfake in the child
+	Registry, Redis     string
 	Prefix              string // of all topics
 	Group               string
 	Load                load.Config
@@ -32,7 +33,10 @@ type spec struct {
 }
 
 func (s *spec) input() string { return s.Prefix + "." + s.Format }
-func (s *spec) audit() string { return s.Prefix + ".audit" }
+
+// audit is a topic of the run's own: a new group begins new chains, and looks
+// through an old topic first for chains of its own.
+func (s *spec) audit() string { return s.Group + ".audit" }
 
 // outputs are the purpose topics and, last, the audit topic.
 func (s *spec) outputs() []string {
@@ -74,7 +78,7 @@ func child(ctx context.Context, text []byte) error {
 		return err
 	}
 	if s.Broker == "" {
-		stack, err := embed(ctx, &s)
+		stack, err := startEmbedded(ctx, &s)
 		if err != nil {
 			return err
 		}
@@ -86,6 +90,9 @@ func child(ctx context.Context, text []byte) error {
 		return err
 	}
 	defer cl.Close()
+	if err := createAudit(ctx, kadm.NewClient(cl), &s); err != nil {
+		return err
+	}
 	r, err := observe(ctx, &s, kafka, kadm.NewClient(cl))
 	if err != nil {
 		return err
@@ -93,13 +100,17 @@ func child(ctx context.Context, text []byte) error {
 	return json.NewEncoder(os.Stdout).Encode(r)
 }
 
-// embed starts kfake and fills it.
-func embed(ctx context.Context, s *spec) (*devstack.Stack, error) {
+// startEmbedded starts kfake and fills it.
+func startEmbedded(ctx context.Context, s *spec) (*devstack.Stack, error) {
 	stack, err := devstack.Start(ctx, devstack.Config{})
 	if err != nil {
 		return nil, err
 	}
-	s.Broker = stack.KafkaAddr()
+	s.Broker, s.Registry, s.Redis = stack.KafkaAddr(), stack.RegistryURL(), stack.RedisAddr()
+	if s.Load.SchemaID, err = registerContact(ctx, s.Registry); err != nil {
+		stack.Close()
+		return nil, err
+	}
 	if err := prepare(ctx, s); err != nil {
 		stack.Close()
 		return nil, err

@@ -7,8 +7,8 @@
 //     audit topic) and looks up and decides nothing. Nothing that keeps the
 //     promises over Kafka can be faster;
 //   - product: the pipeline of `consentstream run`, everything on: fence, Redis
-//     look-ups, three purposes, audit chain and commitments (once wired: see
-//     product.go).
+//     look-ups, three purposes, audit chain and commitments. It runs first, and the
+//     floor writes the counts and sizes that it was seen to write.
 //
 // With CONSENTSTREAM_KAFKA set (internal/servers/servers.sh) it runs against
 // that broker, and CPU is the client's alone. Without, each run has kfake in its
@@ -139,7 +139,7 @@ func (o *options) specs(b *broker) []*spec {
 					all = append(all, &spec{
 						Job: job, Format: format, Codec: codec, Workers: workers,
 						Records: o.records, Partitions: o.partitions,
-						Broker: b.address, Prefix: b.prefix, Load: b.load,
+						Broker: b.address, Registry: b.registry, Redis: b.redis, Prefix: b.prefix, Load: b.load,
 					})
 				}
 			}

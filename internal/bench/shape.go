@@ -55,16 +55,20 @@ func written(ctx context.Context, adm *kadm.Client, s *spec) ([]int64, error) {
 	return sums, nil
 }
 
-// measureShape counts by end offsets, which also hold one control record per
-// transaction and partition (under 0.1 %), and reads a sample for the sizes.
+// measureShape counts by end offsets and reads a sample for the sizes. End
+// offsets also count what was aborted (a rebalance while workers join), so
+// counts are taken relative to the audit topic, which has exactly one committed
+// record per input record.
 func measureShape(ctx context.Context, adm *kadm.Client, s *spec, before []int64) (shape, error) {
 	after, err := written(ctx, adm, s)
 	if err != nil {
 		return nil, err
 	}
+	last := len(after) - 1
+	audits := after[last] - before[last]
 	measured := make(shape, len(after))
 	for i, topic := range s.outputs() {
-		measured[i].Rate = float64(after[i]-before[i]) / float64(s.Records)
+		measured[i].Rate = float64(after[i]-before[i]) / float64(max(audits, 1))
 		if measured[i].Size, err = meanSize(ctx, s, topic); err != nil {
 			return nil, err
 		}

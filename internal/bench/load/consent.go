@@ -13,17 +13,17 @@ func (g *Generator) Permitted(s, n int) bool {
 }
 
 // Grant appends the consent event of subject s (the JSON of DESIGN section 5)
-// for the purposes that it has granted; value is nil where it granted none. A
+// for the purposes that it has granted, and its key, namespace:value; value is nil where it granted none. A
 // grant covers recipient and was given on version 3 of the notice "signup".
 func (g *Generator) Grant(dst []byte, s int, purposes []string, recipient string) (key, value []byte) {
 	start := len(dst)
-	dst = AppendSubject(dst, s)
+	dst = AppendSubject(append(dst, "crm:"...), s)
 	split := len(dst)
 	key = dst[start:split:split]
 	dst = append(dst, `{"id":"load-`...)
 	dst = strconv.AppendInt(dst, int64(s), 10)
 	dst = append(dst, `","subject":{"namespace":"crm","value":"`...)
-	dst = append(dst, key...)
+	dst = append(dst, key[len("crm:"):]...)
 	dst = append(dst, `"},"action":"grant","purposes":[`...)
 	granted := 0
 	for n, p := range purposes {
