@@ -32,7 +32,7 @@ type Kafka struct {
 	Insecure      bool   // plaintext beyond loopback is wanted
 }
 
-// SchemaRegistry is how the registry is reached; URL "" for none.
+// SchemaRegistry is how the registry is reached: for Avro topics and the audit.
 type SchemaRegistry struct {
 	URL      string
 	Username string

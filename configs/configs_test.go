@@ -2,38 +2,63 @@ package configs
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
+	"strings"
 	"testing"
 )
 
-// noEnv is an environment without variables.
-func noEnv(string) (string, bool) { return "", false }
-
-// readDemo reads the embedded demo files.
-func readDemo(path string) ([]byte, error) { return Demo.ReadFile(path) }
-
-func TestDemoLoads(t *testing.T) {
-	c, findings := Load("demo/consentstream.yaml", noEnv, readDemo)
-	for _, f := range findings {
-		if f.Severity == Error {
-			t.Errorf("%s", f)
-		} else {
-			t.Logf("%s", f)
+// TestUnreadableFile: what cannot be read is one finding, without the text of
+// the error, which may quote what a variable holds.
+func TestUnreadableFile(t *testing.T) {
+	for _, err := range []error{fs.ErrNotExist, fs.ErrPermission, errors.New("disk: " + canary)} {
+		c, findings := Load("x.yaml", noEnv, func(string) ([]byte, error) { return nil, err })
+		if c != nil || len(findings) != 1 {
+			t.Fatalf("%v: %v %v", err, c, findings)
 		}
-	}
-	if c == nil {
-		t.Fatal("the demo has no Config")
-	}
-	if len(c.Streams) != 2 || len(c.Policy.Purposes) != 3 || c.Streams[0].Wiring.Schema == "" {
-		t.Errorf("the demo gives %d streams and %d purposes", len(c.Streams), len(c.Policy.Purposes))
+		if f := findings[0]; f.File != "x.yaml" || f.Line != 1 || f.Col != 1 || strings.Contains(f.String(), canary) {
+			t.Errorf("%v: %s", err, f)
+		}
 	}
 }
 
-func TestNoFileIsAFinding(t *testing.T) {
-	for _, err := range []error{fs.ErrNotExist, fs.ErrPermission, errors.New("disk: /personal/path")} {
-		c, findings := Load("x.yaml", noEnv, func(string) ([]byte, error) { return nil, err })
-		if c != nil || len(findings) != 1 || findings[0].Line != 1 || findings[0].File != "x.yaml" {
-			t.Errorf("%v: %v %v", err, c, findings)
+// TestFindingsAreBounded: a file of noise is refused soon, and still refused.
+func TestFindingsAreBounded(t *testing.T) {
+	for name, text := range map[string]string{
+		"words":   strings.Repeat("x: 1\n", 100_000),
+		"deep":    strings.Repeat("[", 500_000),
+		"aliases": "a: [" + strings.Repeat("*x,", 100_000) + "]",
+		"anchors": "a: &x [" + strings.Repeat("*x,", 100_000) + "]",
+		"secrets": "redis: {password: [" + strings.Repeat("a,", 100_000) + "]}",
+		"large":   "a: " + strings.Repeat("x", maxFile),
+	} {
+		c, findings := Load("consentstream.yaml", noEnv, func(string) ([]byte, error) { return []byte(text), nil })
+		if c != nil || !HasErrors(findings) || len(findings) > maxFindings+1 {
+			t.Errorf("%s: %d findings", name, len(findings))
 		}
+	}
+}
+
+// TestManyPurposes: the files may be large.
+func TestManyPurposes(t *testing.T) {
+	var policyText, names strings.Builder
+	policyText.WriteString("version: 1\nrevision: 1\nnamespaces: {crm: {}}\npurposes:\n")
+	for i := range 300 {
+		fmt.Fprintf(&policyText, "  p%d: {data_use: analytics, legal_basis: consent, treat: {user.behavior: keep}}\n", i)
+		fmt.Fprintf(&names, "p%d,", i)
+	}
+	base, err := corpusReader("")("consentstream.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wiring := strings.Replace(string(base), "[analytics]", "["+names.String()+"]", 1)
+	c, findings := Load("consentstream.yaml", noEnv, func(path string) ([]byte, error) {
+		if path == "policy.yaml" {
+			return []byte(policyText.String()), nil
+		}
+		return []byte(wiring), nil
+	})
+	if c == nil || len(c.Streams[0].Wiring.Purposes) != 300 || c.Streams[0].Wiring.Purposes[299] != "p299" {
+		t.Errorf("%v", findings)
 	}
 }

@@ -5,7 +5,8 @@
 // # What is accepted
 //
 // Each file is one YAML document, at most 1 MiB, without anchors, aliases, merge
-// keys or explicit tags: what a reviewer reads on a line is what holds there.
+// keys, explicit tags or characters that deceive the eye: what a reviewer reads
+// on a line is what holds there.
 // Every mapping has a fixed list of words (words.go, docs/configuration.md). A
 // word that is not on it, a word given twice, a value of another type, a missing
 // required word are findings; nothing is ignored and nothing is coerced. A word

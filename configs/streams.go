@@ -43,9 +43,6 @@ func (l *loader) streams(o object, pol policyFile) []streamEntry {
 		if !ok {
 			continue
 		}
-		if _, ok := o.items["schema_registry"]; !ok && s.Wiring.Format == schemas.Avro {
-			l.report(s.it.place(), "", "an avro stream needs schema_registry")
-		}
 		s.sound = l.errors() == before
 		out = append(out, s)
 	}

@@ -74,7 +74,7 @@ var (
 		{name: "policy", shape: "path", required: true},
 		{name: "instance", shape: "letters, digits, _ and -", fallback: "0"},
 		{name: "kafka", shape: "kafka", required: true},
-		{name: "schema_registry", shape: "schema_registry"},
+		{name: "schema_registry", shape: "schema_registry", required: true},
 		{name: "redis", shape: "redis", required: true},
 		{name: "keys", shape: "keys", required: true},
 		{name: "consent", shape: "topic of consent events"},
