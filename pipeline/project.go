@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -128,8 +129,10 @@ func (p *Projector) Run(ctx context.Context) error {
 	defer turns.lose() // after Close has revoked for the last time
 	defer cl.Close()   // leaves the group, so that another takes over at once
 	ctx, cancel := context.WithCancel(ctx)
+	var drained sync.WaitGroup
+	defer drained.Wait()
 	defer cancel()
-	go p.drain(ctx, cl)
+	drained.Go(func() { p.drain(ctx, cl) })
 	for {
 		lead, ok := turns.wait(ctx)
 		if !ok {

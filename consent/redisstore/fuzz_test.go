@@ -1,0 +1,97 @@
+package redisstore
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/consentstream/consentstream/consent"
+)
+
+// FuzzReply: any bytes are walked without a panic, and what is taken from them
+// lies in them.
+func FuzzReply(f *testing.F) {
+	for _, seed := range []string{"*3\r\n$1\r\nw\r\n$-1\r\n$0\r\n\r\n", "*-1\r\n", "$5\r\nab\r\n", "*1\r\n$999999999\r\n", "-WRONGTYPE x\r\n", "$01\r\na\r\n", "\r\n", "*1\n"} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r := reply{b}
+		n, ok := r.array()
+		if !ok {
+			return
+		}
+		for range n {
+			item, ok := r.bulk()
+			if !ok {
+				return
+			}
+			if !bytes.Contains(b, item) || cap(item) != len(item) {
+				t.Fatal("an item that is not in the reply, or reaches beyond its end")
+			}
+		}
+	})
+}
+
+// FuzzOpen: bytes that we did not seal are never believed, as row or watermark.
+func FuzzOpen(f *testing.F) {
+	cfg := testConfig(nil)
+	seal := newSealer(&cfg, cfg.Epoch.Hash())
+	tag := tagIn(1, 0, 4)
+	row := consent.NewRow()
+	row.Fold(event(consent.Grant, 1, 7))
+	good := seal.appendRow(nil, 1, &tag, row)
+	mark, err := seal.sealMark(1, consent.Vector{3, 4}, 5)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(good)
+	f.Add(mark.raw)
+	f.Add(good[:len(good)-1])
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var into consent.Row
+		if code := seal.openRow(b, 1, &tag, &into, nil); (code == "") != bytes.Equal(b, good) {
+			t.Errorf("row: %q", code)
+		}
+		var m Mark
+		if code := seal.openMark(b, 1, &m); (code == "") != bytes.Equal(b, mark.raw) {
+			t.Errorf("watermark: %q", code)
+		}
+	})
+}
+
+// TestSealEveryBit: one changed bit anywhere is found, and so is another tag or
+// bucket.
+func TestSealEveryBit(t *testing.T) {
+	cfg := testConfig(nil)
+	seal := newSealer(&cfg, cfg.Epoch.Hash())
+	tag := tagIn(1, 0, 4)
+	row := consent.NewRow()
+	row.Fold(event(consent.Grant, 1, 7))
+	sealed := seal.appendRow(nil, 1, &tag, row)
+	mark, err := seal.sealMark(1, consent.Vector{3, 4}, 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var into consent.Row
+	var m Mark
+	for i := range 8 * max(len(sealed), len(mark.raw)) {
+		if i < 8*len(sealed) {
+			b := bytes.Clone(sealed)
+			b[i/8] ^= 1 << (i % 8)
+			if seal.openRow(b, 1, &tag, &into, nil) == "" {
+				t.Errorf("row: bit %d does not count", i)
+			}
+		}
+		if i < 8*len(mark.raw) {
+			b := bytes.Clone(mark.raw)
+			b[i/8] ^= 1 << (i % 8)
+			if seal.openMark(b, 1, &m) == "" {
+				t.Errorf("watermark: bit %d does not count", i)
+			}
+		}
+	}
+	other := tagIn(1, 1, 4)
+	if seal.openRow(sealed, 1, &other, &into, nil) == "" || seal.openRow(sealed, 2, &tag, &into, nil) == "" || seal.openMark(mark.raw, 2, &m) == "" {
+		t.Error("tag or bucket do not count")
+	}
+}
