@@ -283,7 +283,7 @@ func (w *worker) nextHead(l *lane, f *fence, decidedAt int64) (h audit.Head) {
 		h.DecidedAt = max(h.DecidedAt, decidedAt)
 	}
 	h.Policy, h.Revision = w.policyDigest, w.revision
-	h.KeyEpoch, h.KeyCheck = w.keyEpoch, w.keyCheck
+	h.KeyEpoch, h.KeyCheck, h.ConsentTopicID = w.keyEpoch, w.keyCheck, w.consentID
 	h.Fence = make([]int64, len(f.vector))
 	copy(h.Fence, f.vector)
 	for p := range min(len(h.Fence), len(l.head.Fence)) {

@@ -534,3 +534,27 @@ func (s *safeBuffer) String() string {
 }
 
 var errBroken = errors.New("broken by the test")
+
+// forge appends an unsigned audit record that continues partition 0's chain, as
+// somebody with the right to write the audit topic could. It gives its value.
+func (r *rig) forge(records []*kgo.Record) []byte {
+	r.t.Helper()
+	var values [][]byte
+	var to int32
+	for _, rec := range records {
+		_, payload, _ := schemas.ParseFrame(rec.Value)
+		if a, err := audit.DecodeRecord(payload); err == nil && a.Lane.Partition == 0 {
+			values, to = append(values, payload), rec.Partition
+		}
+	}
+	chain, err := audit.VerifyChain(values)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	value, err := chain.Append(schemas.AppendFrame(nil, 1), &audit.Record{Kind: audit.LeafGap, Offset: chain.NextSource + 1, Reason: "FORGED"})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.produce(&kgo.Record{Topic: "consent.audit", Partition: to, Value: value})
+	return value
+}

@@ -1,0 +1,190 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/consentstream/consentstream/audit"
+	"github.com/consentstream/consentstream/engine"
+	"github.com/consentstream/consentstream/schemas"
+)
+
+// reasonReset is the reason of the leaves that LaneReset writes.
+const reasonReset = "LANE_RESET"
+
+// LaneReset is the way out of a parked lane, of data loss and of offsets that
+// are out of range: it sets the lane to offset to, and leaves a signed audit leaf
+// that says which records were given up, cites the last committed leaf, and
+// holds the operator's reason. On a topic id of its own (the topic was
+// recreated) it closes the old lane and begins the new one with a leaf that
+// cites the closing.
+//
+// It is allowed while the group is empty, and joins it itself while it works, so
+// that no enforcer can start in between. Leaf and commit are one transaction: a
+// kill leaves both or neither. to is never below what was audited already.
+func (e *Enforcer) LaneReset(ctx context.Context, topic string, partition int32, to int64, reason string) (*LaneState, error) {
+	w, cl, err := e.laneTool(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer cl.Close()
+	if err := w.groupIsEmpty(ctx, cl); err != nil {
+		return nil, err
+	}
+	st, err := w.laneState(ctx, cl, topic, partition)
+	if err != nil {
+		return nil, err
+	}
+	if err := w.mayReset(st, to, reason); err != nil {
+		return nil, err
+	}
+	if w.auditSchema, err = e.registerAudit(ctx); err != nil {
+		return nil, err
+	}
+	if err := w.reset(ctx, st, to, reason); err != nil {
+		return nil, err
+	}
+	return w.laneState(ctx, cl, topic, partition)
+}
+
+func (w *worker) groupIsEmpty(ctx context.Context, cl *kgo.Client) error {
+	groups, err := kadm.NewClient(cl).DescribeGroups(ctx, w.cfg.Group)
+	if err != nil {
+		return err
+	}
+	switch g := groups[w.cfg.Group]; g.State {
+	case "Empty", "Dead", "":
+		return nil
+	default:
+		return fmt.Errorf("group %s is %s with %d members: stop all enforcers first", w.cfg.Group, g.State, len(g.Members))
+	}
+}
+
+// mayReset refuses what would put a second decision beside a first, or hide
+// that something was skipped.
+func (w *worker) mayReset(st *LaneState, to int64, reason string) error {
+	same := st.head.TopicID == st.info.id
+	switch {
+	case reason == "":
+		return errors.New("a reason is needed: it is written to the audit")
+	case st.Source == "none":
+		return errors.New("nothing was ever decided on this lane: an enforcer starts it by itself")
+	case st.Source == "metadata" && st.head.AuditTopicID != st.audited.id:
+		return errors.New("the lane's chain is in another audit topic: restore that topic, or start a new consumer group")
+	case st.head.Revision > w.revision:
+		return fmt.Errorf("the lane was committed under policy revision %d, this configuration has %d", st.head.Revision, w.revision)
+	case st.head.KeyEpoch > w.keyEpoch:
+		return fmt.Errorf("the lane was committed under key epoch %d, this key file's is %d", st.head.KeyEpoch, w.keyEpoch)
+	case same && st.head.Closed:
+		return errors.New("the lane is closed")
+	case same && to < st.head.NextSource:
+		return fmt.Errorf("offset %d is below %d: what lies there was decided and audited already", to, st.head.NextSource)
+	case to < st.LogStart || to > st.LogEnd:
+		return fmt.Errorf("offset %d is outside the log, which reaches from %d to %d", to, st.LogStart, st.LogEnd)
+	}
+	return nil
+}
+
+// reset writes leaves and commit in one transaction.
+func (w *worker) reset(ctx context.Context, st *LaneState, to int64, reason string) error {
+	s, err := w.openReset(ctx, st)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	f, err := s.takeFence(ctx)
+	if err != nil {
+		return err
+	}
+	l, err := s.resetLeaves(st, f, to, reason)
+	if err != nil {
+		return err
+	}
+	if err := s.begin(); err != nil {
+		return err
+	}
+	if err := s.produce(); err != nil {
+		_ = s.endAborted()
+		return err
+	}
+	s.lanes.add(l)
+	return s.commit(f, l.pending.DecidedAt)
+}
+
+// openReset joins the group as its only member and takes no partition.
+func (w *worker) openReset(ctx context.Context, st *LaneState) (*session, error) {
+	s := &session{w: w, batch: w.engine.NewBatch(), sheet: newSheet(), failed: make(chan error, 1), interrupt: func() {}}
+	joined := make(chan struct{}, 1)
+	opts := append(w.clientOpts(), kgo.ConsumerGroup(w.cfg.Group), kgo.ConsumeTopics(st.Topic),
+		kgo.TransactionalID(w.id), kgo.TransactionTimeout(w.cfg.Limits.Txn), kgo.RequiredAcks(kgo.AllISRAcks()),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.AdjustFetchOffsetsFn(func(context.Context, map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
+			select {
+			case joined <- struct{}{}:
+			default:
+			}
+			return map[string]map[int32]kgo.Offset{}, nil
+		}))
+	var err error
+	if s.txn, err = kgo.NewGroupTransactSession(append(opts, w.cfg.KafkaOpts...)...); err != nil {
+		return nil, err
+	}
+	s.cl = s.txn.Client()
+	select {
+	case <-joined:
+		return s, nil
+	case <-ctx.Done():
+		err = ctx.Err()
+	case <-time.After(w.cfg.Limits.End):
+		err = errors.New("joining the group takes too long")
+	}
+	s.close()
+	return nil, err
+}
+
+// resetLeaves puts the leaves on the sheet and gives the lane to commit.
+func (s *session) resetLeaves(st *LaneState, f *fence, to int64, reason string) (*lane, error) {
+	now := max(s.w.cfg.milliseconds(), st.head.DecidedAt)
+	s.context = s.w.auditContext(engine.Moment{Now: now, Fence: f.vector}, f)
+	old := audit.Chain{Lane: st.lane, Next: st.head.NextIndex, Head: st.head.Hash, NextSource: st.head.NextSource, Closed: st.head.Closed}
+	old.Lane.TopicID = st.head.TopicID
+	cites := st.head.Hash
+	l := &lane{topic: st.Topic, epoch: -1, positionEpoch: -1, head: st.head, inBatch: true}
+	l.Lane.Lane = st.lane
+	l.next = old
+	if st.head.TopicID != st.info.id {
+		if !old.Closed {
+			if err := s.stageLeaf(&old, st.head.AuditPartition, audit.Record{Kind: audit.LeafClosed, Offset: old.NextSource, Cites: &cites, Note: reason}); err != nil {
+				return nil, err
+			}
+		}
+		cites = old.Head
+		s.w.genesis(l, st.audited, st.LogStart)
+		l.next = l.chain()
+	}
+	if err := s.stageLeaf(&l.next, l.head.AuditPartition, audit.Record{Kind: audit.LeafGap, Offset: to, Cites: &cites, Note: reason}); err != nil {
+		return nil, err
+	}
+	l.position = to
+	l.inBatch = true
+	l.pending.DecidedAt = now
+	return l, nil
+}
+
+// stageLeaf appends a signed leaf that is a lane's transaction by itself.
+func (s *session) stageLeaf(chain *audit.Chain, partition int32, rec audit.Record) error {
+	rec.Context, rec.Reason = &s.context, reasonReset
+	value, err := chain.Append(schemas.AppendFrame(nil, s.w.auditSchema), &rec)
+	if err != nil {
+		return err
+	}
+	sig := s.w.cfg.Keys.Sign(audit.SigMessage(&chain.Lane, chain.Next-1, chain.Head))
+	s.sheet.add(kgo.Record{Topic: s.w.cfg.Topics.Audit, Partition: partition, Value: value,
+		Headers: []kgo.RecordHeader{{Key: headerSig, Value: sig[:]}}}, -1)
+	return nil
+}

@@ -1,0 +1,284 @@
+package pipeline
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/consentstream/consentstream/audit"
+	"github.com/consentstream/consentstream/schemas"
+)
+
+// LaneState is what Kafka knows of a lane: its offset metadata where that can be
+// believed, else its audit records.
+type LaneState struct {
+	Topic         string `json:"topic"`
+	Partition     int32  `json:"partition"`
+	TopicID       string `json:"topic_id"`      // of the topic now
+	LaneTopicID   string `json:"lane_topic_id"` // of the lane's records; another one: the topic was recreated
+	Committed     int64  `json:"committed"`     // -1: no commit
+	Metadata      string `json:"metadata"`      // "valid", "missing", or what is wrong with it
+	Source        string `json:"source"`        // of what follows: "metadata", "audit", or "none"
+	NextIndex     int64  `json:"next_index"`    // of the audit chain
+	NextSource    int64  `json:"next_source"`   // first offset that is not audited
+	LastLeaf      string `json:"last_leaf"`     // hex
+	Revision      int64  `json:"revision"`      // of the policy
+	DecidedAt     int64  `json:"decided_at"`    // ms
+	AuditPart     int32  `json:"audit_partition"`
+	LogStart      int64  `json:"log_start"`
+	LogEnd        int64  `json:"log_end"`
+	Warning       string `json:"warning,omitempty"`
+	head          audit.Head
+	lane          audit.Lane
+	info, audited topicInfo
+}
+
+// LaneShow says where a lane stands and what could be done with it.
+func (e *Enforcer) LaneShow(ctx context.Context, topic string, partition int32) (*LaneState, error) {
+	w, cl, err := e.laneTool(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer cl.Close()
+	return w.laneState(ctx, cl, topic, partition)
+}
+
+// laneTool is a worker without a session, for reading and resetting lanes.
+func (e *Enforcer) laneTool(ctx context.Context) (*worker, *kgo.Client, error) {
+	cl, err := kgo.NewClient(append((&worker{cfg: &e.cfg, id: e.cfg.memberID(0) + ".lane"}).clientOpts(), e.cfg.KafkaOpts...)...)
+	if err != nil {
+		return nil, nil, err
+	}
+	top, err := askTopology(ctx, cl, []string{e.cfg.Topics.Consent})
+	if err != nil {
+		cl.Close()
+		return nil, nil, fmt.Errorf("asking Kafka: %s", errorCode(err))
+	}
+	info, err := top.topic(e.cfg.Topics.Consent)
+	if err != nil {
+		cl.Close()
+		return nil, nil, fmt.Errorf("topic %s: %s", e.cfg.Topics.Consent, errorCode(err))
+	}
+	w, err := e.newWorker(0, &ground{consentID: info.id, consentPartitions: info.partitions()})
+	if err != nil {
+		cl.Close()
+		return nil, nil, err
+	}
+	w.guard.stop()
+	w.id = e.cfg.memberID(0) + ".lane"
+	return w, cl, nil
+}
+
+func (w *worker) laneState(ctx context.Context, cl *kgo.Client, topic string, partition int32) (*LaneState, error) {
+	if w.engine.Stream(topic) == nil {
+		return nil, fmt.Errorf("topic %s is no stream of the configuration", topic)
+	}
+	top, err := askTopology(ctx, cl, []string{topic, w.cfg.Topics.Audit})
+	if err != nil {
+		return nil, err
+	}
+	st := &LaneState{Topic: topic, Partition: partition, Committed: -1, Source: "none"}
+	if st.info, err = top.topic(topic); err != nil {
+		return nil, fmt.Errorf("topic %s: %s", topic, errorCode(err))
+	}
+	if st.audited, err = top.topic(w.cfg.Topics.Audit); err != nil {
+		return nil, fmt.Errorf("topic %s: %s", w.cfg.Topics.Audit, errorCode(err))
+	}
+	if partition < 0 || partition >= st.info.partitions() {
+		return nil, fmt.Errorf("topic %s has %d partitions", topic, st.info.partitions())
+	}
+	st.TopicID = hex.EncodeToString(st.info.id[:])
+	st.lane = audit.Lane{Cluster: top.cluster, Group: w.cfg.Group, TopicID: st.info.id, Topic: topic, Partition: partition}
+	if err := st.readLog(ctx, cl); err != nil {
+		return nil, err
+	}
+	if err := w.readCommit(ctx, cl, st); err != nil {
+		return nil, err
+	}
+	if st.Source == "none" {
+		if err := w.readAuditHead(ctx, st); err != nil {
+			return nil, err
+		}
+	}
+	st.show()
+	return st, nil
+}
+
+func (st *LaneState) readLog(ctx context.Context, cl *kgo.Client) error {
+	starts, err := listOffsets(ctx, cl, st.Topic, st.info, listStart, false)
+	if err != nil {
+		return err
+	}
+	ends, err := listOffsets(ctx, cl, st.Topic, st.info, listEnd, true)
+	if err != nil {
+		return err
+	}
+	st.LogStart, st.LogEnd = starts[st.Partition], ends[st.Partition]
+	return nil
+}
+
+// readCommit reads the group's commit and believes its metadata if the MAC is
+// right.
+func (w *worker) readCommit(ctx context.Context, cl *kgo.Client, st *LaneState) error {
+	committed, err := kadm.NewClient(cl).FetchOffsetsForTopics(ctx, w.cfg.Group, st.Topic)
+	if err != nil {
+		st.Metadata = "missing"
+		return nil // the group does not exist
+	}
+	o, ok := committed.Lookup(st.Topic, st.Partition)
+	if !ok || o.At < 0 {
+		st.Metadata = "missing"
+		return o.Err
+	}
+	st.Committed = o.At
+	h, err := audit.DecodeHead(o.Metadata, w.cfg.Group, st.Partition, o.At, w.offsetKey)
+	switch {
+	case errors.Is(err, audit.ErrHeadMissing):
+		st.Metadata = "missing"
+	case err != nil:
+		st.Metadata = err.Error() // codes and numbers only
+	default:
+		st.Metadata, st.Source, st.head = "valid", "metadata", h
+	}
+	return nil
+}
+
+// readAuditHead finds the lane's last audit record, under the topic's present id
+// or, if there is none, under an earlier one. Records behind the last signature
+// that verifies are not ours: whoever may write the audit topic can append them.
+func (w *worker) readAuditHead(ctx context.Context, st *LaneState) error {
+	cl, ends, err := w.openAudit(ctx, st)
+	if err != nil || len(ends) == 0 {
+		return err
+	}
+	defer cl.Close()
+	ctx, cancel := context.WithTimeout(ctx, 20*auditScan)
+	defer cancel()
+	found := map[[16]byte]*tail{}
+	for len(ends) > 0 {
+		fetches := cl.PollFetches(ctx)
+		if ctx.Err() != nil {
+			return errors.New("reading the audit topic takes too long")
+		}
+		if err := fetches.Err0(); err != nil {
+			return err
+		}
+		fetches.EachRecord(func(r *kgo.Record) {
+			if !r.Attrs.IsControl() {
+				w.follow(st, r, found)
+			}
+			if r.Offset+1 >= ends[r.Partition] {
+				delete(ends, r.Partition)
+			}
+		})
+	}
+	t := found[st.info.id]
+	for _, other := range found {
+		if t == nil || t.topicID != st.info.id && other.at > t.at {
+			t = other
+		}
+	}
+	if t != nil {
+		st.Source, st.head = "audit", t.head(w, st)
+		if t.pending > 0 {
+			st.Warning = fmt.Sprintf("%d audit records behind the last valid signature are ignored", t.pending)
+		}
+	}
+	return nil
+}
+
+func (w *worker) openAudit(ctx context.Context, st *LaneState) (*kgo.Client, map[int32]int64, error) {
+	cl, err := kgo.NewClient(append(w.clientOpts(), w.cfg.KafkaOpts...)...)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer cl.Close()
+	starts, err := listOffsets(ctx, cl, w.cfg.Topics.Audit, st.audited, listStart, false)
+	if err != nil {
+		return nil, nil, err
+	}
+	last, err := listOffsets(ctx, cl, w.cfg.Topics.Audit, st.audited, listEnd, true)
+	if err != nil {
+		return nil, nil, err
+	}
+	ends, from := map[int32]int64{}, map[int32]kgo.Offset{}
+	for p := range last {
+		if last[p] > starts[p] {
+			ends[int32(p)], from[int32(p)] = last[p], kgo.NewOffset().At(starts[p])
+		}
+	}
+	if len(ends) == 0 {
+		return nil, nil, nil
+	}
+	reader, err := w.newReader(map[string]map[int32]kgo.Offset{w.cfg.Topics.Audit: from})
+	return reader, ends, err
+}
+
+// tail is the end of one lane's chain as a scan of the audit topic finds it.
+type tail struct {
+	topicID   [16]byte
+	partition int32       // of the audit topic
+	at        int64       // append time of the last signed record, ms
+	signed    audit.Chain // up to the last signature that verifies
+	next      audit.Chain // with records that no signature covers yet
+	pending   int
+	context   audit.Context
+	verified  bool
+}
+
+// follow takes one audit record into account if it is of this lane.
+func (w *worker) follow(st *LaneState, r *kgo.Record, found map[[16]byte]*tail) {
+	_, payload, f := schemas.ParseFrame(r.Value)
+	if f != nil {
+		return
+	}
+	a, err := audit.DecodeRecord(payload)
+	if err != nil || a.Lane.Group != st.lane.Group || a.Lane.Topic != st.Topic || a.Lane.Partition != st.Partition {
+		return
+	}
+	t := found[a.Lane.TopicID]
+	if t == nil {
+		t = &tail{topicID: a.Lane.TopicID, partition: r.Partition, signed: audit.Chain{Lane: a.Lane, Next: a.Index, Head: a.Prev, NextSource: a.From}}
+		t.next = t.signed
+		found[a.Lane.TopicID] = t
+	}
+	next, err := t.next.Verify([][]byte{payload})
+	if err != nil { // a forgery at the end of what was signed is overtaken by the genuine record
+		if next, err = t.signed.Verify([][]byte{payload}); err != nil {
+			return
+		}
+		t.pending = 0
+	}
+	t.next, t.pending = next, t.pending+1
+	if a.Context != nil {
+		t.context = *a.Context
+	}
+	if len(r.Headers) == 1 && r.Headers[0].Key == headerSig && audit.VerifySig(w.cfg.Keys.Public(), &a.Lane, a.Index, next.Head, r.Headers[0].Value) {
+		t.signed, t.pending, t.at, t.verified = next, 0, r.Timestamp.UnixMilli(), true
+	}
+}
+
+func (t *tail) head(w *worker, st *LaneState) audit.Head {
+	return audit.Head{
+		Group: w.cfg.Group, TopicID: t.topicID,
+		NextIndex: t.signed.Next, NextSource: t.signed.NextSource, Hash: t.signed.Head, Closed: t.signed.Closed,
+		Policy: t.context.Policy, Revision: t.context.Revision, KeyEpoch: t.context.KeyEpoch, KeyCheck: t.context.KeyCheck,
+		AuditTopicID: st.audited.id, AuditPartition: t.partition,
+		ConsentTopicID: t.context.ConsentTopicID, DecidedAt: t.context.DecidedAt, Fence: t.context.Fence,
+	}
+}
+
+// show copies what was found into the fields for people.
+func (st *LaneState) show() {
+	h := &st.head
+	if st.Source == "none" {
+		return
+	}
+	st.LaneTopicID = hex.EncodeToString(h.TopicID[:])
+	st.NextIndex, st.NextSource, st.LastLeaf = h.NextIndex, h.NextSource, hex.EncodeToString(h.Hash[:])
+	st.Revision, st.DecidedAt, st.AuditPart = h.Revision, h.DecidedAt, h.AuditPartition
+}

@@ -1,0 +1,163 @@
+package pipeline
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+
+	"github.com/consentstream/consentstream/audit"
+)
+
+// tool is an enforcer that does not run, for lane commands.
+func (r *rig) tool() *Enforcer {
+	r.t.Helper()
+	e, err := New(r.cfg)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return e
+}
+
+// TestLaneResetOutOfRange: the way out of deleted records leaves a signed gap
+// that cites the last leaf, and the lane goes on behind it.
+func TestLaneResetOutOfRange(t *testing.T) {
+	r := newRig(t)
+	run := r.start()
+	r.input(rigInput, 0, 1)
+	r.audited(1)
+	if _, err := r.tool().LaneReset(t.Context(), rigInput, 0, 3, "x"); err == nil || !strings.Contains(err.Error(), "stop all enforcers") {
+		t.Errorf("reset while an enforcer runs: %v", err)
+	}
+	run.stop()
+	r.input(rigInput, 0, 2, 3, 4)
+	if err := r.stack.Kafka.DeleteRecords(rigInput, 0, 3); err != nil {
+		t.Fatal(err)
+	}
+	refused := map[int64]string{0: "audited already", 2: "outside the log", 5: "outside the log"}
+	for to, why := range refused {
+		if _, err := r.tool().LaneReset(t.Context(), rigInput, 0, to, "lost"); err == nil || !strings.Contains(err.Error(), why) {
+			t.Errorf("reset to %d: %v", to, err)
+		}
+	}
+	before, err := r.tool().LaneShow(t.Context(), rigInput, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if before.NextSource != 1 || before.NextIndex != 1 || before.Source != "metadata" || before.LogStart != 3 || before.LogEnd != 4 {
+		t.Errorf("show: %+v", before)
+	}
+	st, err := r.tool().LaneReset(t.Context(), rigInput, 0, 3, "retention was too short")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if st.NextSource != 3 || st.NextIndex != 2 || st.Committed != 3 || st.Metadata != "valid" {
+		t.Errorf("after the reset: %+v", st)
+	}
+	run = r.start()
+	r.input(rigInput, 0, 5)
+	lanes := r.chains(r.audited(4))
+	for lane, records := range lanes {
+		if lane.Partition != 0 {
+			continue
+		}
+		gap := records[1]
+		if len(records) != 4 || gap.Kind != audit.LeafGap || gap.From != 1 || gap.Offset != 3 || gap.Note != "retention was too short" || gap.Cites == nil || *gap.Cites != gap.Prev {
+			t.Errorf("%d records, gap %+v", len(records), gap)
+		}
+	}
+	if len(run.Status().Parked) != 0 {
+		t.Errorf("still parked: %+v", run.Status().Parked[0])
+	}
+}
+
+// TestLaneResetWithoutMetadata: offsets were deleted, so the chain's head comes
+// from the audit topic; records behind the last signature are not believed.
+func TestLaneResetWithoutMetadata(t *testing.T) {
+	r := newRig(t)
+	run := r.start()
+	r.input(rigInput, 0, 1, 2)
+	records := r.audited(2)
+	run.stop()
+	if _, err := r.adm.DeleteOffsets(t.Context(), rigGroup, kadm.TopicsSet{rigInput: {0: {}}}); err != nil {
+		t.Fatal(err)
+	}
+	forged := r.forge(records)
+	st, err := r.tool().LaneReset(t.Context(), rigInput, 0, 2, "offsets were deleted")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if st.NextIndex != 3 || st.NextSource != 2 {
+		t.Errorf("after the reset: %+v", st)
+	}
+	run = r.start()
+	r.input(rigInput, 0, 3)
+	r.eventually("the lane goes on", func() bool { return len(r.outputNumbers(rigInput+".service")) == 3 })
+	var genuine = r.read("consent.audit")[:0]
+	for _, rec := range r.read("consent.audit") {
+		if string(rec.Value) != string(forged) {
+			genuine = append(genuine, rec)
+		}
+	}
+	lanes := r.chains(genuine)
+	for lane, records := range lanes {
+		if lane.Partition == 0 && (len(records) != 4 || records[2].Kind != audit.LeafGap) {
+			t.Errorf("%d records", len(records))
+		}
+	}
+}
+
+// TestLaneResetRecreated: the old lane is closed, the new topic id's lane begins
+// with a leaf that cites the closing.
+func TestLaneResetRecreated(t *testing.T) {
+	r := newRig(t)
+	run := r.start()
+	r.input(rigInput, 0, 1, 2)
+	r.audited(2)
+	run.stop()
+	old, err := r.adm.FetchOffsetsForTopics(t.Context(), rigGroup, rigInput)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.recreate(rigInput, 5)
+	adm := kadm.NewClient(r.client())
+	r.eventually("old offsets are back", func() bool { return adm.CommitAllOffsets(t.Context(), rigGroup, old.Offsets()) == nil })
+	for p := range int32(2) {
+		if _, err := r.tool().LaneReset(t.Context(), rigInput, p, 0, "recreated on purpose"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run = r.start()
+	r.eventually("all five", func() bool { return r.outputNumbers(rigInput + ".service")[9] == 5 })
+	lanes := r.chains(r.read("consent.audit"))
+	closed, begun := 0, 0
+	for _, records := range lanes {
+		last := records[len(records)-1]
+		if last.Kind == audit.LeafClosed && last.Note == "recreated on purpose" {
+			closed++
+		}
+		if records[0].Kind == audit.LeafGap && records[0].Cites != nil {
+			begun++
+		}
+	}
+	if len(lanes) != 4 || closed != 2 || begun != 2 {
+		t.Errorf("%d lanes, %d closed, %d begun", len(lanes), closed, begun)
+	}
+	if len(run.Status().Parked) != 0 {
+		t.Errorf("parked: %+v", run.Status().Parked[0])
+	}
+}
+
+// TestLaneResetRefuses what was never decided.
+func TestLaneResetRefuses(t *testing.T) {
+	r := newRig(t)
+	if _, err := r.tool().LaneReset(t.Context(), rigInput, 0, 0, "x"); err == nil || !strings.Contains(err.Error(), "nothing was ever decided") {
+		t.Error(err)
+	}
+	if _, err := r.tool().LaneShow(t.Context(), rigInput, 9); err == nil {
+		t.Error("a partition that is not there")
+	}
+	if _, err := r.tool().LaneShow(t.Context(), "other", 0); err == nil {
+		t.Error("a topic that is no stream")
+	}
+}
