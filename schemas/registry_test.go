@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -49,25 +50,34 @@ type answer struct {
 	slow   bool
 }
 
-// cannedRegistry answers every request with *a and counts the requests.
-func cannedRegistry(t *testing.T, a *answer) (*Registry, *registryClock, *int) {
-	t.Helper()
-	n := new(int)
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		*n++
-		if a.slow {
-			select {
-			case <-r.Context().Done():
-			case <-time.After(2 * time.Second):
-			}
-			return
+// canned answers every request with what it holds and counts the requests.
+type canned struct {
+	answer   atomic.Pointer[answer]
+	requests atomic.Int64
+}
+
+func (c *canned) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c.requests.Add(1)
+	a := c.answer.Load()
+	if a.slow {
+		select {
+		case <-r.Context().Done():
+		case <-time.After(2 * time.Second):
 		}
-		w.WriteHeader(a.status)
-		_, _ = w.Write([]byte(a.body))
-	}))
+		return
+	}
+	w.WriteHeader(a.status)
+	_, _ = w.Write([]byte(a.body))
+}
+
+func cannedRegistry(t *testing.T, a answer) (*Registry, *registryClock, *canned) {
+	t.Helper()
+	c := &canned{}
+	c.answer.Store(&a)
+	srv := httptest.NewServer(c)
 	t.Cleanup(srv.Close)
 	r, clock := registryAt(t, srv.URL)
-	return r, clock, n
+	return r, clock, c
 }
 
 const canaryBody = "c4n4ry-body"
@@ -78,9 +88,9 @@ func TestRegistrySchemaFaults(t *testing.T) {
 		name     string
 		first    answer
 		want     error
-		requests int
+		requests int64
 		// requests that a second Schema at once, and one after 31 s, cause
-		again, later int
+		again, later int64
 	}{
 		{"found", answer{200, good, false}, nil, 1, 0, 0},
 		{"500", answer{500, `{"error_code":50001,"message":"` + canaryBody + `"}`, false}, ErrUnavailable, 1, 1, 1},
@@ -95,14 +105,13 @@ func TestRegistrySchemaFaults(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			a := tt.first
-			r, clock, n := cannedRegistry(t, &a)
-			ask := func(when string, want int) {
+			r, clock, c := cannedRegistry(t, tt.first)
+			ask := func(when string, want int64) {
 				t.Helper()
-				*n = 0
+				c.requests.Store(0)
 				text, err := r.Schema(t.Context(), 7)
-				if !errors.Is(err, tt.want) || *n != want {
-					t.Errorf("%s: %v after %d requests, want %v after %d", when, err, *n, tt.want, want)
+				if n := c.requests.Load(); !errors.Is(err, tt.want) || n != want {
+					t.Errorf("%s: %v after %d requests, want %v after %d", when, err, n, tt.want, want)
 				}
 				if (text != "") != (err == nil) {
 					t.Errorf("%s: schema %q with error %v", when, text, err)
@@ -119,7 +128,7 @@ func TestRegistrySchemaFaults(t *testing.T) {
 			clock.now = clock.now.Add(31 * time.Second)
 			ask("later", tt.later)
 			if errors.Is(tt.want, ErrUnavailable) {
-				a = answer{200, good, false}
+				c.answer.Store(&answer{200, good, false})
 				if text, err := r.Schema(t.Context(), 7); text != `"string"` || err != nil {
 					t.Errorf("after recovery: %q, %v", text, err)
 				}
@@ -129,33 +138,30 @@ func TestRegistrySchemaFaults(t *testing.T) {
 }
 
 func TestRegistryFindsLateSchema(t *testing.T) {
-	a := answer{404, `{"error_code":40403,"message":"Schema not found"}`, false}
-	r, _, n := cannedRegistry(t, &a)
+	r, _, c := cannedRegistry(t, answer{404, `{"error_code":40403,"message":"Schema not found"}`, false})
 	slow := r.cfg.Sleep
 	r.cfg.Sleep = func(ctx context.Context, d time.Duration) error {
-		if *n == 2 {
-			a = answer{200, `{"schema":"\"string\""}`, false}
+		if c.requests.Load() == 2 {
+			c.answer.Store(&answer{200, `{"schema":"\"string\""}`, false})
 		}
 		return slow(ctx, d)
 	}
-	if text, err := r.Schema(t.Context(), 7); text != `"string"` || err != nil || *n != 3 {
-		t.Errorf("%q, %v after %d requests; want the schema at the third", text, err, *n)
+	if text, err := r.Schema(t.Context(), 7); text != `"string"` || err != nil || c.requests.Load() != 3 {
+		t.Errorf("%q, %v after %d requests; want the schema at the third", text, err, c.requests.Load())
 	}
 }
 
 func TestRegistryStopsWithContext(t *testing.T) {
-	a := answer{404, `{"error_code":40403}`, false}
-	r, _, n := cannedRegistry(t, &a)
+	r, _, c := cannedRegistry(t, answer{404, `{"error_code":40403}`, false})
 	ctx, cancel := context.WithCancel(t.Context())
 	r.cfg.Sleep = func(context.Context, time.Duration) error { cancel(); return ctx.Err() }
-	if _, err := r.Schema(ctx, 7); !errors.Is(err, ErrUnavailable) || *n != 1 {
-		t.Errorf("%v after %d requests, want ErrUnavailable after 1", err, *n)
+	if _, err := r.Schema(ctx, 7); !errors.Is(err, ErrUnavailable) || c.requests.Load() != 1 {
+		t.Errorf("%v after %d requests, want ErrUnavailable after 1", err, c.requests.Load())
 	}
 }
 
 func TestRegistryForgetsOldRefusals(t *testing.T) {
-	a := answer{404, `{"error_code":40403}`, false}
-	r, clock, _ := cannedRegistry(t, &a)
+	r, clock, _ := cannedRegistry(t, answer{404, `{"error_code":40403}`, false})
 	for id := range 50 {
 		_, _ = r.Schema(t.Context(), id)
 		clock.now = clock.now.Add(10 * time.Second)
