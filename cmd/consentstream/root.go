@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"github.com/consentstream/consentstream/policy"
 )
 
 func newRoot(std stdio) *cobra.Command {
@@ -23,7 +25,7 @@ writes one compliant topic per purpose plus an audit stream, in one transaction.
 		SilenceUsage:  true,
 		RunE:          group,
 	}
-	root.AddCommand(newDemo(std), newRun(std), newLint(std), newEval(std), newKeys(std), newConsent(std))
+	root.AddCommand(newDemo(std), newRun(std), newLint(std), newEval(std), newKeys(std), newConsent(std), newLane(std))
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage(c, err) })
 	wrapArgs(root)
 	return root
@@ -33,8 +35,12 @@ writes one compliant topic per purpose plus an audit stream, in one transaction.
 func group(c *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		msg := fmt.Sprintf("unknown command %q for %q", args[0], c.CommandPath())
-		if s := c.SuggestionsFor(args[0]); len(s) > 0 {
-			msg += fmt.Sprintf("; did you mean %q?", s[0])
+		var names []string
+		for _, sub := range c.Commands() {
+			names = append(names, sub.Name())
+		}
+		if near := policy.Nearest(args[0], names); near != "" {
+			msg += fmt.Sprintf("; did you mean %q?", near)
 		}
 		return usage(c, errors.New(msg))
 	}
@@ -48,7 +54,6 @@ func usage(c *cobra.Command, err error) error {
 // wrapArgs makes wrong arguments of every command usage errors.
 func wrapArgs(c *cobra.Command) {
 	check := c.Args
-	c.SuggestionsMinimumDistance = 2
 	c.Args = func(c *cobra.Command, args []string) error {
 		if c.HasSubCommands() || check == nil {
 			return nil

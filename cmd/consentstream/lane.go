@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+
+	"github.com/consentstream/consentstream/internal/app"
+	"github.com/consentstream/consentstream/pipeline"
+)
+
+func newLane(std stdio) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "lane",
+		Short: "Show a lane (one input partition), or bring a parked one back",
+		RunE:  group,
+	}
+	c.AddCommand(newLaneShow(std), newLaneReset(std))
+	return c
+}
+
+// laneFlags name a lane.
+type laneFlags struct {
+	config    *string
+	format    *format
+	topic     *string
+	partition *int32
+}
+
+func addLane(c *cobra.Command) laneFlags {
+	return laneFlags{
+		config: addConfig(c), format: addFormat(c),
+		topic:     c.Flags().String("topic", "", "input `TOPIC` (required)"),
+		partition: c.Flags().Int32("partition", -1, "`NUMBER` of the input partition (required)"),
+	}
+}
+
+func newLaneShow(std stdio) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "show --topic TOPIC --partition NUMBER",
+		Short: "Show where a lane stands: its commit, its audit chain, its log",
+		Long: `Show what Kafka knows of a lane: the committed offset and whether its metadata is
+genuine, where its audit chain ends, and the ends of the input log. Nothing is
+changed.`,
+		Example: "  consentstream lane show --topic crm.contacts --partition 3",
+		Args:    cobra.NoArgs,
+	}
+	f := addLane(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		return withLanes(c, std, f, func(ctx context.Context, e *pipeline.Enforcer) (*pipeline.LaneState, error) {
+			return e.LaneShow(ctx, *f.topic, *f.partition)
+		})
+	}
+	return c
+}
+
+func newLaneReset(std stdio) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "reset --topic TOPIC --partition NUMBER --to OFFSET --reason TEXT",
+		Short: "Set a parked lane to an offset, and write that to the audit",
+		Long: `Set a lane to an offset after it was parked: its metadata is gone or wrong, its
+topic was recreated, or records that it had not read were deleted. Allowed while
+no enforcer of the group runs. The audit gets a signed leaf that names the
+records given up, the last committed leaf and your reason; it never goes back
+over records that were decided already.`,
+		Example: `  consentstream lane reset --topic crm.contacts --partition 3 --to 1200 --reason "retention was too short, INC-4711"`,
+		Args:    cobra.NoArgs,
+	}
+	f := addLane(c)
+	to := c.Flags().Int64("to", -1, "`OFFSET` to go on from (required)")
+	reason := c.Flags().String("reason", "", "why, in your `WORDS`; it stays in the audit (required)")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		if *to < 0 || *reason == "" {
+			return usage(c, errors.New("lane reset needs --to OFFSET and --reason TEXT"))
+		}
+		return withLanes(c, std, f, func(ctx context.Context, e *pipeline.Enforcer) (*pipeline.LaneState, error) {
+			return e.LaneReset(ctx, *f.topic, *f.partition, *to, *reason)
+		})
+	}
+	return c
+}
+
+// withLanes runs one lane command and prints the lane's state after it.
+func withLanes(c *cobra.Command, std stdio, f laneFlags, do func(context.Context, *pipeline.Enforcer) (*pipeline.LaneState, error)) error {
+	if *f.topic == "" || *f.partition < 0 {
+		return usage(c, errors.New("a lane is named by --topic TOPIC and --partition NUMBER"))
+	}
+	cfg, err := load(std, *f.config)
+	if err != nil {
+		return err
+	}
+	a, err := app.New(cfg, zerolog.Nop(), version)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(c.Context(), time.Minute)
+	defer cancel()
+	e, done, err := a.Lanes(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	state, err := do(ctx, e)
+	if err != nil {
+		return err
+	}
+	if *f.format == "json" {
+		return json.NewEncoder(std.out).Encode(state)
+	}
+	return printLane(std.out, state)
+}
+
+func printLane(w io.Writer, s *pipeline.LaneState) error {
+	committed := "nothing"
+	if s.Committed >= 0 {
+		committed = fmt.Sprint(s.Committed)
+	}
+	fmt.Fprintf(w, "%s-%d  topic id %s\n", s.Topic, s.Partition, s.TopicID)
+	if s.LaneTopicID != "" && s.LaneTopicID != s.TopicID {
+		fmt.Fprintf(w, "  the lane belongs to an earlier topic of this name, id %s\n", s.LaneTopicID)
+	}
+	fmt.Fprintf(w, "  log        offsets %d to %d\n", s.LogStart, s.LogEnd)
+	fmt.Fprintf(w, "  committed  %s (metadata %s)\n", committed, s.Metadata)
+	if s.Source != "none" {
+		fmt.Fprintf(w, "  audited    up to offset %d, %d leaves in partition %d, last leaf %s (from %s)\n", s.NextSource, s.NextIndex, s.AuditPart, s.LastLeaf, s.Source)
+		fmt.Fprintf(w, "  decided    %s under policy revision %d\n", instant(s.DecidedAt), s.Revision)
+	}
+	if s.Warning != "" {
+		fmt.Fprintf(w, "  warning    %s\n", s.Warning)
+	}
+	return nil
+}
