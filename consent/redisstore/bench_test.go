@@ -1,6 +1,7 @@
 package redisstore
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
@@ -59,6 +60,11 @@ func BenchmarkRead(b *testing.B) {
 	s := open(b, cfg)
 	tags := benchTags(10_000)
 	fill(b, s, tags)
+	defer func() { // the server may be a shared one
+		for bucket := range DefaultBuckets {
+			s.rdb.Del(context.Background(), s.Key(bucket))
+		}
+	}()
 	for _, n := range []int{1, 100, 1000, 10_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			var snap consent.Snapshot
