@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
+	"runtime/pprof"
 	"strconv"
 	"syscall"
 	"time"
@@ -133,6 +135,11 @@ func observe(ctx context.Context, s *spec, kafka []kgo.Opt, adm *kadm.Client) (*
 	if err != nil {
 		return nil, err
 	}
+	stopProfile, err := profile(s)
+	if err != nil {
+		return nil, err
+	}
+	defer stopProfile()
 	end, err := await(ctx, adm, s, s.Records, ended)
 	if err != nil {
 		return nil, err
@@ -157,6 +164,24 @@ func observe(ctx context.Context, s *spec, kafka []kgo.Opt, adm *kadm.Client) (*
 		PeakKB:  peak,
 		Shape:   shape,
 	}, nil
+}
+
+// profile writes a CPU profile of the measured time into BENCH_PROFILES, a
+// folder, if that is set; it costs a few percent.
+func profile(s *spec) (stop func(), err error) {
+	dir := os.Getenv("BENCH_PROFILES")
+	if dir == "" {
+		return func() {}, nil
+	}
+	name := fmt.Sprintf("%s-%s-%s-%d.prof", s.Job, s.Format, s.Codec, s.Workers)
+	f, err := os.Create(filepath.Join(dir, name))
+	if err != nil {
+		return nil, err
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return nil, err
+	}
+	return func() { pprof.StopCPUProfile(); _ = f.Close() }, nil
 }
 
 // instant is a moment of a run.

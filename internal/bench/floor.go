@@ -70,6 +70,7 @@ type copier struct {
 	input   []*kgo.Record
 	output  []kgo.Record
 	headers []kgo.RecordHeader
+	text    []byte // input values one after the other, for outputs longer than their input
 	failed  atomic.Pointer[error]
 	promise func(*kgo.Record, error)
 }
@@ -132,7 +133,7 @@ func (c *copier) produce(ctx context.Context) {
 			}
 			out, header := &c.output[n], c.headers[n:n+1:n+1]
 			n++
-			*out = kgo.Record{Topic: c.topics[i], Value: in.Value[:min(f.Size, len(in.Value))], Timestamp: in.Timestamp}
+			*out = kgo.Record{Topic: c.topics[i], Value: c.value(in, f.Size, draw), Timestamp: in.Timestamp}
 			out.Partition = int32(draw % uint64(c.spec.Partitions))
 			if i == len(c.spec.Shape)-1 {
 				out.Partition = in.Partition // a lane's audit is in one partition
@@ -143,6 +144,22 @@ func (c *copier) produce(ctx context.Context) {
 			c.session.Produce(ctx, out, c.promise)
 		}
 	}
+}
+
+// value gives size bytes of input: the record's own, or where that is too short a
+// stretch of the first batch.
+func (c *copier) value(in *kgo.Record, size int, draw uint64) []byte {
+	if size <= len(in.Value) {
+		return in.Value[:size]
+	}
+	if len(c.text) < 1<<20 {
+		c.text = append(c.text, in.Value...)
+	}
+	if len(c.text) <= size {
+		return in.Value
+	}
+	at := int(draw % uint64(len(c.text)-size))
+	return c.text[at : at+size]
 }
 
 // mix is the finalizer of MurmurHash3.
