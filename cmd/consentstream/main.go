@@ -11,6 +11,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/consentstream/consentstream/consent/redisstore"
 )
 
 // version is set by the release build (-ldflags -X main.version=…).
@@ -31,6 +33,7 @@ type stdio struct {
 }
 
 func main() {
+	redisstore.Quiet()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], stdio{os.Stdin, os.Stdout, os.Stderr})
 	stop()
