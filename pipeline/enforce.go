@@ -27,9 +27,11 @@ import (
 func (s *session) transact(ctx context.Context) error {
 	// 1. Gather. Nothing of the batch exists outside this process.
 	// Kill: the successor polls the same records from the committed offsets.
+	s.lap.start()
 	if err := s.gather(ctx); err != nil {
 		return err
 	}
+	s.lap.done(s.w.metrics, stageGather)
 	if ctx.Err() != nil {
 		return errDropped // shutting down, or the group's callbacks want an end
 	}
@@ -54,12 +56,15 @@ func (s *session) transact(ctx context.Context) error {
 	// never see; it is aborted. The successor decides the same records anew,
 	// with a newer fence. Their audit leaves get the same indexes, since the
 	// chain's head was never committed.
+	s.lap.start()
 	if err := s.stage(m, f); err != nil {
 		return err
 	}
+	s.lap.done(s.w.metrics, stageStage)
 	if err := s.produce(); err != nil {
 		return err
 	}
+	s.lap.done(s.w.metrics, stageProduce)
 	// 5. Commit: offsets and lane heads join the transaction, then it ends.
 	// Kill before the coordinator has written the commit: as in step 4.
 	// Kill after that: everything is visible, and the successor goes on with
@@ -140,18 +145,22 @@ func (s *session) decideHolding(ctx context.Context) (*fence, engine.Moment, err
 
 // decide makes one attempt.
 func (s *session) decide(ctx context.Context) (f *fence, m engine.Moment, err error) {
+	s.lap.start()
 	if err := s.resolveSchemas(ctx); err != nil {
 		return nil, m, err
 	}
+	s.lap.done(s.w.metrics, stageSchemas)
 	if f, err = s.takeFence(ctx); err != nil {
 		return nil, m, err
 	}
 	if err := s.checkLanes(f); err != nil {
 		return nil, m, err
 	}
+	s.lap.done(s.w.metrics, stageFence)
 	if err := s.readStates(ctx, f, s.batch.Tags()); err != nil {
 		return nil, m, err
 	}
+	s.lap.done(s.w.metrics, stageStates)
 	m = engine.Moment{Fence: f.vector}
 	if m.Now, err = s.decidedAt(); err != nil {
 		return nil, m, err
@@ -162,6 +171,7 @@ func (s *session) decide(ctx context.Context) (f *fence, m engine.Moment, err er
 			return nil, m, hold(HoldCut, "")
 		}
 		if err != nil || !panicked {
+			s.lap.done(s.w.metrics, stageDecide)
 			return f, m, err
 		}
 	}
@@ -193,14 +203,15 @@ var errVeto = errors.New("the commit was vetoed")
 func (s *session) commit(f *fence, decidedAt int64) error {
 	ctx, cancel := context.WithTimeout(context.Background(), s.w.cfg.Limits.End)
 	defer cancel()
-	started := time.Now()
+	s.lap.start()
 	committed, err := s.txn.End(kgo.PreTxnCommitFnContext(ctx, func(req *kmsg.TxnOffsetCommitRequest) error {
 		return s.fillCommit(req, f, decidedAt)
 	}), kgo.TryCommit)
 	s.ended = true
 	switch {
 	case committed && err == nil:
-		s.adopt(started)
+		s.lap.done(s.w.metrics, stageEnd)
+		s.adopt()
 		return nil
 	case errors.Is(err, errVeto), err == nil:
 		// Aborted for certain: by our veto, or because of a rebalance.
@@ -293,7 +304,7 @@ func (w *worker) nextHead(l *lane, f *fence, decidedAt int64) (h audit.Head) {
 }
 
 // adopt takes over what is now known to be committed.
-func (s *session) adopt(started time.Time) {
+func (s *session) adopt() {
 	for _, l := range s.committing {
 		l.head, l.offset, l.epoch = l.pending, l.position, l.positionEpoch
 	}
@@ -306,5 +317,5 @@ func (s *session) adopt(started time.Time) {
 		delete(s.refused, source{it.Lane.Topic, it.Lane.Partition, it.Offset})
 	}
 	s.suspects = nil
-	s.w.metrics.committed(s, started)
+	s.w.metrics.committed(s)
 }

@@ -17,6 +17,8 @@ type Enforcer struct {
 	board   *board
 	metrics *metrics
 	limits  *topicLimits
+
+	introduced bool // the brokers' versions were logged; of Run's goroutine
 }
 
 // New checks cfg, compiles the engine once to find what is wrong with it, and

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -229,14 +228,9 @@ func (w *worker) startLatest(ctx context.Context, cl *kgo.Client, topic string) 
 	if err != nil {
 		return err
 	}
-	committed, err := kadm.NewClient(cl).FetchOffsetsForTopics(ctx, w.cfg.Group, topic)
-	if err != nil {
+	committed, err := committedOffsets(ctx, cl, w.cfg.Group, topic, info)
+	if err != nil || len(committed) > 0 {
 		return err
-	}
-	begun := false
-	committed.Each(func(o kadm.OffsetResponse) { begun = begun || o.At >= 0 || o.Err != nil })
-	if begun {
-		return nil
 	}
 	ends, err := listOffsets(ctx, cl, topic, info, listEnd, true)
 	if err != nil {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/consentstream/consentstream/audit"
@@ -124,18 +123,17 @@ func (st *LaneState) readLog(ctx context.Context, cl *kgo.Client) error {
 // readCommit reads the group's commit and believes its metadata if the MAC is
 // right.
 func (w *worker) readCommit(ctx context.Context, cl *kgo.Client, st *LaneState) error {
-	committed, err := kadm.NewClient(cl).FetchOffsetsForTopics(ctx, w.cfg.Group, st.Topic)
+	commits, err := committedOffsets(ctx, cl, w.cfg.Group, st.Topic, st.info)
 	if err != nil {
-		st.Metadata = "missing"
-		return nil // the group does not exist
+		return fmt.Errorf("offsets of group %s: %s", w.cfg.Group, errorCode(err))
 	}
-	o, ok := committed.Lookup(st.Topic, st.Partition)
-	if !ok || o.At < 0 {
+	o, ok := commits[st.Partition]
+	if !ok {
 		st.Metadata = "missing"
-		return o.Err
+		return nil
 	}
-	st.Committed = o.At
-	h, err := audit.DecodeHead(o.Metadata, w.cfg.Group, st.Partition, o.At, w.offsetKey)
+	st.Committed = o.offset
+	h, err := audit.DecodeHead(o.metadata, w.cfg.Group, st.Partition, o.offset, w.offsetKey)
 	switch {
 	case errors.Is(err, audit.ErrHeadMissing):
 		st.Metadata = "missing"

@@ -20,10 +20,10 @@ type metrics struct {
 	aborted     prometheus.Counter
 	rebuilds    prometheus.Counter
 	batch       prometheus.Histogram
-	endSeconds  prometheus.Histogram
-	holding     *prometheus.GaugeVec   // code: workers that hold now
-	held        *prometheus.CounterVec // code: seconds
-	parked      *prometheus.GaugeVec   // topic, code
+	stages      *prometheus.HistogramVec // stage: how long each step of a transaction took
+	holding     *prometheus.GaugeVec     // code: workers that hold now
+	held        *prometheus.CounterVec   // code: seconds
+	parked      *prometheus.GaugeVec     // topic, code
 	lanes       prometheus.Gauge
 	outdated    prometheus.Gauge
 	lastCommit  prometheus.Gauge // unix seconds
@@ -48,13 +48,14 @@ func newMetrics() *metrics {
 		aborted:     counter("aborts_total", "Transactions that were aborted, empty ones too.").WithLabelValues(),
 		rebuilds:    counter("session_rebuilds_total", "Kafka sessions that were discarded and built anew.").WithLabelValues(),
 		batch:       histogram("batch_records", "Input records of a committed transaction.", prometheus.ExponentialBuckets(1, 4, 8)),
-		endSeconds:  histogram("end_transaction_seconds", "Duration of ending a transaction.", prometheus.ExponentialBuckets(0.002, 2, 12)),
-		holding:     gauge("holding", "Workers that hold their batch now.", "reason"),
-		held:        counter("held_seconds_total", "Time that workers held their batch.", "reason"),
-		parked:      gauge("parked_lanes", "Lanes that are set aside until somebody decides.", "topic", "reason"),
-		lanes:       gauge("lanes", "Lanes that this process owns.").WithLabelValues(),
-		outdated:    gauge("outdated", "1 where a newer policy revision or key epoch was met.").WithLabelValues(),
-		lastCommit:  gauge("last_commit_timestamp_seconds", "When a transaction was last committed.").WithLabelValues(),
+		stages: prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: "consentstream", Name: "stage_seconds",
+			Help: "Duration of each step of a transaction.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14)}, []string{"stage"}),
+		holding:    gauge("holding", "Workers that hold their batch now.", "reason"),
+		held:       counter("held_seconds_total", "Time that workers held their batch.", "reason"),
+		parked:     gauge("parked_lanes", "Lanes that are set aside until somebody decides.", "topic", "reason"),
+		lanes:      gauge("lanes", "Lanes that this process owns.").WithLabelValues(),
+		outdated:   gauge("outdated", "1 where a newer policy revision or key epoch was met.").WithLabelValues(),
+		lastCommit: gauge("last_commit_timestamp_seconds", "When a transaction was last committed.").WithLabelValues(),
 	}
 }
 
@@ -63,7 +64,7 @@ func (m *metrics) register(r prometheus.Registerer) error {
 		return nil
 	}
 	for _, c := range []prometheus.Collector{m.records, m.outputs, m.quarantined, m.denied, m.commits, m.aborted, m.rebuilds,
-		m.batch, m.endSeconds, m.holding, m.held, m.parked, m.lanes, m.outdated, m.lastCommit} {
+		m.batch, m.stages, m.holding, m.held, m.parked, m.lanes, m.outdated, m.lastCommit} {
 		if err := r.Register(c); err != nil {
 			return err
 		}
@@ -72,9 +73,8 @@ func (m *metrics) register(r prometheus.Registerer) error {
 }
 
 // committed counts what a committed transaction held.
-func (m *metrics) committed(s *session, endStarted time.Time) {
+func (m *metrics) committed(s *session) {
 	m.commits.Inc()
-	m.endSeconds.Observe(time.Since(endStarted).Seconds())
 	m.lastCommit.Set(float64(s.w.cfg.Now().Unix()))
 	items := s.batch.Items()
 	if len(items) == 0 {
@@ -83,6 +83,30 @@ func (m *metrics) committed(s *session, endStarted time.Time) {
 	m.batch.Observe(float64(len(items)))
 	s.tally.count(items)
 	s.tally.flush(m)
+}
+
+// The steps of a transaction, as the label of stage_seconds.
+const (
+	stageGather  = "gather"
+	stageSchemas = "schemas"
+	stageFence   = "fence"
+	stageStates  = "states"
+	stageDecide  = "decide"
+	stageStage   = "stage"
+	stageProduce = "produce"
+	stageEnd     = "end"
+)
+
+// lap is a stopwatch over the steps of one transaction.
+type lap struct{ at time.Time }
+
+func (l *lap) start() { l.at = time.Now() }
+
+// done ends a step and begins the next one.
+func (l *lap) done(m *metrics, stage string) {
+	now := time.Now()
+	m.stages.WithLabelValues(stage).Observe(now.Sub(l.at).Seconds())
+	l.at = now
 }
 
 // tally gathers counts per transaction in small reused maps, so that a record

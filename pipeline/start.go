@@ -143,7 +143,10 @@ func (e *Enforcer) checkBrokers(ctx context.Context, cl *kgo.Client, r *Refusal)
 	if version < 2 {
 		line = e.cfg.Log.Warn()
 	}
-	line.Int16("transaction_version", version).Msg("transaction protocol of the brokers")
+	if !e.introduced {
+		e.introduced = true
+		line.Int16("transaction_version", version).Msg("transaction protocol of the brokers")
+	}
 	return nil
 }
 

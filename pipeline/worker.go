@@ -68,6 +68,7 @@ type session struct {
 	losses     uint64
 	snap       consent.Snapshot
 	tally      tally
+	lap        lap
 	sheet      *sheet
 	context    audit.Context
 	committing []*lane

@@ -1,0 +1,253 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/kversion"
+)
+
+// TestRefusals: each setting that would break a promise refuses the start, with
+// the command that mends it; nothing joins the group.
+func TestRefusals(t *testing.T) {
+	alter := func(topic, key, value string) func(*rig) {
+		return func(r *rig) {
+			if _, err := r.adm.AlterTopicConfigs(r.t.Context(), []kadm.AlterConfig{{Name: key, Value: kadm.StringPtr(value)}}, topic); err != nil {
+				r.t.Fatal(err)
+			}
+		}
+	}
+	cases := []struct {
+		name string
+		harm func(*rig)
+		want []string
+	}{
+		{"missing output", func(r *rig) { _ = r.stack.Kafka.DeleteTopic(rigInput + ".service") }, []string{"topic events.service does not exist", "kafka-topics", "--create --topic events.service"}},
+		{"missing consent topic", func(r *rig) { _ = r.stack.Kafka.DeleteTopic("consent.events") }, []string{"--create --topic consent.events", "message.timestamp.type=LogAppendTime", "retention.ms=-1"}},
+		{"consent retention", alter("consent.events", "retention.ms", "604800000"), []string{"kafka-configs", "--add-config retention.ms=-1"}},
+		{"consent compaction", alter("consent.events", "cleanup.policy", "compact"), []string{"--add-config cleanup.policy=delete"}},
+		{"consent timestamps", alter("consent.events", "message.timestamp.type", "CreateTime"), []string{"--add-config message.timestamp.type=LogAppendTime"}},
+		{"audit compaction", alter("consent.audit", "cleanup.policy", "compact"), []string{"tear the chains"}},
+		{"audit timestamps", alter("consent.audit", "message.timestamp.type", "CreateTime"), []string{"consent.audit --add-config message.timestamp.type=LogAppendTime"}},
+		{"policies deleted", alter("consent.policies", "cleanup.policy", "delete"), []string{"consent.policies --add-config cleanup.policy=compact"}},
+		{"output retention", func(r *rig) {
+			r.cfg.Engine.Policy.Purposes[0].Retention = 90 * 86_400_000
+			alter(rigInput+".analytics", "retention.ms", "-1")(r)
+		}, []string{"longer than the purpose's retention", "retention.ms=7776000000"}},
+		{"untrusted state store", func(r *rig) { r.cfg.States = untrusted{r.memoryStates} }, []string{"state store", "redis-cli CONFIG SET maxmemory-policy noeviction"}},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			r := newRig(t)
+			c.harm(r)
+			err := r.start().wait()
+			var refusal *Refusal
+			if !errors.As(err, &refusal) {
+				t.Fatalf("Run returned %v", err)
+			}
+			for _, want := range c.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("%q is missing in:\n%v", want, err)
+				}
+			}
+			if g := r.stack.Kafka.GroupInfo(rigGroup); g != nil {
+				t.Error("the group exists")
+			}
+		})
+	}
+}
+
+type untrusted struct{ States }
+
+func (untrusted) Check(context.Context) error { return evicting{} }
+
+type evicting struct{}
+
+func (evicting) Error() string    { return "evicting" }
+func (evicting) HoldCode() string { return "eviction_policy" }
+func (evicting) Mend() string     { return "redis-cli CONFIG SET maxmemory-policy noeviction" }
+
+// TestOldBrokers: without KIP-447 a successor would not wait for the offsets of
+// an open transaction.
+func TestOldBrokers(t *testing.T) {
+	r := newRig(t)
+	r.stack.Kafka.ControlKey(kmsg.ApiVersions.Int16(), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		r.stack.Kafka.KeepControl()
+		resp := req.ResponseKind().(*kmsg.ApiVersionsResponse)
+		kversion.V2_4_0().EachMaxKeyVersion(func(k, v int16) {
+			resp.ApiKeys = append(resp.ApiKeys, kmsg.ApiVersionsResponseApiKey{ApiKey: k, MaxVersion: v})
+		})
+		return resp, nil, true
+	})
+	var refusal *Refusal
+	if err := r.start().wait(); !errors.As(err, &refusal) || !strings.Contains(err.Error(), "older than Kafka 2.5") {
+		t.Fatalf("Run returned %v", err)
+	}
+}
+
+// TestStartHolds: what is away at the start is waited for, not refused.
+func TestStartHolds(t *testing.T) {
+	r := newRig(t)
+	r.memoryRegistry.mu.Lock()
+	r.memoryRegistry.down = errBroken
+	r.memoryRegistry.mu.Unlock()
+	r.input(rigInput, 0, 1)
+	run := r.start()
+	r.eventually("hold", func() bool { st := run.Status(); return len(st.Holds) == 1 && st.Holds[0].Code == HoldRegistry })
+	r.memoryRegistry.mu.Lock()
+	r.memoryRegistry.down = nil
+	r.memoryRegistry.mu.Unlock()
+	r.chains(r.audited(1))
+}
+
+// TestStartLatest: with `start: latest` what was there before the group's first
+// start is not processed, and what came while it was down is.
+func TestStartLatest(t *testing.T) {
+	r := newRig(t, func(cfg *Config) { cfg.Start = map[string]StartAt{rigInput: Latest} })
+	r.input(rigInput, 0, 1, 2, 3)
+	run := r.start()
+	r.eventually("genesis", func() bool { return len(r.heads(rigInput)) == 2 })
+	r.input(rigInput, 0, 4)
+	r.input(rigInput, 1, 5)
+	r.audited(2)
+	run.stop()
+	r.input(rigInput, 1, 6)
+	r.start()
+	r.chains(r.audited(3))
+	if got := r.outputNumbers(rigInput + ".service"); len(got) != 3 || got[4] != 1 || got[5] != 1 || got[6] != 1 {
+		t.Errorf("service got %v", got)
+	}
+	if h := r.heads(rigInput); h[0].NextSource != 4 || h[1].NextSource != 2 {
+		t.Errorf("heads %+v", h)
+	}
+}
+
+// TestDataLoss: the broker says that the log was truncated below what the lane
+// had read: kgo moves on by itself; the lane must not.
+func TestDataLoss(t *testing.T) {
+	r := newRig(t)
+	run := r.start()
+	r.input(rigInput, 0, 1, 2, 3)
+	r.audited(3)
+	run.stop()
+	r.input(rigInput, 0, 4, 5)
+	r.stack.Kafka.ControlKey(kmsg.OffsetForLeaderEpoch.Int16(), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		r.stack.Kafka.KeepControl()
+		resp := req.ResponseKind().(*kmsg.OffsetForLeaderEpochResponse)
+		for _, t := range req.(*kmsg.OffsetForLeaderEpochRequest).Topics {
+			rt := kmsg.NewOffsetForLeaderEpochResponseTopic()
+			rt.Topic = t.Topic
+			for _, p := range t.Partitions {
+				rp := kmsg.NewOffsetForLeaderEpochResponseTopicPartition()
+				rp.Partition, rp.LeaderEpoch, rp.EndOffset = p.Partition, 0, 1
+				rt.Partitions = append(rt.Partitions, rp)
+			}
+			resp.Topics = append(resp.Topics, rt)
+		}
+		return resp, nil, true
+	})
+	run = r.start()
+	r.eventually("parked", func() bool {
+		st := run.Status()
+		return len(st.Parked) > 0 && st.Parked[0].Code == ParkDataLoss
+	})
+	time.Sleep(100 * time.Millisecond)
+	r.exactlyOnce(r.chains(r.read("consent.audit")), rigInput, 0, 3)
+	if got := r.outputNumbers(rigInput + ".service"); len(got) != 3 {
+		t.Errorf("service got %v", got)
+	}
+}
+
+// TestFenceAge: a transaction that took too long is not committed with an old
+// fence; it is decided again.
+func TestFenceAge(t *testing.T) {
+	r := newRig(t, func(cfg *Config) { cfg.Limits.FenceAge = 300 * time.Millisecond })
+	r.consent(1, "grant")
+	slow := true
+	r.stack.Kafka.ControlKey(kmsg.Produce.Int16(), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		r.stack.Kafka.KeepControl()
+		if p := req.(*kmsg.ProduceRequest); slow && p.TransactionID != nil {
+			slow = false
+			r.stack.Kafka.SleepControl(func() { time.Sleep(600 * time.Millisecond) })
+		}
+		return nil, nil, false
+	})
+	r.input(rigInput, 0, 1)
+	run := r.start()
+	time.Sleep(200 * time.Millisecond)
+	r.consent(1, "withdraw") // after the first fence
+	r.exactlyOnce(r.chains(r.audited(1)), rigInput, 0, 1)
+	if n := len(r.read(rigInput + ".analytics")); n != 0 {
+		t.Errorf("%d outputs were committed on a fence older than the withdrawal", n)
+	}
+	run.stop()
+}
+
+// TestManyWorkers: several workers in one process share the lanes.
+func TestManyWorkers(t *testing.T) {
+	r := newRig(t, func(cfg *Config) { cfg.Workers = 2 })
+	run := r.start()
+	r.eventually("both workers own a lane", func() bool { st := run.Status(); return st.Ready && st.Lanes == 2 })
+	for n := range 50 {
+		r.input(rigInput, int32(n%2), n)
+	}
+	lanes := r.chains(r.audited(50))
+	r.exactlyOnce(lanes, rigInput, 0, 25)
+	r.exactlyOnce(lanes, rigInput, 1, 25)
+	run.stop()
+}
+
+// TestBadRecords: whatever the bytes, a record costs itself only (P9), is
+// audited with its reason, and leaves nothing of itself in quarantine and logs.
+func TestBadRecords(t *testing.T) {
+	r := newRig(t)
+	secret := "hunter2@example.org"
+	bad := map[string]string{
+		"syntax":         `{"id":"1","email":nobody-` + secret + `}`,
+		"duplicate_key":  `{"id":"1","email":"` + secret + `","email":"x"}`,
+		"empty_value":    ``,
+		"bad_utf8":       "{\"id\":\"\xff" + secret + "\"}",
+		"trailing_bytes": `{"id":"1"}{"` + secret + `":1}`,
+		"too_deep":       strings.Repeat(`{"`+secret+`":`, 80) + "1" + strings.Repeat("}", 80),
+	}
+	var rs []*kgo.Record
+	for _, value := range bad {
+		rs = append(rs, &kgo.Record{Topic: rigInput, Key: []byte(secret), Value: []byte(value)})
+	}
+	r.produce(rs...)
+	r.input(rigInput, 0, 7)
+	r.start()
+	seen := r.exactlyOnce(r.chains(r.audited(len(bad)+1)), rigInput, 0, int64(len(bad)+1))
+	details := map[string]bool{}
+	for _, a := range seen {
+		details[a.Detail] = true
+	}
+	for code := range bad {
+		if !details[code] {
+			t.Errorf("no record was quarantined as %s: %v", code, details)
+		}
+	}
+	if q := r.read("consent.quarantine"); len(q) != len(bad) {
+		t.Errorf("%d quarantine records", len(q))
+	}
+	for _, topic := range []string{"consent.quarantine", "consent.audit"} {
+		for _, rec := range r.read(topic) {
+			if strings.Contains(fmt.Sprintf("%s%s", rec.Key, rec.Value), "hunter2") {
+				t.Errorf("%s holds personal data", topic)
+			}
+		}
+	}
+	if strings.Contains(r.log.String(), "hunter2") {
+		t.Error("the log holds personal data")
+	}
+	if got := r.outputNumbers(rigInput + ".service"); got[7] != 1 {
+		t.Error("the good record behind the bad ones is missing")
+	}
+}
