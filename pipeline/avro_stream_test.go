@@ -1,0 +1,147 @@
+package pipeline
+
+import (
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/consentstream/consentstream/audit"
+	"github.com/consentstream/consentstream/engine"
+	"github.com/consentstream/consentstream/schemas"
+)
+
+const contactSchema = `{"type":"record","name":"contact","namespace":"crm","fields":[{"name":"id","type":"string"},{"name":"email","type":["null","string"]},{"name":"n","type":"int"}]}`
+
+// avroRig has one Avro stream whose writer schema is registered as an id.
+func avroRig(t *testing.T) (r *rig, id int) {
+	r = newRig(t, func(cfg *Config) {
+		s := rigStream(rigInput)
+		s.Format = schemas.Avro
+		s.Fields = []engine.FieldRule{{Path: "id", Category: "user.unique_id"}, {Path: "email", Category: "user.contact.email"}, {Path: "n", Category: "system.operations"}}
+		cfg.Engine.Streams = []engine.Stream{s}
+	})
+	id, err := r.Register(t.Context(), "events-value", contactSchema)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r, id
+}
+
+// contact is a framed record: id "1", email "a@b", n 5.
+func contact(schema int) *kgo.Record {
+	value := schemas.AppendFrame(nil, schema)
+	value = append(value, 2, '1', 2, 6, 'a', '@', 'b', 10)
+	return &kgo.Record{Topic: rigInput, Key: []byte("1"), Value: value}
+}
+
+func (r *rig) outage(change func(*memoryRegistry)) {
+	r.memoryRegistry.mu.Lock()
+	defer r.memoryRegistry.mu.Unlock()
+	change(r.memoryRegistry)
+}
+
+// TestAvroSchemas: a writer schema that cannot be looked up holds, an output
+// schema that the registry refuses holds under its name, an id that the registry
+// does not know costs the record, and a schema that was learned needs no
+// registry any more.
+func TestAvroSchemas(t *testing.T) {
+	r, id := avroRig(t)
+	r.consent(1, "grant")
+	run := r.start()
+	r.eventually("ready", func() bool { return run.Status().Ready })
+	holding := func(code HoldCode) func() bool {
+		return func() bool { st := run.Status(); return len(st.Holds) == 1 && st.Holds[0].Code == code }
+	}
+	r.outage(func(m *memoryRegistry) { m.down = errBroken })
+	r.produce(contact(id))
+	r.eventually("registry hold", holding(HoldRegistry))
+	r.outage(func(m *memoryRegistry) { m.down, m.refuse = nil, schemas.ErrIncompatible })
+	r.eventually("incompatible hold", holding(HoldIncompatible))
+	if n := len(r.read("consent.audit")); n != 0 {
+		t.Fatalf("%d audit records while holding", n)
+	}
+	r.outage(func(m *memoryRegistry) { m.refuse = nil })
+	r.audited(1)
+	r.produce(contact(999), contact(id))
+	r.audited(3)
+	r.outage(func(m *memoryRegistry) { m.down = errBroken })
+	r.produce(contact(id))
+	seen := r.exactlyOnce(r.chains(r.audited(4)), rigInput, 0, 4)
+	if a := seen[1]; a.Kind != audit.LeafQuarantine || a.Detail != string(schemas.CodeUnknownSchema) {
+		t.Errorf("unknown schema: %v %s", a.Kind, a.Detail)
+	}
+	analytics := r.read(rigInput + ".analytics")
+	if len(analytics) != 3 {
+		t.Fatalf("%d records on analytics", len(analytics))
+	}
+	out, _, f := schemas.ParseFrame(analytics[0].Value)
+	if f != nil {
+		t.Fatal(f)
+	}
+	if text, err := r.memoryTexts(out); err != nil || text == contactSchema {
+		t.Errorf("the output is framed with %q, %v", text, err)
+	}
+}
+
+func (r *rig) memoryTexts(id int) (string, error) {
+	r.outage(func(m *memoryRegistry) { m.down = nil })
+	return r.Schema(r.t.Context(), id)
+}
+
+// TestGuard: a panic condemns the record that caused it, in the scan and in the
+// decision, and a call that never ends ends the process.
+func TestGuard(t *testing.T) {
+	r := newRig(t)
+	cfg := r.cfg.Engine
+	cfg.Keys = r.cfg.Keys
+	e, err := engine.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := newGuard(time.Hour, nil)
+	defer g.stop()
+	b := e.NewBatch()
+	it, panicked := g.add(b, &engine.Lane{}, engine.Input{Value: []byte(`{}`)}) // a lane without a stream
+	if !panicked || it.State != engine.StateFaulted || it.Fault.Code != schemas.CodePanic {
+		t.Errorf("scan: panicked %v, %+v", panicked, it.Fault)
+	}
+	l := &engine.Lane{Stream: e.Stream(rigInput)}
+	first, _ := g.add(b, l, engine.Input{Offset: 1, Value: []byte(`{"id":""}`)})
+	second, _ := g.add(b, l, engine.Input{Offset: 2, Value: []byte(`{"id":""}`)})
+	second.Lane = &engine.Lane{} // its decision looks at a stream that is not there
+	third, _ := g.add(b, l, engine.Input{Offset: 3, Value: []byte(`{"id":""}`)})
+	none := engine.States{} // nobody is asked for
+	if again, err := g.decide(b, none, engine.Moment{Now: 1}); !again || err != nil {
+		t.Fatalf("decide: %v %v", again, err)
+	}
+	if again, err := g.decide(b, none, engine.Moment{Now: 1}); again || err != nil {
+		t.Fatalf("decide again: %v %v", again, err)
+	}
+	if first.State != engine.StateDecided || second.State != engine.StateFaulted || third.State != engine.StateDecided {
+		t.Errorf("states %v %v %v", first.State, second.State, third.State)
+	}
+}
+
+func TestWatchdog(t *testing.T) {
+	t.Parallel()
+	ended := make(chan string, 1)
+	g := newGuard(40*time.Millisecond, func(reason string) { ended <- reason })
+	defer g.stop()
+	for range 5 { // short calls, and long pauses outside of the engine
+		g.enter()
+		g.leave()
+		time.Sleep(20 * time.Millisecond)
+	}
+	select {
+	case <-ended:
+		t.Fatal("ended although nothing is stuck")
+	default:
+	}
+	g.enter()
+	select {
+	case <-ended:
+	case <-time.After(5 * time.Second):
+		t.Fatal("a stuck call does not end the process")
+	}
+}
