@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"runtime/pprof"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -166,8 +167,8 @@ func observe(ctx context.Context, s *spec, kafka []kgo.Opt, adm *kadm.Client) (*
 	}, nil
 }
 
-// profile writes a CPU profile of the measured time into BENCH_PROFILES, a
-// folder, if that is set; it costs a few percent.
+// profile writes a CPU profile of the measured time and a heap profile of its
+// end into BENCH_PROFILES, a folder, if that is set; it costs a few percent.
 func profile(s *spec) (stop func(), err error) {
 	dir := os.Getenv("BENCH_PROFILES")
 	if dir == "" {
@@ -181,7 +182,14 @@ func profile(s *spec) (stop func(), err error) {
 	if err := pprof.StartCPUProfile(f); err != nil {
 		return nil, err
 	}
-	return func() { pprof.StopCPUProfile(); _ = f.Close() }, nil
+	return func() {
+		pprof.StopCPUProfile()
+		_ = f.Close()
+		if heap, err := os.Create(strings.TrimSuffix(f.Name(), ".prof") + ".heap"); err == nil {
+			_ = pprof.Lookup("heap").WriteTo(heap, 0)
+			_ = heap.Close()
+		}
+	}, nil
 }
 
 // instant is a moment of a run.
