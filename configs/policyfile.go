@@ -178,7 +178,7 @@ func (l *loader) notice(o object) (id, minVersion string) {
 	if !ok {
 		return "", ""
 	}
-	return n.text("id", ""), n.text("min_version", "")
+	return n.text("id"), n.text("min_version")
 }
 
 // timeMode refuses event_only with its reason: a withdrawal would not stop

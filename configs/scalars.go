@@ -75,14 +75,14 @@ func (l *loader) text(it item) (scalar, bool) {
 	return s, false
 }
 
-// text returns the text of a word, or fallback.
-func (o object) text(name, fallback string) string {
+// text returns the text of a word, "" where it is missing.
+func (o object) text(name string) string {
 	if it, ok := o.items[name]; ok {
 		if s, ok := o.l.text(it); ok {
 			return s.text
 		}
 	}
-	return fallback
+	return ""
 }
 
 // matching is text that must match a pattern; want says so for people.

@@ -21,7 +21,7 @@ func (l *loader) settings(o object, c *Config) {
 		c.Redis = l.redis(r)
 	}
 	if k, ok := o.section("keys", keysSection); ok {
-		if file := k.text("file", ""); file != "" {
+		if file := k.text("file"); file != "" {
 			c.KeysFile = inDir(k.it.dir, file)
 		}
 	}
@@ -56,7 +56,7 @@ func (l *loader) kafka(o object) Kafka {
 
 func (l *loader) redis(o object) Redis {
 	r := Redis{
-		Username: o.text("username", ""),
+		Username: o.text("username"),
 		Password: l.secret(o, "password"),
 		DB:       int(o.integer("db", 0, 0, 1023)),
 		Buckets:  int(o.integer("buckets", 64, 1, 4096)),
@@ -69,7 +69,7 @@ func (l *loader) redis(o object) Redis {
 
 func (l *loader) registry(o object) SchemaRegistry {
 	r := SchemaRegistry{
-		Username: o.text("username", ""),
+		Username: o.text("username"),
 		Password: l.secret(o, "password"),
 		Insecure: o.boolean("insecure"),
 	}

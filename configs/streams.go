@@ -152,7 +152,7 @@ func (l *loader) subject(o object, pol policyFile) engine.SubjectRule {
 	if !ok {
 		return engine.SubjectRule{}
 	}
-	rule := engine.SubjectRule{Name: e.key.Value, Namespace: s.text("namespace", ""), Path: s.path("path")}
+	rule := engine.SubjectRule{Name: e.key.Value, Namespace: s.text("namespace"), Path: s.path("path")}
 	if it, ok := s.items["namespace"]; ok && len(pol.namespaces) > 0 && rule.Namespace != "" && !slices.Contains(pol.namespaces, rule.Namespace) {
 		v, _ := l.text(it)
 		l.report(it.place(), v.nearest(pol.namespaces), "namespace %s is not in the policy", v.shown())
@@ -193,7 +193,7 @@ func (l *loader) key(o object, subject string) engine.KeyRule {
 	if !ok {
 		return engine.KeyRule{}
 	}
-	rule := engine.KeyRule{Subject: k.text("subject", "")}
+	rule := engine.KeyRule{Subject: k.text("subject")}
 	if c, ok := k.items["category"]; ok {
 		rule.Category = l.category(c)
 	}

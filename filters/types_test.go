@@ -70,9 +70,9 @@ func parseType(t *testing.T, words string) schemas.Type {
 		t.Fatalf("no kind %q", kind)
 	}
 	typ := schemas.Type{Kind: k}
-	switch {
-	case logical == "":
-	case logical == "unknown":
+	switch logical {
+	case "":
+	case "unknown":
 		typ.Logical = schemas.UnknownLogical
 	default:
 		for l, name := range logicalNames {

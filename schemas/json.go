@@ -171,7 +171,7 @@ func (l *jsonLayout) index(id NodeID) {
 	n.slots = make([]jsonSlot, size)
 	for _, c := range n.children {
 		path := l.trie[c].path
-		h := hashFolded(appendFolded(nil, path[len(path)-1].Name), l.seed)
+		h := hashFolded(folded(path[len(path)-1].Name), l.seed)
 		i := h & uint64(size-1)
 		for n.slots[i].child != 0 {
 			i = (i + 1) & uint64(size-1)

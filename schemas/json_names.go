@@ -91,8 +91,8 @@ func foldRune(r rune) rune {
 	}
 }
 
-// appendFolded appends the folded form of name.
-func appendFolded(dst []byte, name string) []byte {
+// folded is the folded form of name.
+func folded(name string) (dst []byte) {
 	for _, r := range name {
 		dst = utf8.AppendRune(dst, foldRune(r))
 	}
@@ -110,7 +110,7 @@ func appendFoldedJSON(dst, text []byte) []byte {
 }
 
 func equalFold(a, b string) bool {
-	return string(appendFolded(nil, a)) == string(appendFolded(nil, b))
+	return string(folded(a)) == string(folded(b))
 }
 
 // The multipliers are the first constants of wyhash's secret (public domain).

@@ -221,13 +221,13 @@ func (p *pathParser) quoted() (Step, error) {
 	return Step{}, p.errorAt(start, "the quoted name does not end")
 }
 
-func (p *pathParser) errorAt(pos int, message string) error {
+func (p *pathParser) errorAt(pos int, message string) *PathError {
 	column := utf8.RuneCountInString(p.text[:min(pos, len(p.text))]) + 1
 	return &PathError{Path: p.text, Column: column, Message: message}
 }
 
 func (p *pathParser) unsupported(what string) error {
-	e := p.errorAt(p.pos, what+": not supported yet").(*PathError)
+	e := p.errorAt(p.pos, what+": not supported yet")
 	e.Unsupported = true
 	return e
 }

@@ -88,7 +88,7 @@ func BenchmarkOpenRow(b *testing.B) {
 	e := event(consent.Grant, 0, 1)
 	e.Purposes = []string{"analytics", "marketing.email", "service"}
 	row.Fold(e)
-	sealed := seal.appendRow(nil, 1, &tag, row)
+	sealed := seal.sealRow(1, &tag, row)
 	b.SetBytes(int64(len(sealed)))
 	b.ReportAllocs()
 	for b.Loop() {

@@ -38,7 +38,7 @@ func FuzzOpen(f *testing.F) {
 	tag := tagIn(1, 0, 4)
 	row := consent.NewRow()
 	row.Fold(event(consent.Grant, 1, 7))
-	good := seal.appendRow(nil, 1, &tag, row)
+	good := seal.sealRow(1, &tag, row)
 	mark, err := seal.sealMark(1, consent.Vector{3, 4}, 5)
 	if err != nil {
 		f.Fatal(err)
@@ -67,7 +67,7 @@ func TestSealEveryBit(t *testing.T) {
 	tag := tagIn(1, 0, 4)
 	row := consent.NewRow()
 	row.Fold(event(consent.Grant, 1, 7))
-	sealed := seal.appendRow(nil, 1, &tag, row)
+	sealed := seal.sealRow(1, &tag, row)
 	mark, err := seal.sealMark(1, consent.Vector{3, 4}, 5)
 	if err != nil {
 		t.Fatal(err)

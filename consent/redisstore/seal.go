@@ -75,13 +75,12 @@ func (s *sealer) mac(kind byte, key uint32, bucket int, tag *consent.Tag, body [
 	return h.Sum(s.sum[:0])[:macSize]
 }
 
-// appendRow seals a row.
-func (s *sealer) appendRow(dst []byte, bucket int, tag *consent.Tag, row *consent.Row) []byte {
-	at := len(dst)
-	dst = append(dst, Format)
+// sealRow encodes a row.
+func (s *sealer) sealRow(bucket int, tag *consent.Tag, row *consent.Row) []byte {
+	dst := []byte{Format}
 	dst = binary.BigEndian.AppendUint32(dst, s.active)
 	dst = row.AppendTo(dst)
-	return append(dst, s.mac(kindRow, s.active, bucket, tag, dst[at:])...)
+	return append(dst, s.mac(kindRow, s.active, bucket, tag, dst)...)
 }
 
 // openRow checks a row and decodes it into row. The code is empty when row is

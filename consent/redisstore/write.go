@@ -214,7 +214,7 @@ func (sc *scratch) applyArgs(p *Page) ([]any, Mark, error) {
 		if !p.known[i] {
 			added++
 		}
-		args = append(args, (*tagArg)(&p.Tags[i]), sc.seal.appendRow(nil, p.Bucket, &p.Tags[i], p.Rows[i]))
+		args = append(args, (*tagArg)(&p.Tags[i]), sc.seal.sealRow(p.Bucket, &p.Tags[i], p.Rows[i]))
 	}
 	fields := int64(0)
 	if p.Mark.Exists() {

@@ -107,7 +107,7 @@ type teller struct {
 
 // prepare writes the configuration with the stack's addresses, and a key file.
 func (t *teller) prepare(ctx context.Context, dir string) error {
-	health, err := freeAddress()
+	health, err := freeAddress(ctx)
 	if err != nil {
 		return err
 	}
@@ -155,8 +155,8 @@ func (t *teller) prepare(ctx context.Context, dir string) error {
 }
 
 // freeAddress is a loopback address that nobody listens on now.
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+func freeAddress(ctx context.Context) (string, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
 	}
@@ -178,8 +178,8 @@ func (t *teller) tell(ctx context.Context) error {
 
 func (t *teller) say(format string, args ...any) { fmt.Fprintf(t.out, format+"\n", args...) }
 
-func (t *teller) heading(format string, args ...any) {
-	t.say("\n%s", t.st.bold("── "+fmt.Sprintf(format, args...)+" "))
+func (t *teller) heading(text string) {
+	t.say("\n%s", t.st.bold("── "+text))
 }
 
 func (t *teller) opening(ctx context.Context) error {
