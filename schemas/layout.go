@@ -108,11 +108,23 @@ type Tape struct {
 	// Unlisted counts JSON members that no path of the wiring covers (withheld).
 	Unlisted int
 	// scratch of the scanners lives here, so that a scan allocates nothing.
-	scratch scanScratch
+	scratch *scanScratch
+}
+
+// Share makes t work in the memory of with: for the many tapes of one
+// goroutine, which scans and splices one record at a time.
+func (t *Tape) Share(with *Tape) {
+	if with.scratch == nil {
+		with.scratch = new(scanScratch)
+	}
+	t.scratch = with.scratch
 }
 
 // Reset empties t for a layout of n nodes.
 func (t *Tape) Reset(n int) {
+	if t.scratch == nil {
+		t.scratch = new(scanScratch)
+	}
 	t.Entries = t.Entries[:0]
 	if cap(t.At) < n {
 		t.At = make([]int32, n)
