@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"fmt"
+
 	"github.com/consentstream/consentstream/audit"
 	"github.com/consentstream/consentstream/filters"
 	"github.com/consentstream/consentstream/internal/keys"
@@ -87,7 +89,7 @@ type domain struct {
 }
 
 func (s *CompiledStream) domain(path, category string) domain {
-	if path != "" && path == s.wiring.Subject.Path {
+	if path != "" && path == s.subjectPath {
 		return domain{name: s.wiring.Subject.Namespace, namespace: true}
 	}
 	return domain{name: category}
@@ -114,6 +116,7 @@ type keyPlan struct {
 type outputKey struct {
 	textPlan
 	pseudonym bool
+	subject   bool // it names the record's subject
 }
 
 func (s *CompiledStream) compileKey() (keyPlan, error) {
@@ -127,7 +130,7 @@ func (s *CompiledStream) compileKey() (keyPlan, error) {
 
 func (s *CompiledStream) compileOutputKey(p *policy.Purpose) (outputKey, error) {
 	plan, name, err := s.compileText(p, s.key.category, s.key.domain)
-	return outputKey{textPlan: plan, pseudonym: name == "pseudonymize" && !plan.gated}, err
+	return outputKey{textPlan: plan, pseudonym: name == "pseudonymize" && !plan.gated, subject: s.wiring.Key.Subject != ""}, err
 }
 
 func (s *CompiledStream) compileHeaders(p *policy.Purpose) ([]headerPlan, error) {
@@ -155,22 +158,42 @@ func (s *CompiledStream) compileText(p *policy.Purpose, category string, d domai
 	if err != nil {
 		return textPlan{}, "", err
 	}
-	a, err := nodeAction(t, schemas.Node{Type: schemas.Type{Kind: schemas.String}})
-	if err != nil || a.Result.Kind != schemas.String && (a.Op == schemas.OpReplace || a.Op == schemas.OpConst) {
+	a, err := textAction(t)
+	if err != nil {
 		return textPlan{}, "drop", nil
 	}
 	return textPlan{op: a.Op, via: a.Via, gated: rule.RequiresExplicit}, t.Name(), nil
 }
 
+// textAction is a treatment at a key or a header, which stay text.
+func textAction(t filters.Treatment) (schemas.Action, error) {
+	a, err := nodeAction(t, schemas.Node{Type: schemas.Type{Kind: schemas.String}})
+	if err == nil && a.Via != nil && a.Result.Kind != schemas.String {
+		err = fmt.Errorf("%s does not give text", t.Name())
+	}
+	return a, err
+}
+
 // tombstone turns the decision on a record without value into what may be
 // written: a tombstone only removes, so with a pseudonymized key it goes out
 // whatever the consent; a key that shows the person needs a permit; without a
-// key there is nothing to remove (DESIGN section 5).
-func (k *outputKey) tombstone(hasKey bool, d *policy.Decision) {
+// key there is nothing to remove (DESIGN section 5). Nor is there under a key
+// that should name the subject and names nobody: no record got out under it.
+func (k *outputKey) tombstone(it *Item, d *policy.Decision) {
 	switch {
-	case !hasKey || k.op == schemas.OpDrop || k.op == schemas.OpNull || k.op == schemas.OpConst:
+	case k.none(it, d.Gates):
 		*d = policy.Decision{Reason: policy.Tombstone, Secondary: d.Secondary[:0]}
-	case k.pseudonym:
+	case k.pseudonym && (it.work.resolved || !k.subject):
 		*d = policy.Decision{Permit: true, Reason: policy.Tombstone, Secondary: d.Secondary[:0]}
 	}
+}
+
+// none reports that a tombstone would have no key to remove by: a constant one
+// is everybody's.
+func (k *outputKey) none(it *Item, gates uint32) bool {
+	switch k.op {
+	case schemas.OpKeep, schemas.OpReplace:
+		return it.Key == nil || k.gated && gates&(1<<(gateExplicit-1)) == 0
+	}
+	return true
 }

@@ -1,7 +1,13 @@
 package engine
 
-// arenaChunk is the size of an arena's chunks: about a hundred outputs.
-const arenaChunk = 256 << 10
+import "slices"
+
+// arenaChunk is the size of an arena's chunks: about a hundred outputs. Those of
+// a full batch, 32 MiB, are kept for the next one.
+const (
+	arenaChunk = 256 << 10
+	arenaKept  = 128
+)
 
 // arena hands out byte slices that stay valid until reset. Its chunks are kept
 // for the next batch, so that a steady state allocates nothing.
@@ -15,6 +21,16 @@ func (a *arena) reset() {
 		a.chunks[i] = a.chunks[i][:0]
 	}
 	a.used = 0
+}
+
+// trim gives back what only unusual records needed: chunks larger than others,
+// and more of them than a full batch takes.
+func (a *arena) trim() {
+	a.chunks = slices.DeleteFunc(a.chunks, func(c []byte) bool { return cap(c) > arenaChunk })
+	if len(a.chunks) > arenaKept {
+		clear(a.chunks[arenaKept:])
+		a.chunks = a.chunks[:arenaKept]
+	}
 }
 
 // open returns an empty slice with room for at least n bytes. The caller

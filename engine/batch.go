@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"unicode/utf8"
 
 	"github.com/consentstream/consentstream/audit"
 	"github.com/consentstream/consentstream/consent"
@@ -23,8 +24,10 @@ type Batch struct {
 	tags   []consent.Tag
 	index  map[consent.Tag]int32
 	arena  arena
-	text   []byte // scratch for text that a decision does not keep
-	norm   []byte // scratch for a normalised identifier
+	long   schemas.Tape // of whichever long item is at work (memory.go)
+	noted  int          // entries on the tapes of this batch
+	text   []byte       // scratch for text that a decision does not keep
+	norm   []byte       // scratch for a normalised identifier
 	rows   [1]*consent.Row
 	dec    policy.Decision
 }
@@ -35,6 +38,7 @@ type itemWork struct {
 	scanned   bool
 	failed    bool // by the caller, for good
 	tombstone bool
+	long      bool // its tape is made again when it is decided
 	resolved  bool
 	tag       int32 // index in Batch.tags
 	audTag    [17]byte
@@ -51,9 +55,11 @@ func (e *Engine) NewBatch() *Batch {
 
 // Reset empties b. Items, outputs and audit records of before are void.
 func (b *Batch) Reset() {
-	b.n = 0
+	b.release()
+	b.n, b.noted = 0, 0
 	b.tags = b.tags[:0]
 	clear(b.index)
+	b.arena.trim()
 	b.arena.reset()
 }
 
@@ -76,8 +82,12 @@ func (b *Batch) Add(lane *Lane, in Input) *Item {
 	return it
 }
 
-// Rescan tries an item again whose schema has been installed or refused.
+// Rescan tries an item again whose schema has been installed or refused. It
+// leaves alone what Fail has sent to quarantine.
 func (b *Batch) Rescan(it *Item) {
+	if it.work.failed {
+		return
+	}
 	it.reset(it.Lane, it.Input)
 	b.scan(it)
 }
@@ -130,10 +140,12 @@ func (b *Batch) scan(it *Item) {
 			return
 		}
 	}
-	if f := b.findSubject(it, s); f != nil {
-		it.fault(f)
+	if s.wiring.Key.Category != "" && !utf8.Valid(it.Key) {
+		it.fault(&schemas.Fault{Code: schemas.CodeBadUTF8, Path: "key"})
 		return
 	}
+	b.findSubject(it, s)
+	b.setAside(it)
 	it.work.scanned = true
 	it.State = StateScanned
 }
@@ -162,7 +174,6 @@ func (b *Batch) scanValue(it *Item, s *CompiledStream) bool {
 		it.fault(&schemas.Fault{Code: schemas.CodeBadSchema})
 		return false
 	}
-	it.tape.Reset(len(plan.layout.Nodes()))
 	if err := plan.layout.Scan(payload, &it.tape); err != nil {
 		it.fault(asFault(err))
 		return false

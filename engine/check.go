@@ -92,9 +92,10 @@ func (c *checker) checkStream(at string, w *Stream) {
 		c.checkSchema(at, s)
 	}
 	if w.Format == schemas.JSON {
+		c.checkPlaces(at, s, s.json.layout)
 		c.checkView(at, s, s.json)
 	}
-	c.checkKey(at, s)
+	c.checkTexts(at, s)
 }
 
 func (c *checker) failedSince(n int) bool {
@@ -172,7 +173,12 @@ func (c *checker) checkNames(at string, w *Stream) {
 	if k := w.Key.Subject; k != "" && k != w.Subject.Name {
 		c.add(at+".key", "subject %q is not among the stream's subjects", k)
 	}
+	seen := map[string]bool{}
 	for _, h := range w.Headers {
+		if seen[h.Name] {
+			c.add(at+".headers["+h.Name+"]", "header %s has two categories", h.Name)
+		}
+		seen[h.Name] = true
 		if strings.EqualFold(h.Name, ProofHeader) {
 			c.add(at+".headers["+h.Name+"]", "header %s is written by consentstream itself", ProofHeader)
 		}
@@ -188,9 +194,31 @@ func (c *checker) hasNamespace(name string) bool {
 	return false
 }
 
-// checkKey finds key treatments that text does not fit.
-func (c *checker) checkKey(at string, s *CompiledStream) {
+// checkTexts finds keys without a category, and treatments of keys and headers
+// that text does not fit: they withhold it.
+func (c *checker) checkTexts(at string, s *CompiledStream) {
 	if s.wiring.Key.Subject != "" && s.key.category == "" {
 		c.warn(at+".key", "the subject's path %s has no category, so the key of every output is null", s.wiring.Subject.Path)
+	}
+	for i := range s.purposes {
+		p := s.purposes[i].purpose
+		c.checkText(at+".key", s, p, s.key.category, s.key.domain)
+		for _, h := range s.wiring.Headers {
+			c.checkText(at+".headers["+h.Name+"]", s, p, h.Category, domain{name: h.Category})
+		}
+	}
+}
+
+func (c *checker) checkText(at string, s *CompiledStream, p *policy.Purpose, category string, d domain) {
+	rule, ok := p.Rule(category)
+	if category == "" || !ok {
+		return
+	}
+	t, err := s.treatment(p, rule.Treatment, d)
+	if err != nil {
+		return // found at the rule already
+	}
+	if _, err := textAction(t); err != nil {
+		c.add(at, "purpose %s: %v", p.ID, err)
 	}
 }

@@ -17,8 +17,7 @@ func (c *checker) checkSchema(at string, s *CompiledStream) {
 		return
 	}
 	c.checkRules(at, s, layout)
-	c.checkPlace(at+".subjects["+s.wiring.Subject.Name+"].path", s.wiring.Subject.Path, layout)
-	c.checkTime(at, s, layout)
+	c.checkPlaces(at, s, layout)
 	plan, err := s.compile(layout)
 	if err != nil {
 		c.add(at, "%v", err)
@@ -73,31 +72,55 @@ func (c *checker) checkNode(at string, s *CompiledStream, n schemas.Node) {
 	}
 }
 
-// checkPlace finds a subject or time path that the schema does not have.
-func (c *checker) checkPlace(at, path string, layout schemas.Layout) bool {
-	if findNode(layout, path) >= 0 {
-		return true
+// checkPlaces finds a subject or event time that no record would ever show.
+func (c *checker) checkPlaces(at string, s *CompiledStream, layout schemas.Layout) {
+	place := at + ".subjects[" + s.wiring.Subject.Name + "].path"
+	if t, ok := c.checkPlace(place, s.wiring.Subject.Path, layout); ok && !namesSubject(t) {
+		c.add(place, "%s is %s: a subject is named by a string or an integer", s.wiring.Subject.Path, t)
 	}
-	f := Finding{At: at, Message: path + " is not a single value in the schema", Nearest: nearestPath(path, layout)}
-	c.found = append(c.found, f)
+	if s.wiring.EventTime.Path != "" {
+		c.checkTime(at+".event_time", s.wiring.EventTime, layout)
+	}
+}
+
+// namesSubject is what Batch.subjectText reads.
+func namesSubject(t schemas.Type) bool {
+	switch t.Kind {
+	case schemas.String, schemas.Any:
+		return true
+	case schemas.Int, schemas.Long:
+		return t.Logical == schemas.NoLogical
+	}
 	return false
 }
 
-func (c *checker) checkTime(at string, s *CompiledStream, layout schemas.Layout) {
-	w := s.wiring.EventTime
-	if w.Path == "" || !c.checkPlace(at+".event_time", w.Path, layout) {
+// checkPlace finds a path that the layout does not have, or has many times.
+func (c *checker) checkPlace(at, path string, layout schemas.Layout) (t schemas.Type, ok bool) {
+	if id := findNode(layout, path); id >= 0 {
+		return layout.Nodes()[id].Type, true
+	}
+	f := Finding{At: at, Message: path + " is not a single value in the schema", Nearest: nearestPath(path, layout)}
+	if layout.Format() == schemas.JSON {
+		f.Message, f.Nearest = path+" is not a single value: it is an element of an array, or another path lies below it", ""
+	}
+	c.found = append(c.found, f)
+	return t, false
+}
+
+func (c *checker) checkTime(at string, w TimeRule, layout schemas.Layout) {
+	t, ok := c.checkPlace(at, w.Path, layout)
+	if !ok || t.Kind == schemas.Any {
 		return
 	}
-	t := layout.Nodes()[findNode(layout, w.Path)].Type
 	typed := t.Logical == schemas.TimestampMillis || t.Logical == schemas.TimestampMicros || t.Logical == schemas.TimestampNanos
 	plain := t.Logical == schemas.NoLogical && (t.Kind == schemas.Long || t.Kind == schemas.Int)
 	switch {
 	case typed && w.Unit != "":
-		c.add(at+".event_time", "%s has a logical type that says its unit; remove unit", w.Path)
+		c.add(at, "%s has a logical type that says its unit; remove unit", w.Path)
 	case plain && w.Unit == "":
-		c.add(at+".event_time", "%s is a plain number: say unit: s, ms or us", w.Path)
+		c.add(at, "%s is a plain number: say unit: s, ms or us", w.Path)
 	case !typed && !plain && (t.Kind != schemas.String || t.Logical != schemas.NoLogical):
-		c.add(at+".event_time", "%s is no point in time (a local timestamp has no zone)", w.Path)
+		c.add(at, "%s is no point in time (a local timestamp has no zone)", w.Path)
 	}
 }
 
@@ -112,22 +135,23 @@ func (c *checker) checkView(at string, s *CompiledStream, plan *Plan) {
 	kept := map[string][]string{}
 	for i := range s.purposes {
 		for _, f := range plan.views[i].fields {
-			if f.Treatment == "keep" && c.joins(s, f) {
+			if f.Treatment == "keep" && joins(s, plan, f) {
 				kept[f.Path] = append(kept[f.Path], s.purposes[i].purpose.ID)
 			}
 		}
 	}
-	for _, f := range s.wiring.Fields {
-		if ids := kept[f.Path]; len(ids) > 1 {
-			c.warn(at+".fields["+f.Path+"]", "%s is kept by %s: who reads both topics can join them by it", f.Path, strings.Join(ids, ", "))
+	for _, n := range plan.layout.Nodes() {
+		_, rule, err := s.rules.category(n.Path)
+		if ids := kept[n.Path]; len(ids) > 1 && err == nil {
+			c.warn(at+".fields["+s.rules[rule].text+"]", "%s is kept by %s: who reads both topics can join them by it", n.Path, strings.Join(ids, ", "))
 		}
 	}
 }
 
 // joins guesses whether a kept field is unique to a record or a person.
-func (c *checker) joins(s *CompiledStream, f audit.Field) bool {
+func joins(s *CompiledStream, plan *Plan, f audit.Field) bool {
 	name := strings.ToLower(f.Path)
-	if f.Path == s.wiring.EventTime.Path || f.Path == s.wiring.Subject.Path {
+	if f.Path == s.subjectPath || plan.time >= 0 && f.Path == plan.layout.Nodes()[plan.time].Path {
 		return true
 	}
 	for _, suffix := range []string{"id", "uuid", "guid", "email", "phone"} {

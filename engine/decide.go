@@ -4,24 +4,37 @@ import (
 	"github.com/consentstream/consentstream/audit"
 	"github.com/consentstream/consentstream/consent"
 	"github.com/consentstream/consentstream/policy"
-	"github.com/consentstream/consentstream/schemas"
 )
 
-// Decide decides every scanned item at one moment and splices what is
-// permitted. It starts over at each call. On error no item may be used.
+// Decide decides every scanned item at one moment, in their order, and splices
+// what is permitted. It starts over at each call: nothing of an earlier one
+// stays. On error no item is decided.
 func (b *Batch) Decide(st States, m Moment) error {
-	b.arena.reset()
+	b.undecide()
+	if len(st.Rows) != len(b.tags) || len(st.Cut) != len(b.tags) {
+		return ErrInconsistentCut
+	}
 	for _, it := range b.items[:b.n] {
-		if !it.work.scanned || it.work.failed {
+		if it.State != StateScanned {
 			continue
 		}
-		it.State, it.Fault = StateScanned, nil
-		it.clearResult()
 		if err := b.decideItem(it, st, m); err != nil {
+			b.undecide()
 			return err
 		}
 	}
 	return nil
+}
+
+// undecide puts every scanned item back to where its scan left it.
+func (b *Batch) undecide() {
+	b.arena.reset()
+	for _, it := range b.items[:b.n] {
+		if it.work.scanned && !it.work.failed {
+			it.State, it.Fault = StateScanned, nil
+			it.clearResult()
+		}
+	}
 }
 
 // decideItem fills Outputs and Audit of one item; its state is StateDecided or
@@ -37,11 +50,12 @@ func (b *Batch) decideItem(it *Item, st States, m Moment) error {
 	it.Audit.Subjects = append(it.Audit.Subjects, audit.Subject{
 		Name: s.wiring.Subject.Name, Resolved: it.work.resolved, Tag: it.work.audTag})
 	facts := it.facts(m.Now)
+	if f := b.retape(it); f != nil {
+		it.fault(f)
+		return nil
+	}
 	for i := range s.purposes {
-		if f := b.decidePurpose(it, i, rows, &facts, m.Now); f != nil {
-			it.fault(f)
-			return nil
-		}
+		b.decidePurpose(it, i, rows, &facts, m.Now)
 	}
 	it.State = StateDecided
 	return nil
@@ -69,17 +83,16 @@ func (b *Batch) rowsOf(it *Item, st States, m Moment) (rows []*consent.Row, cut 
 	return b.rows[:], cut, nil
 }
 
-// facts are what the record brings (DECISION D20).
+// facts are what the record brings (DECISION D20). Where no event time is wired
+// the record's own timestamp is the event time and none is missing; so it is
+// for a tombstone, which holds none.
 func (it *Item) facts(now int64) policy.Facts {
 	f := policy.Facts{Unresolved: !it.work.resolved, EventTime: min(it.Timestamp, now)}
 	if it.work.tombstone || it.Lane.Stream.wiring.EventTime.Path == "" {
+		f.Suspect = it.Timestamp > now
 		return f
 	}
-	if !it.work.timeSet {
-		f.Suspect = true
-		return f
-	}
-	if it.work.timeMs > f.EventTime {
+	if !it.work.timeSet || it.work.timeMs > f.EventTime {
 		f.Suspect = true
 		return f
 	}
@@ -87,30 +100,36 @@ func (it *Item) facts(now int64) policy.Facts {
 	return f
 }
 
-// decidePurpose decides purpose i and, on a permit, writes its output.
-func (b *Batch) decidePurpose(it *Item, i int, rows []*consent.Row, facts *policy.Facts, now int64) *schemas.Fault {
+// decidePurpose decides purpose i and, on a permit, writes its output. Where a
+// treatment cannot take the value that is there, this purpose is denied, not
+// the record: whether another purpose's output exists must not depend on what
+// this one does with a field (promise P6).
+func (b *Batch) decidePurpose(it *Item, i int, rows []*consent.Row, facts *policy.Facts, now int64) {
 	sp := &it.Lane.Stream.purposes[i]
 	policy.Decide(sp.purpose, rows, facts, now, &b.dec)
 	if it.work.tombstone {
-		sp.key.tombstone(it.Key != nil, &b.dec)
+		sp.key.tombstone(it, &b.dec)
 	} else if it.work.plan.views[i].projection.Empty() && b.dec.Permit {
-		b.dec = policy.Decision{Reason: policy.PolicyUndefined, Secondary: b.dec.Secondary[:0]}
+		refuse(&b.dec, policy.PolicyUndefined)
+	}
+	var out *audit.Output
+	withheld := 0
+	if b.dec.Permit {
+		if out, withheld = b.emit(it, i, facts, now); out == nil {
+			refuse(&b.dec, policy.InputMalformed)
+		}
 	}
 	d := it.addDecision()
 	fillDecision(d, sp.purpose, &b.dec)
+	d.Withheld, d.Output = int32(withheld), out
 	if it.work.plan != nil {
 		d.Plan = it.work.plan.views[i].digest
 	}
-	if !b.dec.Permit {
-		return nil
-	}
-	withheld, f := b.emit(it, i, facts, now)
-	d.Withheld = int32(withheld)
-	if f != nil {
-		return f
-	}
-	b.commitOutput(it, sp)
-	return nil
+}
+
+// refuse turns a permit into a denial; marks such as EVENT_TIME_SUSPECT stay.
+func refuse(d *policy.Decision, r policy.Reason) {
+	*d = policy.Decision{Reason: r, Secondary: d.Secondary}
 }
 
 // addDecision reuses the memory of an earlier batch's decision.

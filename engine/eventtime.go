@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"strconv"
 	"time"
 
@@ -104,18 +105,10 @@ func inRange(ms int64) (int64, bool) { return ms, ms >= minTime && ms <= maxTime
 
 // parseInt reads a JSON number; a fraction is cut off, an exponent refused.
 func parseInt(text []byte) (int64, bool) {
-	for i, c := range text {
-		if c == '.' {
-			text = text[:i]
-			break
-		}
-		if c == 'e' || c == 'E' {
-			return 0, false
-		}
-	}
-	if len(text) > 19 {
+	if bytes.ContainsAny(text, "eE") {
 		return 0, false
 	}
+	text, _, _ = bytes.Cut(text, []byte("."))
 	n, err := strconv.ParseInt(string(text), 10, 64)
 	return n, err == nil
 }

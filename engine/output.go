@@ -11,32 +11,39 @@ import (
 // ProofHeader carries the nonce of the output's commitment (AUDIT A8).
 const ProofHeader = "cs-proof"
 
-// emit appends the output of purpose i to the item.
-func (b *Batch) emit(it *Item, i int, facts *policy.Facts, now int64) (withheld int, f *schemas.Fault) {
+// emit writes the output of purpose i and gives what the audit says of it; nil
+// where there is none, because a treatment could not take a value.
+func (b *Batch) emit(it *Item, i int, facts *policy.Facts, now int64) (committed *audit.Output, withheld int) {
 	sp := &it.Lane.Stream.purposes[i]
 	out := it.addOutput()
 	out.Purpose, out.Topic = sp.purpose.ID, sp.topic
+	ok := true
 	if !it.work.tombstone {
-		if out.Value, withheld, f = b.splice(it, i); f != nil {
-			return withheld, f
-		}
+		out.Value, withheld, ok = b.splice(it, i)
 	}
-	if out.Key, f = b.treatKey(it, sp); f != nil {
-		return withheld, f
+	if ok {
+		out.Key, ok = b.treatKey(it, sp)
 	}
-	if f = b.treatHeaders(it, sp, out); f != nil {
-		return withheld, f
+	if !ok {
+		it.Outputs = it.Outputs[:len(it.Outputs)-1]
+		return nil, 0
 	}
+	withheld += b.treatHeaders(it, sp, out)
 	out.Timestamp = now
-	if !it.work.tombstone && it.work.plan.views[i].keepsTime {
-		out.Timestamp = facts.EventTime
+	if !it.work.tombstone && it.work.plan.views[i].keepsTime && facts.EventTime >= 0 {
+		out.Timestamp = facts.EventTime // below 0 the broker knew none
 	}
-	n := b.partitions(sp.topic)
-	out.Partition = int32(uint64(it.Offset) % uint64(n))
-	if out.Key != nil {
-		out.Partition = audit.Partition(out.Key, n)
+	out.Partition = partition(out.Key, it.Offset, b.partitions(sp.topic))
+	return b.commitOutput(it, sp, out), withheld
+}
+
+// partition follows the key as written, never the source partition, which was
+// chosen by the key as it came.
+func partition(key []byte, offset int64, n int32) int32 {
+	if key != nil {
+		return audit.Partition(key, n)
 	}
-	return withheld, nil
+	return int32(uint64(offset) % uint64(n))
 }
 
 func (it *Item) addOutput() *Output {
@@ -53,17 +60,17 @@ func (it *Item) addOutput() *Output {
 }
 
 // splice writes the purpose's value into the arena.
-func (b *Batch) splice(it *Item, i int) ([]byte, int, *schemas.Fault) {
+func (b *Batch) splice(it *Item, i int) (value []byte, withheld int, ok bool) {
 	v := &it.work.plan.views[i]
 	dst := b.arena.open(2*len(it.Value) + 512)
 	if it.Lane.Stream.wiring.Format == schemas.Avro {
 		dst = schemas.AppendFrame(dst, v.schemaID)
 	}
-	out, withheld, err := v.projection.Splice(dst, it.work.payload, &it.tape, b.dec.Gates)
+	out, withheld, err := v.projection.Splice(dst, it.work.payload, b.tape(it), b.dec.Gates)
 	if err != nil {
-		return nil, withheld, asFault(err)
+		return nil, 0, false
 	}
-	return b.arena.close(out), withheld, nil
+	return b.arena.close(out), withheld, true
 }
 
 // partitions is the partition count of an output topic, never below 1.
@@ -74,12 +81,13 @@ func (b *Batch) partitions(topic string) int32 {
 	return max(1, b.engine.cfg.Partitions(topic))
 }
 
-// treatKey gives the output's key: treated like the field that it is.
-func (b *Batch) treatKey(it *Item, sp *streamPurpose) ([]byte, *schemas.Fault) {
-	if it.Key == nil || sp.key.op == schemas.OpDrop || sp.key.op == schemas.OpNull {
-		return nil, nil
+// treatKey gives the output's key: treated like the field that it is. A
+// constant stands there whether or not the input has a key (promise P6).
+func (b *Batch) treatKey(it *Item, sp *streamPurpose) (key []byte, ok bool) {
+	if it.Key == nil && sp.key.op != schemas.OpConst {
+		return nil, true
 	}
-	return b.treatText(it.Key, &sp.key.textPlan, "key")
+	return b.treatText(it.Key, &sp.key.textPlan)
 }
 
 // textPlan is what a purpose does with a piece of text outside the value.
@@ -89,27 +97,30 @@ type textPlan struct {
 	gated bool
 }
 
-// treatText applies a textPlan to a key or a header value; nil means that
-// nothing is left.
-func (b *Batch) treatText(text []byte, p *textPlan, path string) ([]byte, *schemas.Fault) {
+// treatText applies a textPlan to a key or a header value. A nil result means
+// that nothing is left; ok is false where the treatment does not take the text.
+func (b *Batch) treatText(text []byte, p *textPlan) (treated []byte, ok bool) {
 	if p.gated && b.dec.Gates&(1<<(gateExplicit-1)) == 0 {
-		return nil, nil
+		return nil, true
 	}
 	switch p.op {
 	case schemas.OpKeep:
-		return text, nil
-	case schemas.OpReplace, schemas.OpConst:
+		return text, true
+	case schemas.OpConst:
+		text = nil
+	case schemas.OpReplace:
 		if !utf8.Valid(text) {
-			return nil, &schemas.Fault{Code: schemas.CodeBadUTF8, Path: path}
+			return nil, false
 		}
-		v, rest, err := p.via.Apply(b.text[:0], schemas.Value{Kind: schemas.String, Text: text})
-		if err != nil {
-			return nil, &schemas.Fault{Code: schemas.CodeTreatmentFailed, Path: path}
-		}
-		b.text = rest[:0]
-		return b.arena.copy(v.Text), nil
+	default:
+		return nil, true
 	}
-	return nil, nil
+	v, rest, err := p.via.Apply(b.text[:0], schemas.Value{Kind: schemas.String, Text: text})
+	if err != nil || v.Kind != schemas.String {
+		return nil, false
+	}
+	b.text = rest[:0]
+	return b.arena.copy(v.Text), true
 }
 
 // headerPlan is what a purpose does with a header.
@@ -118,39 +129,53 @@ type headerPlan struct {
 	textPlan
 }
 
-// treatHeaders keeps the headers that the purpose may see, in input order.
-func (b *Batch) treatHeaders(it *Item, sp *streamPurpose, out *Output) *schemas.Fault {
+// treatHeaders keeps the headers that the purpose may see, in input order, and
+// counts those that their treatment does not take. Constants come behind them,
+// once each, whether or not the input has such headers (promise P6).
+func (b *Batch) treatHeaders(it *Item, sp *streamPurpose, out *Output) (withheld int) {
 	if len(sp.headers) == 0 {
-		return nil
+		return 0
 	}
 	for _, h := range it.Headers {
 		for i := range sp.headers {
-			if sp.headers[i].name != h.Key || h.Value == nil {
+			p := &sp.headers[i]
+			if p.name != h.Key || h.Value == nil || p.op == schemas.OpConst {
 				continue
 			}
-			v, f := b.treatText(h.Value, &sp.headers[i].textPlan, "headers."+sp.headers[i].name)
-			if f != nil {
-				return f
-			}
-			if v != nil {
-				out.Headers = append(out.Headers, Header{Key: sp.headers[i].name, Value: v})
+			if !b.addHeader(out, p, h.Value) {
+				withheld++
 			}
 		}
 	}
-	return nil
+	for i := range sp.headers {
+		if p := &sp.headers[i]; p.op == schemas.OpConst && !b.addHeader(out, p, nil) {
+			withheld++
+		}
+	}
+	return withheld
 }
 
-// commitOutput adds the proof header and the commitment of the last output.
-func (b *Batch) commitOutput(it *Item, sp *streamPurpose) {
-	out := &it.Outputs[len(it.Outputs)-1]
+// addHeader adds what is left of a header; false where its treatment does not
+// take the value.
+func (b *Batch) addHeader(out *Output, p *headerPlan, value []byte) bool {
+	v, ok := b.treatText(value, &p.textPlan)
+	if v != nil {
+		out.Headers = append(out.Headers, Header{Key: p.name, Value: v})
+	}
+	return ok
+}
+
+// commitOutput adds the proof header and gives the output's commitment.
+func (b *Batch) commitOutput(it *Item, sp *streamPurpose, out *Output) *audit.Output {
 	nonce := sp.noncer.Nonce(&it.Lane.Lane, it.Offset, 0)
 	c := b.engine.commit
 	c.Begin(nonce, out.Topic, out.Partition, out.Key, out.Timestamp)
 	for _, h := range out.Headers {
 		c.Header(h.Key, h.Value)
 	}
-	it.Audit.Decisions[len(it.Audit.Decisions)-1].Output = it.addAuditOutput(out, c.End(out.Value))
+	committed := it.addAuditOutput(out, c.End(out.Value))
 	out.Headers = append(out.Headers, Header{Key: ProofHeader, Value: b.arena.copy(nonce[:])})
+	return committed
 }
 
 // addAuditOutput keeps an audit.Output for as long as the item. Pointers given

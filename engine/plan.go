@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/consentstream/consentstream/audit"
@@ -16,15 +17,17 @@ const gateExplicit = 1
 // CompiledStream is one stream's plans: one per writer schema for Avro, one for
 // JSON. The zero CompiledStream processes nothing.
 type CompiledStream struct {
-	wiring     *Stream
-	engine     *Engine
-	rules      ruleSet
-	purposes   []streamPurpose
-	key        keyPlan
-	json       *Plan
-	plans      map[int]*Plan        // nil Plan: refused, see refused
-	refused    map[int]schemas.Code // writer schemas that cannot be processed
-	treatments map[treatmentID]filters.Treatment
+	wiring *Stream
+	engine *Engine
+	rules  ruleSet
+	// subjectPath is the subject's path as nodes spell theirs.
+	subjectPath string
+	purposes    []streamPurpose
+	key         keyPlan
+	json        *Plan
+	plans       map[int]*Plan        // nil Plan: refused, see refused
+	refused     map[int]schemas.Code // writer schemas that cannot be processed
+	treatments  map[treatmentID]filters.Treatment
 }
 
 // streamPurpose is what a purpose needs whatever the schema.
@@ -45,9 +48,16 @@ type Plan struct {
 	views    []view // by purpose, as CompiledStream.purposes
 	outputs  []OutputSchema
 	docs     []Document
-	// Withheld lists the schema's positions that no rule classifies or whose
-	// treatment has no result for their type: they are dropped and reported.
+	// Withheld lists the schema's positions, each once, that no rule classifies
+	// or for whose type some purpose's treatment has no result: they are dropped,
+	// in the latter case for that purpose, and reported.
 	Withheld []string
+}
+
+func (p *Plan) withhold(path string) {
+	if !slices.Contains(p.Withheld, path) {
+		p.Withheld = append(p.Withheld, path)
+	}
 }
 
 // view is one purpose's share of a Plan.
@@ -139,6 +149,11 @@ func (e *Engine) compileStream(w *Stream) (*CompiledStream, error) {
 	if s.rules, err = newRuleSet(w.Fields); err != nil {
 		return nil, err
 	}
+	subject, err := schemas.ParsePath(w.Subject.Path)
+	if err != nil {
+		return nil, err
+	}
+	s.subjectPath = subject.String()
 	if s.key, err = s.compileKey(); err != nil {
 		return nil, err
 	}
@@ -205,7 +220,7 @@ func (s *CompiledStream) compile(layout schemas.Layout) (*Plan, error) {
 	resolved := s.resolveNodes(layout)
 	for i, n := range layout.Nodes() {
 		if n.Leaf && resolved[i] == "" {
-			p.Withheld = append(p.Withheld, n.Path)
+			p.withhold(n.Path)
 		}
 	}
 	for i := range s.purposes {
@@ -231,7 +246,7 @@ func (s *CompiledStream) compileView(layout schemas.Layout, categories []string,
 		}
 		act, field, ok := s.action(sp.purpose, n, categories[i])
 		if !ok {
-			p.Withheld = append(p.Withheld, n.Path)
+			p.withhold(n.Path)
 		}
 		acts[i] = act
 		v.fields = append(v.fields, field)

@@ -3,48 +3,49 @@ package engine
 import (
 	"strconv"
 
+	"github.com/consentstream/consentstream/audit"
 	"github.com/consentstream/consentstream/schemas"
 )
 
 // findSubject reads, normalises and tags the record's subject. A subject that
 // cannot be read, or that the key contradicts, stays unresolved: every purpose
 // then denies with SUBJECT_UNRESOLVED (DECISION D7).
-func (b *Batch) findSubject(it *Item, s *CompiledStream) *schemas.Fault {
+func (b *Batch) findSubject(it *Item, s *CompiledStream) {
 	ns := s.wiring.Subject.Namespace
 	var raw []byte
 	if it.work.tombstone {
 		if s.wiring.Key.Subject == "" {
-			return nil
+			return
 		}
 		raw = it.Key
 	} else {
 		var ok bool
 		if raw, ok = b.subjectText(it); !ok {
-			return nil
+			return
 		}
 	}
 	id, err := b.engine.norm.AppendNormalized(b.norm[:0], ns, raw)
-	if err != nil || len(raw) == 0 {
-		return nil
+	if err != nil {
+		return
 	}
 	b.norm = id
 	if s.wiring.Key.Subject != "" && it.Key != nil && !b.keyAgrees(it, ns, id) {
-		return nil
+		return
 	}
-	return b.resolve(it, ns, id)
+	b.resolve(it, ns, id)
 }
 
 // resolve notes the subject's tags.
-func (b *Batch) resolve(it *Item, ns string, id []byte) *schemas.Fault {
+func (b *Batch) resolve(it *Item, ns string, id []byte) {
 	tag, ok := b.engine.tagger.Tag(ns, id)
 	if !ok {
-		return nil
+		return
 	}
 	audTag, ok := b.engine.audTags.Tag(ns, id)
 	if !ok {
-		return nil
+		return
 	}
-	it.work.audTag[0] = 0
+	it.work.audTag[0] = audit.TagEpochKey
 	copy(it.work.audTag[1:], audTag[:])
 	i, seen := b.index[tag]
 	if !seen {
@@ -53,7 +54,6 @@ func (b *Batch) resolve(it *Item, ns string, id []byte) *schemas.Fault {
 		b.index[tag] = i
 	}
 	it.work.tag, it.work.resolved = i, true
-	return nil
 }
 
 // keyAgrees reports that the Kafka key names the same subject as the value.

@@ -1,0 +1,77 @@
+package engine
+
+import "github.com/consentstream/consentstream/schemas"
+
+// A record can need far more memory than it has bytes: a tape entry is 28 bytes
+// and an input byte can have four. So a batch keeps the tapes of usual records
+// only, up to maxEntries in all, and scans a long record again when it is
+// decided; what it has grown is given back when the batch is done (promise P9).
+const (
+	maxItemEntries = 4096    // on one item's own tape: 112 KiB
+	maxEntries     = 1 << 20 // on the tapes of a batch: 28 MiB
+	maxItemBytes   = 64 << 10
+	maxBytes       = 64 << 20 // of the largest values of all items: their scratch is about as large
+)
+
+// setAside takes a long item's tape away from it, and keeps the memory for the
+// next long one.
+func (b *Batch) setAside(it *Item) {
+	if it.work.plan == nil {
+		return // a tombstone has no tape
+	}
+	n := len(it.tape.Entries)
+	if n <= maxItemEntries && b.noted+n <= maxEntries {
+		b.noted += n
+		return
+	}
+	it.work.long = true
+	if cap(it.tape.Entries) > cap(b.long.Entries) {
+		b.long = it.tape
+	}
+	it.tape = schemas.Tape{}
+}
+
+// retape scans a long item again. What has been scanned once is in order, so a
+// fault means that its bytes have changed since.
+func (b *Batch) retape(it *Item) *schemas.Fault {
+	if !it.work.long {
+		return nil
+	}
+	if err := it.work.plan.layout.Scan(it.work.payload, &b.long); err != nil {
+		return asFault(err)
+	}
+	return nil
+}
+
+// tape is where the item's positions stand; of a long item only behind retape.
+func (b *Batch) tape(it *Item) *schemas.Tape {
+	if it.work.long {
+		return &b.long
+	}
+	return &it.tape
+}
+
+// release lets go of the records of the batch, which belong to the caller, and
+// of the memory that only unusual ones needed.
+func (b *Batch) release() {
+	for _, it := range b.items[:b.n] {
+		it.most = max(it.most, len(it.Value))
+		it.Input, it.work.payload = Input{}, nil
+		for i := range it.Outputs {
+			o := &it.Outputs[i]
+			clear(o.Headers)
+			o.Key, o.Value = nil, nil
+		}
+	}
+	entries, bytes := 0, 0
+	for _, it := range b.items {
+		entries, bytes = entries+cap(it.tape.Entries), bytes+it.most
+		if it.most > maxItemBytes || entries > 2*maxEntries || bytes > maxBytes {
+			entries, bytes = entries-cap(it.tape.Entries), bytes-it.most
+			it.tape, it.most = schemas.Tape{}, 0
+		}
+	}
+	if cap(b.long.Entries) > maxEntries {
+		b.long = schemas.Tape{}
+	}
+}
