@@ -101,7 +101,10 @@ func (c *checker) checkPlace(at, path string, layout schemas.Layout) (t schemas.
 	}
 	f := Finding{At: at, Message: path + " is not a single value in the schema", Nearest: nearestPath(path, layout)}
 	if layout.Format() == schemas.JSON {
-		f.Message, f.Nearest = path+" is not a single value: it is an element of an array, or another path lies below it", ""
+		f.Message = path + " is not a single value: it is an element of an array, or another path lies below it"
+	}
+	if f.Nearest == path || layout.Format() == schemas.JSON {
+		f.Nearest = ""
 	}
 	c.found = append(c.found, f)
 	return t, false

@@ -136,29 +136,37 @@ func BenchmarkRecord(b *testing.B) {
 		b.Run(topic, func(b *testing.B) {
 			d := openDemo(b)
 			in := d.inputs(b, topic)
-			lane := &engine.Lane{Lane: audit.Lane{Cluster: "c", Group: "g", Topic: topic}, Stream: d.engine.Stream(topic)}
-			batch, snap := d.engine.NewBatch(), &consent.Snapshot{}
-			var leaf []byte
+			_, run := d.steady(b, topic, in)
 			b.SetBytes(int64(len(in[0].Value)))
 			b.ReportAllocs()
 			b.ResetTimer()
 			for n := 0; n < b.N; n += batchSize {
-				batch.Reset()
-				for i := range in {
-					batch.Add(lane, in[i])
-				}
-				d.decide(b, batch, snap)
-				chain := audit.NewChain(lane.Lane, 0)
-				for _, it := range batch.Items() {
-					if it.State != engine.StateDecided {
-						b.Fatal(it.State, it.Fault)
-					}
-					var err error
-					if leaf, err = chain.Append(leaf[:0], &it.Audit); err != nil {
-						b.Fatal(err)
-					}
-				}
+				run()
 			}
 		})
+	}
+}
+
+// steady gives a batch and what happens to it between two polls.
+func (d *demo) steady(t testing.TB, topic string, in []engine.Input) (*engine.Batch, func()) {
+	lane := &engine.Lane{Lane: audit.Lane{Cluster: "c", Group: "g", Topic: topic}, Stream: d.engine.Stream(topic)}
+	batch, snap := d.engine.NewBatch(), &consent.Snapshot{}
+	var leaf []byte
+	return batch, func() {
+		batch.Reset()
+		for i := range in {
+			batch.Add(lane, in[i])
+		}
+		d.decide(t, batch, snap)
+		chain := audit.NewChain(lane.Lane, 0)
+		for _, it := range batch.Items() {
+			if it.State != engine.StateDecided {
+				t.Fatal(it.State, it.Fault)
+			}
+			var err error
+			if leaf, err = chain.Append(leaf[:0], &it.Audit); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 }
