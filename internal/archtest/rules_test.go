@@ -62,8 +62,14 @@ var rules = []rule{
 		reason: "registry answers are cached, bounded and scrubbed in schemas, since their error texts quote schemas; internal/app only makes the client"},
 	{from: []string{"..."}, except: []string{"consent/redisstore", "internal/devstack"}, to: redis,
 		reason: "the watermark protocol stands in one package; a read around it could return a stale consent (promise P5)"},
-	{from: []string{"..."}, except: []string{"configs"}, to: yaml,
+	{from: []string{"..."}, except: []string{"configs", "internal/reference"}, to: yaml,
 		reason: "only the strict reader with positions reads YAML; any other decoder ignores unknown words"},
+
+	// The reference says a second time what the product must do, for tests.
+	{from: []string{"internal/reference"}, to: []string{"consent/...", "policy", "filters", "schemas", "audit", "engine", "pipeline", "configs", "internal/...", "cmd/..."},
+		reason: "what the product is held against must share no mistake with it"},
+	{from: []string{"..."}, to: []string{"internal/reference"},
+		reason: "the reference is slow and for tests; a product that used it would be compared with itself"},
 
 	// The core is pure.
 	{from: core, to: []string{"net/...", "os/...", "syscall", "crypto/rand", "math/rand/...", "context"},

@@ -1,0 +1,80 @@
+package e2e
+
+import (
+	"strconv"
+	"testing"
+	"time"
+)
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+// TestWholeJob is the job without accidents, in one process and in two.
+func TestWholeJob(t *testing.T) {
+	for _, instances := range []int{1, 2} {
+		t.Run(itoa(instances)+" instances", func(t *testing.T) { wholeJob(t, instances) })
+	}
+}
+
+func wholeJob(t *testing.T, instances int) {
+	began := time.Now()
+	w := newWorld(t)
+	f := w.feed()
+	seen := w.watch()
+	p := f.producer()
+	var running []*process
+	for i := range instances {
+		running = append(running, w.start(i))
+	}
+	said := f.consents(2 * time.Millisecond)
+	if err := f.records(p, records-chunk, 50*time.Millisecond); err != nil {
+		t.Fatal(err)
+	}
+	f.last(p, said)
+	w.await(seen, f.count(), 60*time.Second, running...)
+	pages := ""
+	for _, p := range running {
+		pages += p.pages()
+		p.stop()
+	}
+	w.checkSchemas(p.shipped, p.wider)
+	w.check(f, pages).report(0, began)
+}
+
+// kills is how often TestKilled kills.
+const kills = 10
+
+// TestKilled is the job with the process killed, as by a power cut, again and
+// again while it works, and started again as the same instance.
+func TestKilled(t *testing.T) {
+	began := time.Now()
+	w := newWorld(t)
+	f := w.feed()
+	seen := w.watch()
+	p := f.producer()
+	r := newDraw(w.seed, 4)
+	running := w.start(0)
+	said := f.consents(10 * time.Millisecond)
+	for n := 1; n <= kills; n++ {
+		// Work flows while the process dies: a part of the input is being
+		// written, and what was there before is decided already.
+		part := make(chan error, 1)
+		go func() { part <- f.records(p, n*(records-chunk)/kills, 10*time.Millisecond) }()
+		patience := time.Duration(r.IntN(400)) * time.Millisecond
+		if !r.one(4) { // else it may die before it has come up
+			w.await(seen, f.count()*9/10, 60*time.Second, running)
+		}
+		time.Sleep(patience)
+		running.kill()
+		t.Logf("kill %d after %.1f s: %d records committed, %d audited", n, time.Since(began).Seconds(), f.count(), seen.n.Load())
+		running = w.start(0)
+		if err := <-part; err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.last(p, said)
+	w.await(seen, f.count(), 60*time.Second, running)
+	pages := running.pages()
+	running.stop()
+	w.checkSchemas(p.shipped, p.wider)
+	w.check(f, pages).report(kills, began)
+}

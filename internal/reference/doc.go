@@ -1,0 +1,24 @@
+// Package reference says a second time, slowly, what the pipeline must write for
+// an input record: which purposes are permitted and why, and each output down
+// to its bytes. Tests hold the product against it; nothing else may use it.
+//
+// It is written from the pages that specify the product, not from its code, and
+// imports none of it: not the engine, the scanners and splicers, the treatments,
+// policy.Decide, the consent fold, the audit encoder or the key ring. Whatever
+// both have wrong must have been misread twice. It favours what can be seen to
+// be right: JSON as a tree of texts, Avro through goavro's maps, keys and hashes
+// by crypto/* at each use, consent events folded anew for each decision.
+//
+//   - events.go, fold.go, decide.go: DECISION.md's program over the raw events
+//   - config.go: the two YAML files as treatments by purpose and category
+//   - treat.go, json.go, avro.go: what a purpose's value is
+//   - crypto.go: keys, tokens, tags, nonces, commitments, leaves, partitions
+//   - record.go: the whole record
+//
+// It knows what configs/demo uses. What it does not know is an error and never
+// a guess: Avro maps, unions of several branches, a named type that is used
+// twice, namespaces that are normalised otherwise than by none and trim.
+//
+// It must not be given hostile Avro: goavro believes lengths. Whether a record
+// is malformed Avro is for the caller to know; malformed JSON it finds itself.
+package reference

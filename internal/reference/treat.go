@@ -1,0 +1,92 @@
+package reference
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// view is what one purpose sees of one stream.
+type view struct {
+	keys    *Keys
+	stream  *Stream
+	purpose *Purpose
+	policy  *Policy
+}
+
+// at is what the purpose does at a path.
+func (v *view) at(path string) Treatment { return v.purpose.treatment(v.stream.category(path)) }
+
+// text treats a text at a path (or the record key, which is the subject); ok is
+// false where the treatment has no result for it.
+func (v *view) text(path, s string, t Treatment) (out string, ok bool) {
+	switch t.Name {
+	case "keep":
+		return s, true
+	case "mask":
+		return mask(s, number64(t.Params["keep_first"]), number64(t.Params["keep_last"]), t.Params["char"]), true
+	case "truncate":
+		r := []rune(s)
+		return string(r[:min(len(r), number64(t.Params["value"]))]), true
+	case "pseudonymize":
+		return v.pseudonym(path, s)
+	}
+	return "", false
+}
+
+func number64(v any) int {
+	n, _ := v.(int)
+	return n
+}
+
+// filler is how much of a mask stands for what is hidden, whatever its length.
+const filler = 4
+
+// mask knows texts without combining characters only; those of the tests.
+func mask(s string, first, last int, char any) string {
+	fill := "*"
+	if c, ok := char.(string); ok {
+		fill = c
+	}
+	r := []rune(s)
+	if len(r) < first+last+filler {
+		return strings.Repeat(fill, first+last+filler)
+	}
+	return string(r[:first]) + strings.Repeat(fill, filler) + string(r[len(r)-last:])
+}
+
+var uuid = regexp.MustCompile(`^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}$`)
+
+// pseudonym is DESIGN section 4's token: its domain is the subject's namespace
+// where the path is the subject's, else the category.
+func (v *view) pseudonym(path, s string) (string, bool) {
+	domain := v.stream.category(path)
+	if path == v.stream.Path {
+		domain = v.stream.Namespace
+		var ok bool
+		if s, ok = v.policy.normalize(domain, s); !ok {
+			return "", false
+		}
+	}
+	return v.keys.Token(v.purpose.ID, domain, s), true
+}
+
+// describe is the treatment as a plan document spells it.
+func describe(t Treatment) string {
+	switch {
+	case len(t.Params) == 0:
+		return t.Name
+	case t.Name == "truncate":
+		return fmt.Sprintf("truncate(n=%v)", t.Params["value"])
+	}
+	var parts []string
+	for _, k := range []string{"char", "keep_first", "keep_last", "value"} {
+		if x, ok := t.Params[k]; ok {
+			if s, text := x.(string); text {
+				x = quote(s)
+			}
+			parts = append(parts, fmt.Sprintf("%s=%v", k, x))
+		}
+	}
+	return t.Name + "(" + strings.Join(parts, ", ") + ")"
+}
