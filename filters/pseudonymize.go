@@ -1,6 +1,7 @@
 package filters
 
 import (
+	"bytes"
 	"encoding/base32"
 	"errors"
 	"strconv"
@@ -25,6 +26,9 @@ type pseudonymize struct {
 	domain    string
 	normalize func(dst, text []byte) ([]byte, error)
 	text      []byte // scratch: canonical value
+	// last is the text of the value before, lastToken its token: a subject often
+	// stands in a record and again in its key.
+	last, lastToken []byte
 }
 
 func newPseudonymize(env Env) (Treatment, error) {
@@ -71,6 +75,12 @@ func pseudonymizeTakes(t schemas.Type) bool {
 }
 
 func (p *pseudonymize) Apply(buf []byte, v schemas.Value) (schemas.Value, []byte, error) {
+	plainText := v.Kind == schemas.String && v.Logical == schemas.NoLogical
+	if plainText && len(p.last) > 0 && bytes.Equal(v.Text, p.last) {
+		n := len(buf)
+		buf = append(buf, p.lastToken...)
+		return schemas.Value{Kind: schemas.String, Text: buf[n:len(buf):len(buf)]}, buf, nil
+	}
 	text, err := p.canonical(v)
 	if err != nil {
 		return schemas.Value{}, buf, err
@@ -102,6 +112,9 @@ func (p *pseudonymize) Apply(buf []byte, v schemas.Value) (schemas.Value, []byte
 		buf = buf[:n+len(p.prefix)+tokenChars]
 	}
 	out.Text = buf[n:len(buf):len(buf)]
+	if plainText {
+		p.last, p.lastToken = append(p.last[:0], v.Text...), append(p.lastToken[:0], out.Text...)
+	}
 	return out, buf, nil
 }
 

@@ -257,11 +257,43 @@ func BenchmarkPseudonymize(b *testing.B) {
 			}
 			buf := make([]byte, 0, 128)
 			b.ReportAllocs()
-			for b.Loop() {
+			for i := 0; b.Loop(); i++ {
+				if len(v.Text) > 0 { // the value before is remembered
+					v.Text[0] = '0' + byte(i&7)
+				}
 				if _, _, err := via.Apply(buf, v); err != nil {
 					b.Fatal(err)
 				}
 			}
 		})
 	}
+}
+
+// TestPseudonymizeRemembers: what is remembered of one value is never given for
+// another, nor for the same bytes of another kind.
+func TestPseudonymizeRemembers(t *testing.T) {
+	fresh := func(v schemas.Value) string {
+		out, _, err := anyPseudonymize(t).Apply(nil, v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(out.Text)
+	}
+	used := anyPseudonymize(t)
+	for i, v := range []schemas.Value{text("42"), text("42"), text("43"), text("42"), text("4"),
+		{Kind: schemas.Long, Int: 42}, {Kind: schemas.Number, Text: []byte("42")}, text("42"),
+		text("6f1c2d30-0000-4000-8000-000000000001"), text("6f1c2d30-0000-4000-8000-000000000001")} {
+		out, _, err := used.Apply([]byte("before"), v)
+		if err != nil || string(out.Text) != fresh(v) {
+			t.Errorf("value %d: %s, %v; want %s", i, out.Text, err, fresh(v))
+		}
+	}
+}
+
+func anyPseudonymize(t *testing.T) schemas.Transform {
+	via, _, err := mustNew(t, "pseudonymize", goldenEnv("crm", 1)).At(schemas.Type{Kind: schemas.Any})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return via
 }
