@@ -26,6 +26,14 @@ type verdict struct {
 // onFetched restores the head of every added lane from the offset metadata. An
 // error ends the group session, which is tried again from the start.
 func (s *session) onFetched(ctx context.Context, cl *kgo.Client, resp *kmsg.OffsetFetchResponse) error {
+	err := s.judge(ctx, cl, resp)
+	if err != nil && ctx.Err() == nil && len(s.failed) == 0 {
+		s.w.board.hold(s.w.number, kafkaHold(HoldGroup, err))
+	}
+	return err
+}
+
+func (s *session) judge(ctx context.Context, cl *kgo.Client, resp *kmsg.OffsetFetchResponse) error {
 	s.verdicts = map[string]map[int32]verdict{}
 	if len(resp.Groups) != 1 {
 		return errors.New("the offset answer is not of one group")

@@ -313,9 +313,7 @@ func (s *session) adopt() {
 			s.w.published[string(s.sheet.records[i].Key)] = true
 		}
 	}
-	for _, it := range s.batch.Items() {
-		delete(s.refused, source{it.Lane.Topic, it.Lane.Partition, it.Offset})
-	}
+	clear(s.refused) // what was refused is in quarantine now, or was of a lane that went
 	s.suspects = nil
 	s.w.metrics.committed(s)
 }

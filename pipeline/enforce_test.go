@@ -376,14 +376,14 @@ func TestWithdrawalDuringHold(t *testing.T) {
 // heads reads the committed offsets and heads of an input topic.
 func (r *rig) heads(topic string) map[int32]audit.Head {
 	r.t.Helper()
-	os, err := r.adm.FetchOffsetsForTopics(r.t.Context(), rigGroup, topic)
+	os, err := r.adm.FetchOffsetsForTopics(r.t.Context(), r.cfg.Group, topic)
 	heads := map[int32]audit.Head{}
 	if err != nil {
 		return heads // the group does not exist yet
 	}
 	os.Each(func(o kadm.OffsetResponse) {
 		w := &worker{cfg: &r.cfg}
-		h, err := audit.DecodeHead(o.Metadata, rigGroup, o.Partition, o.At, w.offsetKey)
+		h, err := audit.DecodeHead(o.Metadata, r.cfg.Group, o.Partition, o.At, w.offsetKey)
 		if err == nil {
 			heads[o.Partition] = h
 		}

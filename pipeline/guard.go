@@ -16,29 +16,36 @@ type guard struct {
 	limit time.Duration
 	exit  func(reason string)
 	timer *time.Timer
-	// since is when the engine was entered, in ns; 0: it is not running. The
-	// timer looks at it, so that entering costs one store and no timer call.
-	since atomic.Int64
+	// calls is odd while the engine runs. The timer watches it change, so that
+	// a call costs two stores and no clock.
+	calls atomic.Uint64
+	// Of the timer's goroutine: since when calls has had the value seen.
+	seen  uint64
+	since time.Time
 }
 
 func newGuard(limit time.Duration, exit func(string)) *guard {
-	g := &guard{limit: limit, exit: exit}
-	g.timer = time.AfterFunc(limit, g.look)
+	g := &guard{limit: limit, exit: exit, since: time.Now()}
+	g.timer = time.AfterFunc(limit/4, g.look)
 	return g
 }
 
 func (g *guard) stop() { g.timer.Stop() }
 
 func (g *guard) look() {
-	if since := g.since.Load(); since != 0 && time.Since(time.Unix(0, since)) >= g.limit {
+	calls := g.calls.Load()
+	if calls != g.seen || calls%2 == 0 {
+		g.seen, g.since = calls, time.Now()
+	}
+	if time.Since(g.since) >= g.limit {
 		g.exit("watchdog")
 		return
 	}
 	g.timer.Reset(g.limit / 4)
 }
 
-func (g *guard) enter() { g.since.Store(time.Now().UnixNano()) }
-func (g *guard) leave() { g.since.Store(0) }
+func (g *guard) enter() { g.calls.Store(g.calls.Load() + 1) } // one goroutine writes
+func (g *guard) leave() { g.calls.Store(g.calls.Load() + 1) }
 
 // add scans a record. After a panic the item is in the batch all the same, in
 // whatever state: the caller fails it.

@@ -184,7 +184,7 @@ func (s *session) stageLeaf(chain *audit.Chain, partition int32, rec audit.Recor
 		return err
 	}
 	sig := s.w.cfg.Keys.Sign(audit.SigMessage(&chain.Lane, chain.Next-1, chain.Head))
-	s.sheet.add(kgo.Record{Topic: s.w.cfg.Topics.Audit, Partition: partition, Value: value,
-		Headers: []kgo.RecordHeader{{Key: headerSig, Value: sig[:]}}}, -1)
+	r := s.sheet.add(-1, s.w.cfg.Topics.Audit, partition)
+	r.Value, r.Headers = value, []kgo.RecordHeader{{Key: headerSig, Value: sig[:]}}
 	return nil
 }

@@ -109,22 +109,48 @@ func (l *lap) done(m *metrics, stage string) {
 	l.at = now
 }
 
-// tally gathers counts per transaction in small reused maps, so that a record
-// costs a map look-up by a string that exists, and no label hashing.
+// tally gathers what a transaction held before it is added to the collectors:
+// per record it compares strings that are mostly the same memory, instead of
+// hashing labels.
 type tally struct {
-	records, outputs    map[string]int
+	records, outputs    counts
 	quarantined, denied map[[2]string]int
 }
 
+// counts are numbers by name, for the few names that there are.
+type counts []struct {
+	name string
+	n    int
+}
+
+func (c *counts) add(name string, n int) {
+	for i := range *c {
+		if (*c)[i].name == name {
+			(*c)[i].n += n
+			return
+		}
+	}
+	*c = append(*c, struct {
+		name string
+		n    int
+	}{name, n})
+}
+
+func (c counts) flush(to *prometheus.CounterVec) {
+	for i := range c {
+		to.WithLabelValues(c[i].name).Add(float64(c[i].n))
+		c[i].n = 0
+	}
+}
+
 func (t *tally) count(items []*engine.Item) {
-	if t.records == nil {
-		t.records, t.outputs = map[string]int{}, map[string]int{}
+	if t.denied == nil {
 		t.quarantined, t.denied = map[[2]string]int{}, map[[2]string]int{}
 	}
 	for _, it := range items {
-		t.records[it.Lane.Topic]++
+		t.records.add(it.Lane.Topic, 1)
 		for i := range it.Outputs {
-			t.outputs[it.Outputs[i].Topic]++
+			t.outputs.add(it.Outputs[i].Topic, 1)
 		}
 		if it.State == engine.StateFaulted {
 			t.quarantined[[2]string{it.Lane.Topic, it.Audit.Detail}]++
@@ -138,20 +164,14 @@ func (t *tally) count(items []*engine.Item) {
 }
 
 func (t *tally) flush(m *metrics) {
-	for topic, n := range t.records {
-		m.records.WithLabelValues(topic).Add(float64(n))
-	}
-	for topic, n := range t.outputs {
-		m.outputs.WithLabelValues(topic).Add(float64(n))
-	}
+	t.records.flush(m.records)
+	t.outputs.flush(m.outputs)
 	for k, n := range t.quarantined {
 		m.quarantined.WithLabelValues(k[0], k[1]).Add(float64(n))
 	}
 	for k, n := range t.denied {
 		m.denied.WithLabelValues(k[0], k[1]).Add(float64(n))
 	}
-	clear(t.records)
-	clear(t.outputs)
 	clear(t.quarantined)
 	clear(t.denied)
 }

@@ -74,15 +74,21 @@ func newSheet() *sheet {
 }
 
 func (sh *sheet) reset() {
-	clear(sh.records)
-	clear(sh.headers)
 	sh.records, sh.origin = sh.records[:0], sh.origin[:0]
 	sh.headers, sh.bytes, sh.failures = sh.headers[:0], sh.bytes[:0], sh.failures[:0]
 }
 
-func (sh *sheet) add(r kgo.Record, origin int32) {
-	sh.records = append(sh.records, r)
+// add gives the next record of the slab to fill in.
+func (sh *sheet) add(origin int32, topic string, partition int32) *kgo.Record {
 	sh.origin = append(sh.origin, origin)
+	if n := len(sh.records); n < cap(sh.records) {
+		sh.records = sh.records[:n+1]
+	} else {
+		sh.records = append(sh.records, kgo.Record{})
+	}
+	r := &sh.records[len(sh.records)-1]
+	*r = kgo.Record{Topic: topic, Partition: partition}
+	return r
 }
 
 // fulfil is the promise of every record. Whatever fails is kept, since a
@@ -116,14 +122,21 @@ func (s *session) stage(m engine.Moment, f *fence) error {
 // stageAll gives the index of a record that was just refused, or -1.
 func (s *session) stageAll(m engine.Moment, f *fence) (guilty int, err error) {
 	s.context = s.w.auditContext(m, f)
+	s.smallest = s.w.limits.smallest(s.w.written)
 	for _, l := range s.active {
 		l.next, l.stagedLast = l.chain(), -1
 	}
+	var l *lane
 	for i, it := range s.batch.Items() {
 		if s.tooLarge(it) {
 			return i, nil
 		}
-		if ok, err := s.stageItem(int32(i), it); err != nil || !ok {
+		if l == nil || it.Lane != &l.Lane {
+			if l = s.lanes.get(it.Lane.Topic, it.Lane.Partition); l == nil {
+				return i, errDropped
+			}
+		}
+		if ok, err := s.stageItem(int32(i), it, l); err != nil || !ok {
 			return i, err
 		}
 	}
@@ -135,11 +148,7 @@ func (s *session) stageAll(m engine.Moment, f *fence) (guilty int, err error) {
 
 // stageItem puts one record's outputs, quarantine and audit on the sheet. ok is
 // false where its audit record does not fit its topic: it was refused then.
-func (s *session) stageItem(i int32, it *engine.Item) (ok bool, err error) {
-	l := s.lanes.get(it.Lane.Topic, it.Lane.Partition)
-	if l == nil {
-		return false, errDropped
-	}
+func (s *session) stageItem(i int32, it *engine.Item, l *lane) (ok bool, err error) {
 	for j := range it.Outputs {
 		s.stageOutput(i, &it.Outputs[j])
 	}
@@ -156,8 +165,9 @@ func (s *session) stageOutput(i int32, o *engine.Output) {
 	for _, h := range o.Headers {
 		s.sheet.headers = append(s.sheet.headers, kgo.RecordHeader{Key: h.Key, Value: h.Value})
 	}
-	s.sheet.add(kgo.Record{Topic: o.Topic, Partition: o.Partition, Key: o.Key, Value: o.Value,
-		Timestamp: time.UnixMilli(o.Timestamp), Headers: s.sheet.headers[from:len(s.sheet.headers):len(s.sheet.headers)]}, i)
+	r := s.sheet.add(i, o.Topic, o.Partition)
+	r.Key, r.Value, r.Timestamp = o.Key, o.Value, time.UnixMilli(o.Timestamp)
+	r.Headers = s.sheet.headers[from:len(s.sheet.headers):len(s.sheet.headers)]
 }
 
 // stageAudit appends the item's leaf to the lane's chain. The first leaf of the
@@ -179,12 +189,12 @@ func (s *session) stageAudit(i int32, it *engine.Item, l *lane) (ok bool, err er
 		return false, &Stop{Reason: "internal: an audit leaf does not follow its chain"}
 	}
 	value := s.sheet.bytes[from:len(s.sheet.bytes):len(s.sheet.bytes)]
-	if len(value)+auditOverhead > s.w.limits.of(s.w.cfg.Topics.Audit) {
+	if size := len(value) + auditOverhead; size > s.smallest && size > s.w.limits.of(s.w.cfg.Topics.Audit) {
 		s.refuse(it, refusal{codeAuditTooLarge, reasonAuditTooLarge})
 		return false, nil
 	}
 	l.stagedLast = len(s.sheet.records)
-	s.sheet.add(kgo.Record{Topic: s.w.cfg.Topics.Audit, Partition: l.head.AuditPartition, Value: value}, i)
+	s.sheet.add(i, s.w.cfg.Topics.Audit, l.head.AuditPartition).Value = value
 	return true, nil
 }
 
@@ -203,7 +213,7 @@ func (s *session) tooLarge(it *engine.Item) bool {
 		for _, h := range o.Headers {
 			size += len(h.Key) + len(h.Value) + 10
 		}
-		if size > s.w.limits.of(o.Topic) {
+		if size > s.smallest && size > s.w.limits.of(o.Topic) {
 			s.refuse(it, refusal{codeOutputTooLarge, reasonOutputTooLarge})
 			return true
 		}
@@ -243,8 +253,8 @@ func (s *session) stageDocuments(f *fence) error {
 			continue
 		}
 		key := []byte(d.Key)
-		s.sheet.add(kgo.Record{Topic: s.w.cfg.Topics.Policies, Key: key, Value: d.Value,
-			Partition: audit.Partition(key, info.partitions())}, -1)
+		r := s.sheet.add(-1, s.w.cfg.Topics.Policies, audit.Partition(key, info.partitions()))
+		r.Key, r.Value = key, d.Value
 	}
 	return nil
 }
@@ -385,6 +395,15 @@ func (t *topicLimits) of(topic string) int {
 		return n
 	}
 	return defaultMaxMessage
+}
+
+// smallest is the least limit of topics: a record below it fits all of them.
+func (t *topicLimits) smallest(topics []string) int {
+	n := defaultMaxMessage
+	for _, topic := range topics {
+		n = min(n, t.of(topic))
+	}
+	return n
 }
 
 func (t *topicLimits) set(topic, value string) {

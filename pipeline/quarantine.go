@@ -4,8 +4,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 
-	"github.com/twmb/franz-go/pkg/kgo"
-
 	"github.com/consentstream/consentstream/engine"
 	"github.com/consentstream/consentstream/internal/keys"
 )
@@ -59,7 +57,7 @@ func (s *session) stageQuarantine(i int32, it *engine.Item, l *lane) error {
 	if err != nil {
 		return err
 	}
-	s.sheet.add(kgo.Record{Topic: s.w.cfg.Topics.Quarantine, Partition: l.AuditPartition(n), Value: value}, i)
+	s.sheet.add(i, s.w.cfg.Topics.Quarantine, l.AuditPartition(n)).Value = value
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -39,7 +40,8 @@ type rig struct {
 	adm   *kadm.Client
 	*memoryStates
 	*memoryRegistry
-	log *safeBuffer
+	log  *safeBuffer
+	runs []*running
 }
 
 const (
@@ -69,18 +71,7 @@ func newRig(t *testing.T, change ...func(*Config)) *rig {
 	for _, c := range change {
 		c(&r.cfg)
 	}
-	topics := devstack.Infrastructure(2)
-	for _, s := range r.cfg.Engine.Streams {
-		topics = append(topics, devstack.Topic{Name: s.Topic, Partitions: 2})
-		for _, p := range s.Purposes {
-			topics = append(topics, devstack.Topic{Name: s.Topic + "." + p, Partitions: 3})
-		}
-	}
-	if r.stack, err = devstack.Start(context.Background(), devstack.Config{Topics: topics}); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(r.stack.Close)
-	r.cfg.SeedBrokers = []string{r.stack.KafkaAddr()}
+	r.connect()
 	r.cl = r.client(kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0))
 	r.adm = kadm.NewClient(r.cl)
 	tagger, err := engine.Tagger(r.cfg.Engine.Policy, ring)
@@ -97,9 +88,68 @@ func newRig(t *testing.T, change ...func(*Config)) *rig {
 	return r
 }
 
+// connect starts a broker in this process, or takes the real one that a change
+// of the configuration named.
+func (r *rig) connect() {
+	r.t.Helper()
+	topics := devstack.Infrastructure(2)
+	topics[0].Name, topics[1].Name, topics[2].Name, topics[3].Name = r.cfg.Topics.Consent, r.cfg.Topics.Audit, r.cfg.Topics.Quarantine, r.cfg.Topics.Policies
+	topics = topics[:4]
+	for _, s := range r.cfg.Engine.Streams {
+		topics = append(topics, devstack.Topic{Name: s.Topic, Partitions: 2})
+		for _, p := range s.Purposes {
+			topics = append(topics, devstack.Topic{Name: s.Topic + "." + p, Partitions: 3})
+		}
+	}
+	if len(r.cfg.SeedBrokers) > 0 {
+		r.createTopics(topics)
+		return
+	}
+	var err error
+	if r.stack, err = devstack.Start(context.Background(), devstack.Config{Topics: topics}); err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(r.stack.Close)
+	r.cfg.SeedBrokers = []string{r.stack.KafkaAddr()}
+}
+
+func (r *rig) createTopics(topics []devstack.Topic) {
+	r.t.Helper()
+	adm := kadm.NewClient(r.client())
+	var names []string
+	defer func() { // a broker answers a creation before it shows the topic to everybody
+		r.eventually("the topics are there", func() bool {
+			top, err := askTopology(r.t.Context(), r.client(), names)
+			for _, name := range names {
+				if err == nil {
+					_, err = top.topic(name)
+				}
+			}
+			return err == nil
+		})
+	}()
+	for _, t := range topics {
+		names = append(names, t.Name)
+		configs := map[string]*string{}
+		for k, v := range t.Configs {
+			configs[k] = kadm.StringPtr(v)
+		}
+		if _, err := adm.CreateTopic(r.t.Context(), t.Partitions, 1, configs, t.Name); err != nil {
+			r.t.Fatal(err)
+		}
+		r.t.Cleanup(func() {
+			cl, err := kgo.NewClient(kgo.SeedBrokers(r.cfg.SeedBrokers...))
+			if err == nil {
+				_, _ = kadm.NewClient(cl).DeleteTopics(context.Background(), t.Name)
+				cl.Close()
+			}
+		})
+	}
+}
+
 func (r *rig) client(opts ...kgo.Opt) *kgo.Client {
 	r.t.Helper()
-	cl, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(r.stack.KafkaAddr())}, opts...)...)
+	cl, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(r.cfg.SeedBrokers...)}, opts...)...)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -154,6 +204,7 @@ func (r *rig) start(change ...func(*Config)) *running {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	run := &running{Enforcer: e, t: r.t, cancel: cancel, done: make(chan struct{})}
+	r.runs = append(r.runs, run)
 	go func() {
 		defer close(run.done)
 		run.err = e.Run(ctx)
@@ -206,7 +257,7 @@ func (r *rig) consent(id int, action string) {
 	r.t.Helper()
 	at := time.Now().Add(-time.Second).UTC().Format(time.RFC3339)
 	value := fmt.Sprintf(`{"id":"e%d","subject":{"namespace":"crm","value":"%d"},"action":%q,"purposes":["analytics"],"consent_type":"explicit","asserted_at":%q,"notice":{"id":"n","version":"1"},"evidence":{"method":"web_form","source":"shop"}}`, id, id, action, at)
-	rec := &kgo.Record{Topic: "consent.events", Partition: int32(id % 2), Key: fmt.Appendf(nil, "crm:%d", id), Value: []byte(value)}
+	rec := &kgo.Record{Topic: r.cfg.Topics.Consent, Partition: int32(id % 2), Key: fmt.Appendf(nil, "crm:%d", id), Value: []byte(value)}
 	r.produce(rec)
 	r.fold(rec)
 }
@@ -287,7 +338,7 @@ func (m *memoryRegistry) Register(_ context.Context, subject, text string) (int,
 	switch {
 	case m.down != nil:
 		return 0, m.down
-	case m.refuse != nil && subject != "consent.audit-value":
+	case m.refuse != nil && !strings.HasSuffix(subject, "consent.audit-value"):
 		return 0, m.refuse
 	case m.byText[text] == 0:
 		m.texts = append(m.texts, text)
@@ -346,6 +397,13 @@ func (r *rig) eventually(what string, ok func() bool) {
 			return
 		}
 	}
+	for _, run := range r.runs {
+		select {
+		case <-run.done:
+			r.t.Logf("an enforcer has ended: %v", run.err)
+		default:
+		}
+	}
 	r.t.Fatalf("never: %s", what)
 }
 
@@ -354,10 +412,10 @@ func (r *rig) audited(n int) []*kgo.Record {
 	r.t.Helper()
 	var got []*kgo.Record
 	r.eventually(fmt.Sprintf("%d audit records", n), func() bool {
-		if r.countCommitted("consent.audit") < n {
+		if r.countCommitted(r.cfg.Topics.Audit) < n {
 			return false
 		}
-		got = r.read("consent.audit")
+		got = r.read(r.cfg.Topics.Audit)
 		return len(got) >= n
 	})
 	return got
@@ -555,6 +613,6 @@ func (r *rig) forge(records []*kgo.Record) []byte {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	r.produce(&kgo.Record{Topic: "consent.audit", Partition: to, Value: value})
+	r.produce(&kgo.Record{Topic: r.cfg.Topics.Audit, Partition: to, Value: value})
 	return value
 }

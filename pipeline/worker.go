@@ -70,6 +70,7 @@ type session struct {
 	tally      tally
 	lap        lap
 	sheet      *sheet
+	smallest   int // limit of the topics that we write
 	context    audit.Context
 	committing []*lane
 	begun      time.Time
