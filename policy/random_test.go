@@ -157,13 +157,8 @@ func TestOracle(t *testing.T) {
 	gates := 0
 	cases(t, 200_000, func(r draw) error {
 		p, f, now, group := r.purpose(), r.facts(), r.time()+int64(r.IntN(3))-1, r.group()
-		oRows := make([]*oRow, len(group))
-		for i, events := range group {
-			oRows[i] = oFold(events)
-		}
 		Decide(p, fold(group), &f, now, &d)
-		deny, permit, gate := oDecide(p, oRows, f, now)
-		if got, want := text(&d), oString(deny, permit, gate, f.Suspect || f.EventTime > now); got != want {
+		if got, want := text(&d), verdictText(oracle(p, group, f, now)); got != want {
 			return fmt.Errorf("engine %s\noracle %s\npurpose %+v\nfacts %+v now %d\nevents %+v", got, want, *p, f, now, group)
 		}
 		met[d.Reason]++

@@ -30,7 +30,9 @@ func wholeJob(t *testing.T, instances int) {
 		t.Fatal(err)
 	}
 	f.last(p, said)
+	written := time.Since(began)
 	w.await(seen, f.count(), 60*time.Second, running...)
+	t.Logf("all input written after %.1f s, decided %.1f s later", written.Seconds(), (time.Since(began) - written).Seconds())
 	pages := ""
 	for _, p := range running {
 		pages += p.pages()

@@ -11,7 +11,7 @@ import (
 const (
 	records     = 10_000 // that are committed, at least
 	chunk       = 160    // records of one input transaction
-	laterEvents = 1_800
+	laterEvents = 1_000
 )
 
 // place is where a record stands.

@@ -194,7 +194,7 @@ func newest(a, b *terms) *terms {
 		m.notice = b.notice
 	}
 	for x := range a.recipients {
-		m.recipients[x] = b.recipients[x]
+		m.recipients[x] = a.recipients[x] && b.recipients[x]
 	}
 	return &m
 }
