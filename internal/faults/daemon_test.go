@@ -21,13 +21,14 @@ import (
 
 // daemon is what `consentstream run` runs, in this process.
 type daemon struct {
-	s      *site
-	app    *app.App
-	health string
-	log    *safeBuffer
-	cancel context.CancelFunc
-	done   chan struct{}
-	err    error
+	s        *site
+	app      *app.App
+	health   string
+	instance string
+	log      *safeBuffer
+	cancel   context.CancelFunc
+	done     chan struct{}
+	err      error
 }
 
 // start runs a daemon; its settings are the site's unless change says else.
@@ -41,8 +42,13 @@ func (s *site) start(change ...func(*settings)) *daemon {
 		d.err = d.app.Run(ctx, app.Roles())
 	}()
 	s.t.Cleanup(func() {
+		if s.t.Failed() {
+			st, _ := d.status()
+			text, _ := json.Marshal(st)
+			s.t.Logf("health of instance %s: %s", d.instance, text)
+		}
 		d.cancel()
-		<-d.done
+		d.await()
 		if s.t.Failed() && os.Getenv("CONSENTSTREAM_TEST_LOG") != "" {
 			s.t.Log("log of the daemon:\n" + d.log.String())
 		}
@@ -61,7 +67,7 @@ func (s *site) build(change ...func(*settings)) *daemon {
 	if cfg == nil {
 		s.t.Fatalf("configuration: %v", findings)
 	}
-	d := &daemon{s: s, health: c.health, log: &safeBuffer{}, done: make(chan struct{})}
+	d := &daemon{s: s, health: c.health, instance: c.instance, log: &safeBuffer{}, done: make(chan struct{})}
 	a, err := app.New(cfg, zerolog.New(d.log), "test")
 	s.must(err)
 	d.app = a
@@ -87,12 +93,22 @@ func (d *daemon) stop() {
 // end waits until the daemon has ended by itself.
 func (d *daemon) end() error {
 	d.s.t.Helper()
-	select {
-	case <-d.done:
-	case <-time.After(d.s.patience):
+	if !d.await() {
 		d.s.t.Fatal("Run does not return")
 	}
 	return d.err
+}
+
+// await waits for the end of Run, but not for ever: a daemon that hangs is a
+// finding, and must not take the other tests along.
+func (d *daemon) await() bool {
+	select {
+	case <-d.done:
+		return true
+	case <-time.After(d.s.patience):
+		d.s.t.Errorf("the daemon does not end within %v", d.s.patience)
+		return false
+	}
 }
 
 // status asks /readyz.

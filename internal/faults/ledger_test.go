@@ -64,8 +64,14 @@ func newLedger(s *site) *ledger {
 // on no record of the person that is produced later may be decided without it.
 func (l *ledger) says(person, action string) {
 	l.s.t.Helper()
-	event := l.event(person, action)
-	l.s.produce(&kgo.Record{Topic: l.s.topic("consent.events"), Partition: partitionOf(person), Key: []byte("crm:" + person), Value: event})
+	l.saysTo(partitionOf(person), person, action)
+}
+
+// saysTo is says to a partition of the consent topic; a person may be in
+// several, since the fold does not look at the order.
+func (l *ledger) saysTo(partition int32, person, action string) {
+	l.s.t.Helper()
+	l.s.produce(&kgo.Record{Topic: l.s.topic("consent.events"), Partition: partition, Key: []byte("crm:" + person), Value: l.event(person, action)})
 	l.said(person, action)
 }
 

@@ -232,3 +232,11 @@ func (s *site) restore(past map[string]map[string]string, part func(string) bool
 		}
 	}
 }
+
+// outputs counts what readers of purpose topics see.
+func (s *site) outputs() (n int) {
+	for _, topic := range []string{"events.analytics", "events.service", "contacts.analytics", "contacts.service"} {
+		n += len(s.read(s.topic(topic)))
+	}
+	return n
+}
