@@ -1,41 +1,108 @@
 package eval
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 
+	"github.com/linkedin/goavro/v2"
+	"github.com/twmb/avro"
+
+	"github.com/consentstream/consentstream/engine"
 	"github.com/consentstream/consentstream/schemas"
 )
 
-// encode turns a value in Avro's JSON encoding into framed binary. unfit says
-// that it is no value of the writer schema; the bytes are then not to be used.
-func (a *avroText) encode(text []byte) (framed []byte, unfit bool) {
-	native, rest, err := a.in.NativeFromTextual(text)
-	if err != nil || len(trimSpace(rest)) > 0 {
-		return []byte{}, true
-	}
-	framed, err = a.in.BinaryFromNative(schemas.AppendFrame(nil, writerSchemaID), native)
-	if err != nil {
-		return []byte{}, true
-	}
-	return framed, false
+// avroText turns Avro's JSON encoding (Avro 1.12, "JSON Encoding") into framed
+// binary and back. In that encoding a logical type is what it stands for, and
+// a union's branch is named by its type alone ({"int": 5822}); goavro would
+// name it {"int.date": 5822}, which is accepted too.
+type avroText struct {
+	in  []*goavro.Codec // by preference
+	out map[int]*avro.Schema
 }
 
-// text renders an output value for people.
+func newAvroText(schema string, outputs []engine.OutputSchema) (*avroText, error) {
+	a := &avroText{out: map[int]*avro.Schema{}}
+	for _, text := range []string{physical(schema), schema} {
+		codec, err := goavro.NewCodec(text)
+		if err != nil {
+			return nil, errors.New("the writer schema does not parse as Avro")
+		}
+		a.in = append(a.in, codec)
+	}
+	for _, o := range outputs {
+		s, err := avro.Parse(physical(o.Schema))
+		if err != nil {
+			return nil, fmt.Errorf("the derived schema of %s does not parse: %w", o.Topic, err)
+		}
+		a.out[o.SchemaID] = s
+	}
+	return a, nil
+}
+
+// physical is a schema without its logical types: the binary is the same.
+func physical(schema string) string {
+	d := json.NewDecoder(bytes.NewReader([]byte(schema)))
+	d.UseNumber()
+	var v any
+	if d.Decode(&v) != nil {
+		return schema
+	}
+	stripLogical(v)
+	text, err := json.Marshal(v)
+	if err != nil {
+		return schema
+	}
+	return string(text)
+}
+
+func stripLogical(v any) {
+	switch v := v.(type) {
+	case []any:
+		for _, x := range v {
+			stripLogical(x)
+		}
+	case map[string]any:
+		delete(v, "logicalType")
+		for name, x := range v {
+			if name != "default" { // data, not a schema
+				stripLogical(x)
+			}
+		}
+	}
+}
+
+// encode turns a value in Avro's JSON encoding into framed binary. unfit says
+// that it is no value of the writer schema; there are no bytes then.
+func (a *avroText) encode(text []byte) (value []byte, unfit bool) {
+	for _, codec := range a.in {
+		native, rest, err := codec.NativeFromTextual(text)
+		if err != nil || len(trimSpace(rest)) > 0 {
+			continue
+		}
+		if value, err = codec.BinaryFromNative(schemas.AppendFrame(nil, writerSchemaID), native); err == nil {
+			return value, false
+		}
+	}
+	return []byte{}, true
+}
+
+// text renders an output value for people, its members in the schema's order.
 func (a *avroText) text(framed []byte) (json.RawMessage, error) {
 	id, payload, f := schemas.ParseFrame(framed)
 	if f != nil {
 		return nil, f
 	}
-	codec := a.out[id]
-	if codec == nil {
+	schema := a.out[id]
+	if schema == nil {
 		return nil, errors.New("an output has a schema that was not derived here")
 	}
-	native, _, err := codec.NativeFromBinary(payload)
-	if err != nil {
+	var v any
+	if rest, err := schema.Decode(payload, &v); err != nil || len(rest) > 0 {
 		return nil, errors.New("an output does not decode under its derived schema")
 	}
-	text, err := codec.TextualFromNative(nil, native)
+	text, err := schema.EncodeJSON(v, avro.TaggedUnions())
 	if err != nil {
 		return nil, errors.New("an output cannot be shown as JSON")
 	}

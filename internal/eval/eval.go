@@ -12,19 +12,22 @@
 //
 // where "value": null is a tombstone and "value_base64" holds raw bytes. An Avro
 // stream takes the value in Avro's JSON encoding of Config.Schema; a record that
-// cannot be encoded is quarantined. Consent events are one a line in log order,
+// cannot be encoded is quarantined. In that encoding a union's value is named by
+// its type ({"int": 5822}, for a nullable date too). Consent events are one a line in log order,
 // offset = line from 0, received at Config.At, or {"timestamp": …, "value": {…}}.
 //
 // # Output
 //
 // One JSON object a line, in input order; of a record first its outputs in
-// policy order, then its quarantine record if any, then its audit record.
+// policy order, then its quarantine record if any, then its audit record. The
+// same input, consents, time and keys give the same bytes.
 package eval
 
 import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -106,10 +109,18 @@ func newRunner(cfg Config) (*runner, error) {
 			return nil, err
 		}
 	}
-	r.lane = engine.Lane{Lane: audit.Lane{Cluster: "eval", Group: cfg.Group, Topic: cfg.Topic}, Stream: r.stream}
+	r.lane = engine.Lane{Lane: audit.Lane{Cluster: "eval", Group: cfg.Group, TopicID: topicID(cfg.Topic), Topic: cfg.Topic}, Stream: r.stream}
 	r.chain = audit.NewChain(r.lane.Lane, 0)
 	r.lines = lineReader{r: bufio.NewReaderSize(cfg.In, 64<<10)}
 	return r, r.loadConsents(engine.Namespaces(cfg.Engine.Policy))
+}
+
+// topicID stands in for the id that a broker would give the topic, so that the
+// lanes of two topics differ.
+func topicID(topic string) (id [16]byte) {
+	sum := sha256.Sum256([]byte(topic))
+	copy(id[:], sum[:])
+	return id
 }
 
 // installSchema compiles the writer schema and gives its outputs ids.

@@ -12,8 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/linkedin/goavro/v2"
-
 	"github.com/consentstream/consentstream/engine"
 )
 
@@ -127,26 +125,4 @@ func decodeStrict(line []byte, v any) error {
 		return errors.New("trailing bytes")
 	}
 	return nil
-}
-
-// avroText turns Avro's JSON encoding into framed binary and back.
-type avroText struct {
-	in  *goavro.Codec
-	out map[int]*goavro.Codec
-}
-
-func newAvroText(schema string, outputs []engine.OutputSchema) (*avroText, error) {
-	in, err := goavro.NewCodec(schema)
-	if err != nil {
-		return nil, errors.New("the writer schema does not parse as Avro")
-	}
-	a := &avroText{in: in, out: map[int]*goavro.Codec{}}
-	for _, o := range outputs {
-		c, err := goavro.NewCodec(o.Schema)
-		if err != nil {
-			return nil, fmt.Errorf("the derived schema of %s does not parse: %w", o.Topic, err)
-		}
-		a.out[o.SchemaID] = c
-	}
-	return a, nil
 }
