@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -266,6 +267,15 @@ func TestKilled(t *testing.T) {
 // stops and says why, and does not fence back.
 func TestZombie(t *testing.T) {
 	r := newRig(t)
+	var anonymous atomic.Bool // a member that leaves by its instance id alone
+	r.fault(kfake.Fault{Keys: []kmsg.Key{kmsg.LeaveGroup}, Group: rigGroup, Count: -1, Observe: true, When: func(req kmsg.Request) bool {
+		for _, m := range req.(*kmsg.LeaveGroupRequest).Members {
+			if m.MemberID == "" {
+				anonymous.Store(true)
+			}
+		}
+		return true
+	}})
 	zombie := r.start()
 	r.input(rigInput, 0, 1)
 	r.audited(1)
@@ -290,6 +300,10 @@ func TestZombie(t *testing.T) {
 	case <-successor.done:
 		t.Fatalf("the successor ended with %v", successor.err)
 	default:
+	}
+	successor.stop()
+	if anonymous.Load() {
+		t.Error("a process left the group by instance id: that throws out the one that replaced it")
 	}
 }
 
@@ -589,6 +603,36 @@ func TestRecreated(t *testing.T) {
 	}
 	if len(run.Status().Parked) != 0 {
 		t.Errorf("parked: %+v", run.Status().Parked[0])
+	}
+}
+
+// TestCheckLanes: a broker that names another topic id than a lane's parks that
+// lane before anything is committed, whatever the client's cache says.
+func TestCheckLanes(t *testing.T) {
+	r := newRig(t)
+	e := r.tool()
+	w, cl, err := e.laneTool(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.Close()
+	top, err := askTopology(t.Context(), cl, w.allTopics)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &session{w: w}
+	info, _ := top.topic(rigInput)
+	s.lanes.add(s.newLane(top, rigInput, info, 0))
+	if err := s.checkLanes(&fence{top: top}); err != nil {
+		t.Fatalf("the same topic: %v", err)
+	}
+	info.id[0]++
+	s.lanes.add(s.newLane(top, rigInput, info, 1))
+	if err := s.checkLanes(&fence{top: top}); !errors.Is(err, errRebuild) {
+		t.Errorf("another topic: %v", err)
+	}
+	if p := e.Status().Parked; len(p) != 1 || p[0].Code != ParkTopicRecreated || p[0].Partition != 1 {
+		t.Errorf("parked %+v", p)
 	}
 }
 
