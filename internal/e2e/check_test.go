@@ -26,7 +26,6 @@ type checker struct {
 	tally
 	feed      *feed
 	subjects  map[string][]reference.Event
-	events    map[reference.Position]reference.Event
 	malformed map[reference.Position]bool
 	ends      []int64 // of the consent topic, by what was read
 	inputs    map[place]*reference.Input
@@ -53,13 +52,17 @@ func (c *checker) fail(format string, args ...any) {
 	}
 }
 
+func newChecker(w *world, f *feed) *checker {
+	c := &checker{world: w, feed: f, subjects: map[string][]reference.Event{}, malformed: map[reference.Position]bool{},
+		inputs: map[place]*reference.Input{}, audited: map[place]string{}, set: map[place]leaf{}, expected: map[string]*expected{}, documents: map[string][]byte{}}
+	c.reasons = map[string]int{}
+	return c
+}
+
 // check proves the whole run. pages are what the processes showed of themselves.
 func (w *world) check(f *feed, pages string) *checker {
 	w.t.Helper()
-	c := &checker{world: w, feed: f, subjects: map[string][]reference.Event{}, events: map[reference.Position]reference.Event{},
-		malformed: map[reference.Position]bool{}, inputs: map[place]*reference.Input{}, audited: map[place]string{}, set: map[place]leaf{},
-		expected: map[string]*expected{}, documents: map[string][]byte{}}
-	c.reasons = map[string]int{}
+	c := newChecker(w, f)
 	c.readConsents()
 	c.readInputs()
 	c.readPolicies()
@@ -85,15 +88,7 @@ func (p place) String() string { return fmt.Sprintf("%s-%d offset %d", p.topic, 
 func (c *checker) readConsents() {
 	c.ends = make([]int64, c.parts[c.topic(consents)])
 	for _, r := range c.collect(consents) {
-		e := c.ref.Policy.ReadEvent(r.Key, r.Value, r.Partition, r.Offset, r.Timestamp.UnixMilli())
-		at := reference.Position{Partition: r.Partition, Offset: r.Offset}
-		c.events[at] = e
-		if e.Malformed {
-			c.malformed[at] = true
-		}
-		if e.Subject != "" {
-			c.subjects[e.Subject] = append(c.subjects[e.Subject], e)
-		}
+		c.learn(r)
 	}
 	ends, err := c.adm.ListEndOffsets(c.t.Context(), c.topic(consents))
 	if err != nil {
@@ -104,17 +99,23 @@ func (c *checker) readConsents() {
 	}
 }
 
+func (c *checker) learn(r *kgo.Record) {
+	e := c.ref.Policy.ReadEvent(r.Key, r.Value, r.Partition, r.Offset, r.Timestamp.UnixMilli())
+	if e.Malformed {
+		c.malformed[reference.Position{Partition: r.Partition, Offset: r.Offset}] = true
+	}
+	if e.Subject != "" {
+		c.subjects[e.Subject] = append(c.subjects[e.Subject], e)
+	}
+}
+
 // readInputs reads the deliverable records; they must be those that the feed
 // has committed.
 func (c *checker) readInputs() {
 	for _, name := range []string{contacts, events} {
 		for _, r := range c.collect(name) {
 			at := place{r.Topic, r.Partition, r.Offset}
-			in := &reference.Input{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Timestamp: r.Timestamp.UnixMilli(), Key: r.Key, Value: r.Value}
-			for _, h := range r.Headers {
-				in.Headers = append(in.Headers, reference.Header(h))
-			}
-			c.inputs[at] = in
+			c.inputs[at] = input(r)
 			if _, ok := c.feed.sent[at]; !ok {
 				c.t.Fatalf("%s was not sent by this test", at)
 			}
@@ -123,6 +124,14 @@ func (c *checker) readInputs() {
 	if c.records = len(c.inputs); c.records != len(c.feed.sent) {
 		c.t.Fatalf("%d input records are there, %d were sent", c.records, len(c.feed.sent))
 	}
+}
+
+func input(r *kgo.Record) *reference.Input {
+	in := &reference.Input{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Timestamp: r.Timestamp.UnixMilli(), Key: r.Key, Value: r.Value}
+	for _, h := range r.Headers {
+		in.Headers = append(in.Headers, reference.Header(h))
+	}
+	return in
 }
 
 func (c *checker) readPolicies() {
@@ -253,7 +262,7 @@ func (c *checker) checkLeaf(at place, l leaf, now standing) {
 	}
 	c.audited[at] = l.at
 	was := c.feed.sent[at]
-	if falls(was.acked[:], now.fence) {
+	if falls(was.acked, now.fence) {
 		c.fail("%s: the fence %v leaves out consents that were acknowledged before %s was written: %v", l.at, now.fence, at, was.acked)
 	}
 	cut := now.fence

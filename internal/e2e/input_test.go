@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -26,7 +27,7 @@ type feed struct {
 	w     *world
 	mu    sync.Mutex
 	sent  map[place]sent // the committed records
-	acked [3]int64       // consent events that Kafka has acknowledged, as next offsets
+	acked []int64        // consent events that Kafka has acknowledged, as next offsets
 	abort int
 }
 
@@ -35,12 +36,12 @@ type sent struct {
 	bad string
 	// acked is feed.acked before the record was written: its decision must take
 	// all of that into account.
-	acked [3]int64
+	acked []int64
 }
 
 // feed writes what most people have agreed to before the first record.
 func (w *world) feed() *feed {
-	f := &feed{w: w, sent: map[place]sent{}}
+	f := &feed{w: w, sent: map[place]sent{}, acked: make([]int64, w.parts[w.topic(consents)])}
 	f.grants()
 	return f
 }
@@ -156,7 +157,7 @@ func (f *feed) producer() *producer {
 
 func (p *producer) transaction(f *feed, commit bool) error {
 	f.mu.Lock()
-	acked := f.acked
+	acked := slices.Clone(f.acked)
 	f.mu.Unlock()
 	if err := p.cl.BeginTransaction(); err != nil {
 		return err

@@ -90,6 +90,9 @@ func (r draw) consent(i int) consent {
 		if action == "lift_restriction" {
 			m["asserted_at"] = instant(0)
 		}
+		if action != "attributes" && r.one(3) { // it is the whole subject's all the same, and voids a lift
+			m["purposes"] = named
+		}
 		if action == "attributes" {
 			m["attributes"] = `{"birth_date":"1990-04-01","last_interaction":` + instant(-time.Hour) + `,"jurisdiction":"DE"}`
 		}

@@ -162,9 +162,13 @@ func (r draw) marketing(i int, id string, at time.Time) []byte {
 	m := map[string]string{
 		"event_id": `"` + canary("eventid", i) + `"`, "event": pick(r, `"open"`, `"click"`, `17`), "occurred_at": `"` + at.UTC().Format(time.RFC3339Nano) + `"`,
 		"contact_id": quote(id), "email": text("email"), "campaign": text("campaign"), "url": text("url"), "ip": text("ip"),
-		"user_agent": text("agent"), "properties": r.properties(i), "referrer": text("referrer"), "zzextrazz": `{"a":[1,{"b":null}]}`,
+		"user_agent": text("agent"), "properties": r.properties(i), "referrer": text("referrer"),
+		"profile": r.profile(i), "items": r.items(i), "visits": pick(r, `[]`, `null`, `["`+canary("postal", i)+`", null, 7, ["x"]]`, `"`+canary("postal", i)+`"`),
+		"needs": pick(r, `{"allergy":"`+canary("health", i)+`"}`, `{}`, `null`, `["`+canary("health", i)+`"]`), "agent": pick(r, `{"name":"zzagentnamezz"}`, `{}`, `1`),
+		"zzextrazz": `{"a":[1,{"b":null}]}`,
 	}
-	for _, name := range []string{"event_id", "event", "email", "campaign", "url", "ip", "user_agent", "properties", "referrer", "zzextrazz"} {
+	for _, name := range []string{"event_id", "event", "email", "campaign", "url", "ip", "user_agent", "properties", "referrer", "zzextrazz",
+		"profile", "items", "visits", "needs", "agent"} {
 		if r.one(6) {
 			delete(m, name)
 		}
@@ -211,6 +215,26 @@ func (r draw) properties(i int) string {
 	}
 	r.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	return "{" + r.space() + strings.Join(all[:1+r.IntN(4)], ",") + "}"
+}
+
+// profile is an object with rules at several depths, and members without one.
+func (r draw) profile(i int) string {
+	all := []string{
+		`"last_name":` + pick(r, `"`+canary("last", i)+`"`, `"Öz"`, `null`, `17`), `"needs":` + pick(r, `"`+canary("health", i)+`"`, `null`, `{"a":1}`),
+		`"home":` + pick(r, `{"postal_code":"`+canary("postal", i)+`","street":"`+canary("street", i)+`","zznewzz":1}`, `{"street":"`+canary("street", i)+`"}`, `{}`, `null`, `"zzstreetzz"`),
+		`"mood":"` + canary("mood", i) + `"`, `"x\u0041":"` + canary("mood", i) + `b"`,
+	}
+	r.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	return pick(r, "null", `[{"last_name":"zzlastzz"}]`, "{"+strings.Join(all[:r.IntN(6)], r.space()+",")+"}", "{"+strings.Join(all, ",")+"}", "{"+strings.Join(all[:3], ",")+"}")
+}
+
+func (r draw) items(i int) string {
+	var all []string
+	for range r.IntN(4) {
+		all = append(all, pick(r, `{"sku":"`+canary("sku", i)+`","name":"`+canary("last", i)+`"}`, `{"name":"Li","needs":"`+canary("health", i)+`"}`, `{}`, `null`, `"zzskuzz"`,
+			`{"zzextrazz":1,"sku": [1, {"a":"`+canary("sku", i)+`"}]}`))
+	}
+	return pick(r, "["+strings.Join(all, ",")+"]", "["+strings.Join(all, " , ")+"]", "["+strings.Join(all, ",")+"]", "{}", "null")
 }
 
 func (r draw) space() string { return pick(r, "", "", "", "", " ", "\n\t") }

@@ -17,11 +17,18 @@ type registered struct {
 	outputs map[string]uint32 // by topic
 }
 
-var answers = registered{writers: map[uint32]string{}, outputs: map[string]uint32{}}
+func newRegistered() registered {
+	return registered{writers: map[uint32]string{}, outputs: map[string]uint32{}}
+}
 
 // writers registers the two writer schemas of the contacts: the shipped one, and
 // one with a field that the wiring does not list.
 func (w *world) writers() (shipped, wider uint32) {
+	narrow, wide := w.writerSchemas()
+	return w.register(narrow), w.register(wide)
+}
+
+func (w *world) writerSchemas() (shipped, wider string) {
 	text := w.read("../../configs/demo/crm.contacts.avsc")
 	var doc map[string]any
 	if err := json.Unmarshal([]byte(text), &doc); err != nil {
@@ -33,7 +40,7 @@ func (w *world) writers() (shipped, wider uint32) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return w.register(text), w.register(string(more))
+	return text, string(more)
 }
 
 func (w *world) register(text string) uint32 {
@@ -43,26 +50,26 @@ func (w *world) register(text string) uint32 {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	answers.mu.Lock()
-	defer answers.mu.Unlock()
-	answers.writers[uint32(s.ID)] = text
+	w.answers.mu.Lock()
+	defer w.answers.mu.Unlock()
+	w.answers.writers[uint32(s.ID)] = text
 	return uint32(s.ID)
 }
 
 // schema is reference.World.Schema: the writer schemas of this run.
 func (w *world) schema(id uint32) (string, bool) {
-	answers.mu.Lock()
-	defer answers.mu.Unlock()
-	text, ok := answers.writers[id]
+	w.answers.mu.Lock()
+	defer w.answers.mu.Unlock()
+	text, ok := w.answers.writers[id]
 	return text, ok
 }
 
 // outputID is reference.World.OutputID: the one schema registered for an
 // output topic. It is compared with the derived one when it is first met.
 func (w *world) outputID(topic string) (uint32, error) {
-	answers.mu.Lock()
-	defer answers.mu.Unlock()
-	if id, ok := answers.outputs[topic]; ok {
+	w.answers.mu.Lock()
+	defer w.answers.mu.Unlock()
+	if id, ok := w.answers.outputs[topic]; ok {
 		return id, nil
 	}
 	ctx, cancel := w.ctx(20 * time.Second)
@@ -74,7 +81,7 @@ func (w *world) outputID(topic string) (uint32, error) {
 	if len(all) != 1 {
 		return 0, fmt.Errorf("%d schemas are registered for %s, want 1", len(all), topic)
 	}
-	answers.outputs[topic] = uint32(all[0].ID)
+	w.answers.outputs[topic] = uint32(all[0].ID)
 	return uint32(all[0].ID), nil
 }
 

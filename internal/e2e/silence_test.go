@@ -88,9 +88,9 @@ var shown = map[string][]string{
 	contacts + ".marketing.email": {"email", "first", "language", "accessibility", "trace"},
 	contacts + ".service": {"eventid", "subject", "email", "phone", "first", "last", "company", "job", "street", "city", "postal", "country", "ip",
 		"trace"},
-	events + ".analytics":       {"campaign", "url", "product", "coupon"},
-	events + ".marketing.email": {"email"},
-	events + ".service":         {"eventid", "subject", "email", "ip", "agent"},
+	events + ".analytics":       {"campaign", "url", "product", "coupon", "mood", "sku", "new"},
+	events + ".marketing.email": {"email", "health"},
+	events + ".service":         {"eventid", "subject", "email", "ip", "agent", "agentname", "last", "postal", "street"},
 }
 
 var canaries = regexp.MustCompile(`zz([a-z]+)zz`)

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	crand "crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -23,6 +24,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sr"
 
+	"github.com/consentstream/consentstream/internal/keys"
 	"github.com/consentstream/consentstream/internal/reference"
 )
 
@@ -58,6 +60,7 @@ type world struct {
 	ids      map[string]kadm.TopicID
 	parts    map[string]int32
 	logs     []string // of all processes
+	answers  registered
 }
 
 var build = sync.OnceValues(func() (string, error) {
@@ -85,7 +88,7 @@ func TestMain(m *testing.M) {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{t: t, kafka: []string{server(t, "CONSENTSTREAM_KAFKA")}, registry: server(t, "CONSENTSTREAM_REGISTRY"), redis: server(t, "CONSENTSTREAM_REDIS"),
-		dir: t.TempDir(), seed: seed(t)}
+		dir: t.TempDir(), seed: seed(t), answers: newRegistered()}
 	w.prefix = fmt.Sprintf("e2e-%08x.", rand.Uint32())
 	var err error
 	if w.binary, err = build(); err != nil {
@@ -189,16 +192,32 @@ func (w *world) learnTopics() bool {
 	return true
 }
 
+// more are fields besides the demo's: a gate, a mask and a truncation in plain
+// JSON, in an object and in an array.
+const more = `      properties.coupon: user.behavior
+      profile: user.behavior
+      profile.last_name: user.name.last
+      profile.needs: user.health_and_medical
+      profile.home.postal_code: user.contact.address.postal_code
+      profile.home.street: user.contact.address.street
+      items[*].sku: user.behavior
+      items[*].name: user.name.last
+      items[*].needs: user.health_and_medical
+      visits[*]: user.contact.address.postal_code
+      needs.allergy: user.health_and_medical
+      agent.name: user.device
+`
+
 // configure copies configs/demo and gives it this world's names. What it
 // replaces must stand there exactly once: a configuration with another shape
 // must not be tested under the wrong names.
 func (w *world) configure() {
-	demo := "../../configs/demo"
-	for _, name := range []string{"policy.yaml", "crm.contacts.avsc"} {
-		w.write(name, w.read(filepath.Join(demo, name)))
-	}
-	text := w.read(filepath.Join(demo, "consentstream.yaml"))
-	for _, r := range [][2]string{
+	w.replace("crm.contacts.avsc", nil)
+	w.replace("policy.yaml", [][2]string{
+		// A special category without `requires:` is redacted, whatever it says.
+		{"      user.device.ip_address: drop\n", "      user.device.ip_address: drop\n      user.health_and_medical: keep\n"},
+	})
+	w.wiring = w.replace("consentstream.yaml", [][2]string{
 		{"- topic: " + contacts, "- topic: " + w.topic(contacts)},
 		{"- topic: " + events, "- topic: " + w.topic(events)},
 		{"{topic: " + consents + "}", "{topic: " + w.topic(consents) + "}"},
@@ -206,18 +225,27 @@ func (w *world) configure() {
 		{"{topic: " + quarantine + "}", "{topic: " + w.topic(quarantine) + "}"},
 		{"{topic: " + policies + "}", "{topic: " + w.topic(policies) + "}"},
 		{"consumer_group: consentstream", "consumer_group: " + w.group() + "\n  workers: 2"},
-	} {
-		if strings.Count(text, r[0]) != 1 {
-			w.t.Fatalf("configs/demo/consentstream.yaml: %q stands there %d times", r[0], strings.Count(text, r[0]))
+		{"      properties.coupon: user.behavior\n", more},
+	})
+	ring, err := keys.Generate(crand.Reader, "e2e")
+	if err = errors.Join(err, ring.Write(w.keyFile())); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// replace copies a file of configs/demo with words replaced.
+func (w *world) replace(name string, words [][2]string) string {
+	text := w.read(filepath.Join("../../configs/demo", name))
+	for _, r := range words {
+		if n := strings.Count(text, r[0]); n != 1 {
+			w.t.Fatalf("configs/demo/%s: %q stands there %d times", name, r[0], n)
 		}
 		text = strings.Replace(text, r[0], r[1], 1)
 	}
-	w.wiring = w.write("consentstream.yaml", text)
-	out, err := exec.Command(w.binary, "keys", "new", "-o", filepath.Join(w.dir, "keys.json")).CombinedOutput()
-	if err != nil {
-		w.t.Fatalf("keys new: %v\n%s", err, out)
-	}
+	return w.write(name, text)
 }
+
+func (w *world) keyFile() string { return filepath.Join(w.dir, "keys.json") }
 
 func (w *world) group() string { return strings.TrimSuffix(w.prefix, ".") }
 
@@ -247,7 +275,7 @@ func (w *world) reference() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if w.keys, err = reference.ReadKeys([]byte(w.read(filepath.Join(w.dir, "keys.json")))); err != nil {
+	if w.keys, err = reference.ReadKeys([]byte(w.read(w.keyFile()))); err != nil {
 		w.t.Fatal(err)
 	}
 	w.ref = &reference.World{Policy: policy, Streams: streams, Keys: w.keys, Schema: w.schema, OutputID: w.outputID,
@@ -279,7 +307,7 @@ func (w *world) start(instance int) *process {
 	}
 	p.cmd = exec.Command(w.binary, "run", "-c", w.wiring, "--log-level", "debug")
 	p.cmd.Stdout, p.cmd.Stderr = log, log
-	p.cmd.Env = append(os.Environ(), "CONSENTSTREAM_INSTANCE="+strconv.Itoa(instance), "CONSENTSTREAM_KEYS="+filepath.Join(w.dir, "keys.json"),
+	p.cmd.Env = append(os.Environ(), "CONSENTSTREAM_INSTANCE="+strconv.Itoa(instance), "CONSENTSTREAM_KEYS="+w.keyFile(),
 		"CONSENTSTREAM_HEALTH="+health)
 	if err := p.cmd.Start(); err != nil {
 		w.t.Fatal(err)
