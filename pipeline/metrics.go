@@ -114,7 +114,7 @@ func (l *lap) done(m *metrics, stage string) {
 // hashing labels.
 type tally struct {
 	records, outputs    counts
-	quarantined, denied map[[2]string]int
+	quarantined, denied pairs
 }
 
 // counts are numbers by name, for the few names that there are.
@@ -144,20 +144,17 @@ func (c counts) flush(to *prometheus.CounterVec) {
 }
 
 func (t *tally) count(items []*engine.Item) {
-	if t.denied == nil {
-		t.quarantined, t.denied = map[[2]string]int{}, map[[2]string]int{}
-	}
 	for _, it := range items {
 		t.records.add(it.Lane.Topic, 1)
 		for i := range it.Outputs {
 			t.outputs.add(it.Outputs[i].Topic, 1)
 		}
 		if it.State == engine.StateFaulted {
-			t.quarantined[[2]string{it.Lane.Topic, it.Audit.Detail}]++
+			t.quarantined.add(it.Lane.Topic, it.Audit.Detail)
 		}
 		for i := range it.Audit.Decisions {
 			if d := &it.Audit.Decisions[i]; !d.Permit {
-				t.denied[[2]string{d.Purpose, d.Reason}]++
+				t.denied.add(d.Purpose, d.Reason)
 			}
 		}
 	}
@@ -166,12 +163,32 @@ func (t *tally) count(items []*engine.Item) {
 func (t *tally) flush(m *metrics) {
 	t.records.flush(m.records)
 	t.outputs.flush(m.outputs)
-	for k, n := range t.quarantined {
-		m.quarantined.WithLabelValues(k[0], k[1]).Add(float64(n))
+	t.quarantined.flush(m.quarantined)
+	t.denied.flush(m.denied)
+}
+
+// pairs counts by two labels. There are few pairs, mostly one after the other
+// again, so a list is faster than a map: this is counted for every decision.
+type pairs []pair
+
+type pair struct {
+	a, b string
+	n    int
+}
+
+func (c *pairs) add(a, b string) {
+	for i := range *c {
+		if p := &(*c)[i]; p.a == a && p.b == b {
+			p.n++
+			return
+		}
 	}
-	for k, n := range t.denied {
-		m.denied.WithLabelValues(k[0], k[1]).Add(float64(n))
+	*c = append(*c, pair{a, b, 1})
+}
+
+func (c *pairs) flush(to *prometheus.CounterVec) {
+	for _, p := range *c {
+		to.WithLabelValues(p.a, p.b).Add(float64(p.n))
 	}
-	clear(t.quarantined)
-	clear(t.denied)
+	*c = (*c)[:0]
 }
