@@ -22,14 +22,16 @@ type Batch struct {
 	items  []*Item // items[:n] are in use
 	n      int
 	tags   []consent.Tag
-	index  map[consent.Tag]int32
-	arena  arena
-	long   schemas.Tape // of whichever long item is at work (memory.go)
-	noted  int          // entries on the tapes of this batch
-	text   []byte       // scratch for text that a decision does not keep
-	norm   []byte       // scratch for a normalised identifier
-	rows   [1]*consent.Row
-	dec    policy.Decision
+	// audTags are the same subjects' tags in the audit.
+	audTags []consent.Tag
+	index   map[consent.Tag]int32
+	arena   arena
+	long    schemas.Tape // of whichever long item is at work (memory.go)
+	noted   int          // entries on the tapes of this batch
+	text    []byte       // scratch for text that a decision does not keep
+	norm    []byte       // scratch for a normalised identifier
+	rows    [1]*consent.Row
+	dec     policy.Decision
 }
 
 // itemWork is what a scan found and every Decide starts from.
@@ -41,7 +43,6 @@ type itemWork struct {
 	long      bool // its tape is made again when it is decided
 	resolved  bool
 	tag       int32 // index in Batch.tags
-	audTag    [17]byte
 	timeSet   bool
 	timeMs    int64
 	payload   []byte         // value behind the frame
@@ -57,7 +58,7 @@ func (e *Engine) NewBatch() *Batch {
 func (b *Batch) Reset() {
 	b.release()
 	b.n, b.noted = 0, 0
-	b.tags = b.tags[:0]
+	b.tags, b.audTags = b.tags[:0], b.audTags[:0]
 	clear(b.index)
 	b.arena.trim()
 	b.arena.reset()

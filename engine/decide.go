@@ -10,12 +10,13 @@ import (
 // what is permitted. It starts over at each call: nothing of an earlier one
 // stays. On error no item is decided.
 func (b *Batch) Decide(st States, m Moment) error {
-	b.undecide()
+	b.arena.reset()
 	if len(st.Rows) != len(b.tags) || len(st.Cut) != len(b.tags) {
+		b.undecide()
 		return ErrInconsistentCut
 	}
 	for _, it := range b.items[:b.n] {
-		if it.State != StateScanned {
+		if !it.undecide() {
 			continue
 		}
 		if err := b.decideItem(it, st, m); err != nil {
@@ -26,15 +27,22 @@ func (b *Batch) Decide(st States, m Moment) error {
 	return nil
 }
 
-// undecide puts every scanned item back to where its scan left it.
+// undecide puts every item back.
 func (b *Batch) undecide() {
-	b.arena.reset()
 	for _, it := range b.items[:b.n] {
-		if it.work.scanned && !it.work.failed {
-			it.State, it.Fault = StateScanned, nil
-			it.clearResult()
-		}
+		it.undecide()
 	}
+}
+
+// undecide puts an item back to where its scan left it; false where that is
+// not before a decision.
+func (it *Item) undecide() bool {
+	if !it.work.scanned || it.work.failed {
+		return false
+	}
+	it.State, it.Fault = StateScanned, nil
+	it.clearResult()
+	return true
 }
 
 // decideItem fills Outputs and Audit of one item; its state is StateDecided or
@@ -47,8 +55,7 @@ func (b *Batch) decideItem(it *Item, st States, m Moment) error {
 	s := it.Lane.Stream
 	it.Audit.Kind = audit.LeafRecord
 	it.Audit.Cut = cut
-	it.Audit.Subjects = append(it.Audit.Subjects, audit.Subject{
-		Name: s.wiring.Subject.Name, Resolved: it.work.resolved, Tag: it.work.audTag})
+	it.Audit.Subjects = append(it.Audit.Subjects, b.subjectOf(it))
 	facts := it.facts(m.Now)
 	if f := b.retape(it); f != nil {
 		it.fault(f)
@@ -59,6 +66,16 @@ func (b *Batch) decideItem(it *Item, st States, m Moment) error {
 	}
 	it.State = StateDecided
 	return nil
+}
+
+// subjectOf is what the audit says of the subject.
+func (b *Batch) subjectOf(it *Item) audit.Subject {
+	s := audit.Subject{Name: it.Lane.Stream.wiring.Subject.Name, Resolved: it.work.resolved}
+	if s.Resolved {
+		s.Tag[0] = audit.TagEpochKey
+		copy(s.Tag[1:], b.audTags[it.work.tag][:])
+	}
+	return s
 }
 
 // rowsOf gives the subject's rows, and the cut where it is above the fence.

@@ -54,17 +54,11 @@ func (b *Batch) tape(it *Item) *schemas.Tape {
 // release lets go of the records of the batch, which belong to the caller, and
 // of the memory that only unusual ones needed.
 func (b *Batch) release() {
-	for _, it := range b.items[:b.n] {
-		it.most = max(it.most, len(it.Value))
-		it.Input, it.work.payload = Input{}, nil
-		for i := range it.Outputs {
-			o := &it.Outputs[i]
-			clear(o.Headers)
-			o.Key, o.Value = nil, nil
-		}
-	}
 	entries, bytes := 0, 0
-	for _, it := range b.items {
+	for i, it := range b.items {
+		if i < b.n {
+			it.release()
+		}
 		entries, bytes = entries+cap(it.tape.Entries), bytes+it.most
 		if it.most > maxItemBytes || entries > 2*maxEntries || bytes > maxBytes {
 			entries, bytes = entries-cap(it.tape.Entries), bytes-it.most
@@ -73,5 +67,16 @@ func (b *Batch) release() {
 	}
 	if cap(b.long.Entries) > maxEntries {
 		b.long = schemas.Tape{}
+	}
+}
+
+// release lets go of the caller's record and of what aliases it.
+func (it *Item) release() {
+	it.most = max(it.most, len(it.Value))
+	it.Input, it.work.payload = Input{}, nil
+	for i := range it.Outputs {
+		o := &it.Outputs[i]
+		clear(o.Headers)
+		o.Key, o.Value = nil, nil
 	}
 }

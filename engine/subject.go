@@ -3,7 +3,6 @@ package engine
 import (
 	"strconv"
 
-	"github.com/consentstream/consentstream/audit"
 	"github.com/consentstream/consentstream/schemas"
 )
 
@@ -35,22 +34,21 @@ func (b *Batch) findSubject(it *Item, s *CompiledStream) {
 	b.resolve(it, ns, id)
 }
 
-// resolve notes the subject's tags.
+// resolve notes the subject's tags. That of the audit is computed once for each
+// subject of the batch.
 func (b *Batch) resolve(it *Item, ns string, id []byte) {
 	tag, ok := b.engine.tagger.Tag(ns, id)
 	if !ok {
 		return
 	}
-	audTag, ok := b.engine.audTags.Tag(ns, id)
-	if !ok {
-		return
-	}
-	it.work.audTag[0] = audit.TagEpochKey
-	copy(it.work.audTag[1:], audTag[:])
 	i, seen := b.index[tag]
 	if !seen {
+		audTag, ok := b.engine.audTags.Tag(ns, id)
+		if !ok {
+			return
+		}
 		i = int32(len(b.tags))
-		b.tags = append(b.tags, tag)
+		b.tags, b.audTags = append(b.tags, tag), append(b.audTags, audTag)
 		b.index[tag] = i
 	}
 	it.work.tag, it.work.resolved = i, true
