@@ -30,6 +30,7 @@ type App struct {
 	ring    *keys.Ring
 	log     zerolog.Logger
 	version string
+	metrics *prometheus.Registry
 }
 
 // New opens the key file of a configuration.
@@ -38,8 +39,16 @@ func New(cfg *configs.Config, log zerolog.Logger, version string) (*App, error) 
 	if err != nil {
 		return nil, err
 	}
-	return &App{cfg: cfg, ring: ring, log: log, version: version}, nil
+	return NewWithKeys(cfg, ring, log, version), nil
 }
+
+// NewWithKeys is New for keys that are in no file.
+func NewWithKeys(cfg *configs.Config, ring *keys.Ring, log zerolog.Logger, version string) *App {
+	return &App{cfg: cfg, ring: ring, log: log, version: version, metrics: prometheus.NewRegistry()}
+}
+
+// Metrics gathers what the health endpoint serves under /metrics.
+func (a *App) Metrics() prometheus.Gatherer { return a.metrics }
 
 // Store opens the state of the consent topic as it is now.
 func (a *App) Store(topic pipeline.ConsentTopic) (*redisstore.Store, error) {
@@ -103,7 +112,6 @@ func (a *App) enforcer(store *redisstore.Store) (*pipeline.Enforcer, error) {
 	if err != nil {
 		return nil, err
 	}
-	metrics := prometheus.NewRegistry()
 	start := map[string]pipeline.StartAt{}
 	for _, s := range a.cfg.Streams {
 		if s.Start == configs.Latest {
@@ -120,7 +128,7 @@ func (a *App) enforcer(store *redisstore.Store) (*pipeline.Enforcer, error) {
 		Registry: reg,
 		Keys:     a.ring,
 		Log:      a.log.With().Str("role", "enforce").Logger(),
-		Metrics:  metrics, Gatherer: metrics,
+		Metrics:  a.metrics, Gatherer: a.metrics,
 		Health:  a.cfg.Health.Listen,
 		Version: a.version,
 	})
@@ -138,7 +146,7 @@ func (a *App) projector(store *redisstore.Store) (*pipeline.Projector, *pipeline
 		return nil, nil, err
 	}
 	p, err := pipeline.NewProjector(pipeline.ProjectorConfig{
-		SeedBrokers: k.SeedBrokers, Group: k.ConsumerGroup, Topic: a.cfg.Topics.Consent, Store: store,
+		SeedBrokers: k.SeedBrokers, Group: k.ConsumerGroup, Instance: a.cfg.Instance, Topic: a.cfg.Topics.Consent, Store: store,
 		Namespaces: engine.Namespaces(a.cfg.Policy), TagKeys: tagKeys, Quarantine: q,
 		Log: a.log.With().Str("role", "project").Logger(),
 	})

@@ -9,20 +9,15 @@ import (
 	"os"
 	"path"
 	"strings"
-	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/sr"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/consentstream/consentstream/configs"
-	"github.com/consentstream/consentstream/consent/redisstore"
-	"github.com/consentstream/consentstream/engine"
+	"github.com/consentstream/consentstream/internal/app"
 	"github.com/consentstream/consentstream/internal/bench/load"
 	"github.com/consentstream/consentstream/internal/keys"
-	"github.com/consentstream/consentstream/pipeline"
-	"github.com/consentstream/consentstream/schemas"
 )
 
 //go:embed config
@@ -30,7 +25,7 @@ var shipped embed.FS
 
 // product runs the two roles of `consentstream run` on a loaded configuration,
 // with a new key ring: its state is another epoch than that of the run before.
-func product(ctx context.Context, s *spec, kafka []kgo.Opt) error {
+func product(ctx context.Context, s *spec, _ []kgo.Opt) error {
 	cfg, err := s.config()
 	if err != nil {
 		return err
@@ -39,30 +34,27 @@ func product(ctx context.Context, s *spec, kafka []kgo.Opt) error {
 	if err != nil {
 		return err
 	}
-	p := &parts{spec: s, cfg: cfg, ring: ring, kafka: kafka,
-		log: zerolog.New(os.Stderr).Level(zerolog.WarnLevel)}
-	store, err := p.store(ctx)
-	if err != nil {
-		return err
+	a := app.NewWithKeys(cfg, ring, zerolog.New(os.Stderr).Level(zerolog.WarnLevel), "bench")
+	err = a.Run(ctx, app.Roles())
+	if os.Getenv("BENCH_PROFILES") != "" {
+		printStages(a.Metrics())
 	}
-	defer store.Close()
-	quarantine, err := pipeline.NewConsentQuarantine([]string{s.Broker}, nil, s.Group, cfg.Topics.Quarantine, ring)
+	return err
+}
+
+// printStages says on standard error where the time of the transactions went.
+func printStages(from prometheus.Gatherer) {
+	families, err := from.Gather()
 	if err != nil {
-		return err
+		return
 	}
-	defer quarantine.Close()
-	projector, err := p.projector(store, quarantine)
-	if err != nil {
-		return err
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if h := m.GetHistogram(); h.GetSampleCount() > 0 {
+				fmt.Fprintf(os.Stderr, "%s %v: %d times, %.1f in all\n", f.GetName(), m.GetLabel(), h.GetSampleCount(), h.GetSampleSum())
+			}
+		}
 	}
-	enforcer, err := p.enforcer(store)
-	if err != nil {
-		return err
-	}
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return projector.Run(ctx) })
-	group.Go(func() error { return enforcer.Run(ctx) })
-	return group.Wait()
 }
 
 // config loads the shipped configuration with this run's names.
@@ -81,6 +73,8 @@ func (s *spec) config() (*configs.Config, error) {
 	}
 	cfg, findings := configs.Load("config/"+s.Format+".yaml", env, read)
 	if cfg != nil {
+		cfg.Kafka.Workers = s.Workers
+		cfg.Health.Listen = "" // several of these may run on one machine
 		return cfg, nil
 	}
 	var text strings.Builder
@@ -88,80 +82,4 @@ func (s *spec) config() (*configs.Config, error) {
 		fmt.Fprintln(&text, f)
 	}
 	return nil, errors.New(text.String())
-}
-
-// parts builds the roles as cmd/consentstream does.
-type parts struct {
-	spec  *spec
-	cfg   *configs.Config
-	ring  *keys.Ring
-	kafka []kgo.Opt
-	log   zerolog.Logger
-}
-
-func (p *parts) store(ctx context.Context) (*redisstore.Store, error) {
-	topic, err := pipeline.LookupConsentTopic(ctx, []string{p.spec.Broker}, nil, p.cfg.Topics.Consent)
-	if err != nil {
-		return nil, err
-	}
-	active := p.ring.Active()
-	check, err := p.ring.Check(active)
-	if err != nil {
-		return nil, err
-	}
-	row, err := p.ring.Derive(keys.UseRow, "", active)
-	if err != nil {
-		return nil, err
-	}
-	return redisstore.Open(redisstore.Config{
-		Addr: p.cfg.Redis.Addrs[0],
-		Epoch: redisstore.Epoch{
-			ClusterID: topic.Cluster, TopicID: topic.ID, Partitions: topic.Partitions,
-			TagCheck: check[:], Namespaces: engine.Namespaces(p.cfg.Policy).Hash(), Buckets: p.cfg.Redis.Buckets,
-		},
-		Keys: map[uint32][32]byte{uint32(active): [32]byte(row)}, ActiveKey: uint32(active),
-	})
-}
-
-func (p *parts) projector(store *redisstore.Store, q *pipeline.ConsentQuarantine) (*pipeline.Projector, error) {
-	tagKeys, err := engine.TagKeys(p.cfg.Policy, p.ring)
-	if err != nil {
-		return nil, err
-	}
-	return pipeline.NewProjector(pipeline.ProjectorConfig{
-		SeedBrokers: []string{p.spec.Broker}, Group: p.spec.Group, Topic: p.cfg.Topics.Consent, Store: store,
-		Namespaces: engine.Namespaces(p.cfg.Policy), TagKeys: tagKeys, Quarantine: q, Log: p.log,
-	})
-}
-
-func (p *parts) enforcer(store *redisstore.Store) (*pipeline.Enforcer, error) {
-	client, err := sr.NewClient(sr.URLs(p.spec.Registry))
-	if err != nil {
-		return nil, err
-	}
-	registry, err := schemas.NewRegistry(schemas.RegistryConfig{Client: client, Now: time.Now, Sleep: sleep})
-	if err != nil {
-		return nil, err
-	}
-	return pipeline.New(pipeline.Config{
-		SeedBrokers: []string{p.spec.Broker}, Group: p.spec.Group, Instance: "0",
-		Workers: p.spec.Workers, Compression: p.spec.Codec,
-		Topics: pipeline.Topics{
-			Consent: p.cfg.Topics.Consent, Audit: p.cfg.Topics.Audit,
-			Quarantine: p.cfg.Topics.Quarantine, Policies: p.cfg.Topics.Policies,
-		},
-		Engine: engine.Config{Policy: p.cfg.Policy, Streams: p.cfg.Wiring(), Keys: p.ring},
-		States: store, Registry: registry, Keys: p.ring, Log: p.log, Version: "bench",
-	})
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
 }
