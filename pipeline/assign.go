@@ -207,6 +207,7 @@ func (s *session) onRevoked(_ context.Context, _ *kgo.Client, gone map[string][]
 		return // not the group's doing: what was parked stays so in the next session
 	}
 	s.w.board.unassign(gone)
+	s.w.board.committed(s.w.number) // what held it may have gone with them
 	s.w.board.assigned(s.w.number, len(s.lanes.snapshot()))
 }
 

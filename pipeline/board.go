@@ -36,6 +36,8 @@ type Held struct {
 	Detail string    `json:"detail,omitempty"`
 	Mend   string    `json:"command,omitempty"`
 	Since  time.Time `json:"since"`
+
+	untilCommit bool
 }
 
 func newBoard(log zerolog.Logger, m *metrics, now func() time.Time) *board {
@@ -110,16 +112,26 @@ func (b *board) hold(worker int, h *Hold) {
 		return
 	}
 	b.unhold(worker)
-	b.holds[worker] = &Held{Worker: worker, Code: h.Code, Detail: h.Detail, Mend: h.Mend, Since: b.now()}
+	b.holds[worker] = &Held{Worker: worker, Code: h.Code, Detail: h.Detail, Mend: h.Mend, Since: b.now(), untilCommit: h.untilCommit}
 	b.metrics.holding.WithLabelValues(string(h.Code)).Inc()
 	b.log.Warn().Int("worker", worker).Str("reason", string(h.Code)).Str("detail", h.Detail).Str("command", h.Mend).Msg("holding: nothing is emitted, nothing is lost")
 }
 
-// release ends a worker's hold.
-func (b *board) release(worker int) {
+// release ends a worker's hold, except one that only a commit ends: such a batch
+// is decided again and again, and health must not flicker meanwhile.
+func (b *board) release(worker int) { b.end(worker, false) }
+
+// committed ends a worker's hold, of whatever kind.
+func (b *board) committed(worker int) { b.end(worker, true) }
+
+func (b *board) end(worker int, committed bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if old := b.holds[worker]; old != nil {
+	old := b.holds[worker]
+	if old != nil && old.untilCommit && !committed {
+		return
+	}
+	if old != nil {
 		b.log.Info().Int("worker", worker).Str("reason", string(old.Code)).Dur("held", b.now().Sub(old.Since)).Msg("hold ended")
 	}
 	b.unhold(worker)
@@ -149,6 +161,9 @@ func (b *board) forget(worker int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.lanes, worker)
+	if old := b.holds[worker]; old != nil && old.untilCommit {
+		b.unhold(worker) // the next owner of its batch finds out for itself
+	}
 }
 
 func (b *board) outdate(why string) {

@@ -315,5 +315,8 @@ func (s *session) adopt() {
 	}
 	clear(s.refused) // what was refused is in quarantine now, or was of a lane that went
 	s.suspects = nil
+	if len(s.batch.Items()) > 0 {
+		s.w.board.committed(s.w.number)
+	}
 	s.w.metrics.committed(s)
 }

@@ -37,6 +37,8 @@ type Hold struct {
 	Code   HoldCode
 	Detail string // a code of the dependency, never its text
 	Mend   string // the command that helps; "" where waiting is all there is to do
+	// untilCommit: met after the decisions, so that deciding again does not end it.
+	untilCommit bool
 }
 
 func (h *Hold) Error() string {

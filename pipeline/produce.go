@@ -189,6 +189,9 @@ func (s *session) stageAudit(i int32, it *engine.Item, l *lane) (ok bool, err er
 	}
 	value := s.sheet.bytes[from:len(s.sheet.bytes):len(s.sheet.bytes)]
 	if size := len(value) + auditOverhead; size > s.smallest && size > s.w.limits.of(s.w.cfg.Topics.Audit) {
+		if s.refusedAlready(it) {
+			return false, s.topicTooSmall(s.w.cfg.Topics.Audit)
+		}
 		s.refuse(it, refusal{codeAuditTooLarge, reasonAuditTooLarge})
 		return false, nil
 	}
@@ -224,6 +227,21 @@ func (s *session) tooLarge(it *engine.Item) bool {
 func (s *session) refuse(it *engine.Item, why refusal) {
 	s.refused[source{it.Lane.Topic, it.Lane.Partition, it.Offset}] = why
 	s.batch.Fail(it, why.code, "")
+}
+
+func (s *session) refusedAlready(it *engine.Item) bool {
+	_, yes := s.refused[source{it.Lane.Topic, it.Lane.Partition, it.Offset}]
+	return yes
+}
+
+// topicTooSmall is for a topic that does not even take what is written of a
+// refused record: then the topic is at fault and no record is. What was refused
+// for it is tried again as it is.
+func (s *session) topicTooSmall(topic string) error {
+	clear(s.refused)
+	s.suspects = nil
+	return &Hold{Code: HoldProduce, Detail: "topic_too_small", untilCommit: true,
+		Mend: topicSettings{name: topic}.alter("max.message.bytes=1048588") + "   # then restart consentstream"}
 }
 
 // headerSig is the only Kafka header of audit records (AUDIT A2).
@@ -319,6 +337,9 @@ func (s *session) sortFailures() error {
 		first = f.err
 		it := s.batch.Items()[s.sheet.origin[i]]
 		at := source{it.Lane.Topic, it.Lane.Partition, it.Offset}
+		if s.suspects[at] && s.refusedAlready(it) {
+			return s.topicTooSmall(f.record.Topic)
+		}
 		if s.suspects[at] {
 			s.condemn(it, f.record.Topic, f.err)
 		} else {
@@ -361,7 +382,9 @@ func (s *session) produceError(err error) error {
 	case errors.Is(err, kerr.UnknownTopicID), errors.Is(err, kerr.UnknownTopicOrPartition):
 		return errRebuild // an output topic was recreated: its old id stays in the client's cache
 	default:
-		return kafkaHold(HoldProduce, err)
+		h := kafkaHold(HoldProduce, err)
+		h.untilCommit = true
+		return h
 	}
 }
 

@@ -80,10 +80,16 @@ func (s *session) register(ctx context.Context, o *engine.OutputSchema) error {
 	id, err := s.w.cfg.Registry.Register(ctx, o.Subject, o.Schema)
 	switch {
 	case errors.Is(err, schemas.ErrIncompatible):
-		return &Hold{Code: HoldIncompatible, Detail: o.Subject, Mend: "consentstream schema outputs   # shows what would be registered under " + o.Subject}
+		return &Hold{Code: HoldIncompatible, Detail: o.Subject, Mend: alterCompatibility(o.Subject)}
 	case err != nil:
 		return hold(HoldRegistry, "register")
 	}
 	o.SchemaID = id
 	return nil
+}
+
+// alterCompatibility lets the registry take a schema that it calls incompatible,
+// for who has made sure that the topic's readers do not mind.
+func alterCompatibility(subject string) string {
+	return `curl -X PUT -H "Content-Type: application/json" -d '{"compatibility":"NONE"}' REGISTRY/config/` + subject
 }

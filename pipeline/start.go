@@ -92,7 +92,7 @@ func (e *Enforcer) registerAudit(ctx context.Context) (int, error) {
 	id, err := e.cfg.Registry.Register(ctx, e.cfg.Topics.Audit+"-value", schemas.AuditRecord)
 	switch {
 	case errors.Is(err, schemas.ErrIncompatible):
-		return 0, &Hold{Code: HoldAuditSchema, Detail: "incompatible", Mend: "consentstream schema outputs"}
+		return 0, &Hold{Code: HoldAuditSchema, Detail: "incompatible", Mend: alterCompatibility(e.cfg.Topics.Audit + "-value")}
 	case err != nil:
 		return 0, hold(HoldRegistry, "register")
 	}
