@@ -175,6 +175,7 @@ func (b *Batch) scanValue(it *Item, s *CompiledStream) bool {
 		it.fault(&schemas.Fault{Code: schemas.CodeBadSchema})
 		return false
 	}
+	it.tape.Share(&b.long)
 	if err := plan.layout.Scan(payload, &it.tape); err != nil {
 		it.fault(asFault(err))
 		return false
