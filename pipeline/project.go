@@ -3,11 +3,13 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/consentstream/consentstream/consent"
@@ -52,12 +54,16 @@ type ProjectorConfig struct {
 	SeedBrokers []string
 	KafkaOpts   []kgo.Opt // appended to the options of every client
 	Group       string    // of the deployment; the projector's is Group + ".project"
-	Topic       string    // the consent topic
-	Store       StateWriter
-	Namespaces  consent.Namespaces
-	TagKeys     map[string][32]byte // by namespace, as for consent.NewTagger
-	Quarantine  Quarantiner         // nil: malformed events are counted and logged only
-	Log         zerolog.Logger
+	// Instance is the stable ordinal of this process (Config.Instance). A leader
+	// that was killed and comes back under it leads again at once, and not only
+	// after Session; until then everything would hold. "": no static membership.
+	Instance   string
+	Topic      string // the consent topic
+	Store      StateWriter
+	Namespaces consent.Namespaces
+	TagKeys    map[string][32]byte // by namespace, as for consent.NewTagger
+	Quarantine Quarantiner         // nil: malformed events are counted and logged only
+	Log        zerolog.Logger
 
 	// BatchRecords and BatchWait bound what one write takes in: 5,000 events
 	// or 10 ms.
@@ -127,16 +133,16 @@ func (p *Projector) Run(ctx context.Context) error {
 	// The group chooses a leader; it reads nothing.
 	cl.PauseFetchTopics(p.cfg.Topic)
 	defer turns.lose() // after Close has revoked for the last time
-	defer cl.Close()   // leaves the group, so that another takes over at once
-	ctx, cancel := context.WithCancel(ctx)
+	defer p.leave(cl)
+	ctx, cancel := context.WithCancelCause(ctx)
 	var drained sync.WaitGroup
 	defer drained.Wait()
-	defer cancel()
-	drained.Go(func() { p.drain(ctx, cl) })
+	defer cancel(nil)
+	drained.Go(func() { p.drain(ctx, cl, cancel) })
 	for {
 		lead, ok := turns.wait(ctx)
 		if !ok {
-			return nil
+			return p.fenced(ctx)
 		}
 		p.cfg.Log.Info().Msg("projecting consent events")
 		if err := p.lead(lead); err != nil {
@@ -146,17 +152,44 @@ func (p *Projector) Run(ctx context.Context) error {
 	}
 }
 
+func (cfg *ProjectorConfig) group() string { return cfg.Group + ".project" }
+
+// memberID is the static group instance id.
+func (cfg *ProjectorConfig) memberID() string { return cfg.group() + "." + cfg.Instance }
+
 func (p *Projector) options(more ...kgo.Opt) []kgo.Opt {
 	opts := append([]kgo.Opt{kgo.SeedBrokers(p.cfg.SeedBrokers...)}, more...)
 	return append(opts, p.cfg.KafkaOpts...)
 }
 
+// leave closes the group's client and leaves the group, so that another takes
+// over at once. A static member does not leave by itself.
+func (p *Projector) leave(cl *kgo.Client) {
+	member, _ := cl.GroupMetadata()
+	cl.Close()
+	if p.cfg.Instance != "" {
+		leaveGroup(p.options(), p.cfg.group(), member, p.cfg.memberID())
+	}
+}
+
+// fenced is the *Stop by which drain has ended ctx, else nil.
+func (p *Projector) fenced(ctx context.Context) error {
+	var stop *Stop
+	if errors.As(context.Cause(ctx), &stop) {
+		return stop
+	}
+	return nil
+}
+
 // drain takes the errors that the group client hands out by polls; the client
-// goes on by itself after each.
-func (p *Projector) drain(ctx context.Context, cl *kgo.Client) {
+// goes on by itself after each but one: that another process is this member.
+func (p *Projector) drain(ctx context.Context, cl *kgo.Client, stop context.CancelCauseFunc) {
 	var pace pacer
 	for ctx.Err() == nil {
 		cl.PollFetches(ctx).EachError(func(_ string, _ int32, err error) {
+			if errors.Is(err, kerr.FencedInstanceID) {
+				stop(&Stop{Reason: fmt.Sprintf("another process uses instance %s of group %s: give each process its own instance", p.cfg.Instance, p.cfg.Group)})
+			}
 			if ctx.Err() == nil {
 				p.held(kafkaHold(HoldGroup, err))
 			}

@@ -20,13 +20,13 @@ type turns struct {
 
 func newTurns() *turns { return &turns{changed: make(chan struct{}, 1)} }
 
-// options make a client a member of the projectors' group. Membership is
-// dynamic: a static id would keep a leader that is gone in office until its
-// session ends, also when it left in good order.
+// options make a client a member of the projectors' group: a static one where
+// the process has an instance, so that a leader that was killed is back in
+// office as soon as it is back. One that ends in good order leaves explicitly.
 func (t *turns) options(cfg ProjectorConfig) []kgo.Opt {
 	t.topic = cfg.Topic
-	return []kgo.Opt{
-		kgo.ConsumerGroup(cfg.Group + ".project"),
+	opts := []kgo.Opt{
+		kgo.ConsumerGroup(cfg.group()),
 		kgo.ConsumeTopics(cfg.Topic),
 		kgo.DisableAutoCommit(),
 		kgo.SessionTimeout(cfg.Session),
@@ -35,6 +35,10 @@ func (t *turns) options(cfg ProjectorConfig) []kgo.Opt {
 		kgo.OnPartitionsRevoked(func(_ context.Context, _ *kgo.Client, m map[string][]int32) { t.assign(m, false) }),
 		kgo.OnPartitionsLost(func(_ context.Context, _ *kgo.Client, m map[string][]int32) { t.assign(m, false) }),
 	}
+	if cfg.Instance != "" {
+		opts = append(opts, kgo.InstanceID(cfg.memberID()))
+	}
+	return opts
 }
 
 func (t *turns) assign(m map[string][]int32, mine bool) {

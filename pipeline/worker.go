@@ -281,20 +281,26 @@ func (s *session) fenced() error {
 // the member id too: by the instance id alone, a fenced process would throw out
 // the one that replaced it.
 func (w *worker) leave() {
-	if w.member == "" {
+	leaveGroup(append(w.clientOpts(), w.cfg.KafkaOpts...), w.cfg.Group, w.member, w.id)
+}
+
+// leaveGroup takes a static member out of its group; nothing where it never
+// was a member.
+func leaveGroup(opts []kgo.Opt, group, member, instance string) {
+	if member == "" {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
 	defer cancel()
-	cl, err := kgo.NewClient(append(w.clientOpts(), w.cfg.KafkaOpts...)...)
+	cl, err := kgo.NewClient(opts...)
 	if err != nil {
 		return
 	}
 	defer cl.Close()
 	req := kmsg.NewPtrLeaveGroupRequest()
-	req.Group, req.MemberID = w.cfg.Group, w.member
+	req.Group, req.MemberID = group, member
 	m := kmsg.NewLeaveGroupRequestMember()
-	m.MemberID, m.InstanceID, m.Reason = w.member, kmsg.StringPtr(w.id), kmsg.StringPtr("shutting down")
+	m.MemberID, m.InstanceID, m.Reason = member, kmsg.StringPtr(instance), kmsg.StringPtr("shutting down")
 	req.Members = append(req.Members, m)
 	_, _ = req.RequestWith(ctx, cl)
 }

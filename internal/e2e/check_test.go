@@ -17,6 +17,7 @@ import (
 type tally struct {
 	records, quarantined, decisions, permits, outputs int
 	lost, duplicates, inversions, transactions, cuts  int
+	torn                                              int // audit records of transactions that were never committed
 	reasons                                           map[string]int
 }
 
@@ -151,7 +152,9 @@ func (c *checker) checkAudit() {
 		c.t.Fatal(err)
 	}
 	lanes := map[place][]leaf{}
-	for _, r := range c.collect(auditTopic) {
+	committed := c.collect(auditTopic)
+	c.torn = len(c.collectAll(auditTopic)) - len(committed)
+	for _, r := range committed {
 		l, err := decodeLeaf(codec, r)
 		if err != nil {
 			c.t.Fatalf("audit %d/%d: %v", r.Partition, r.Offset, err)

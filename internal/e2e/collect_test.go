@@ -8,7 +8,14 @@ import (
 )
 
 // collect reads all committed records of a topic, by partition in their order.
-func (w *world) collect(name string) []*kgo.Record {
+func (w *world) collect(name string) []*kgo.Record { return w.collectAs(name, kgo.ReadCommitted()) }
+
+// collectAll reads those of aborted transactions too.
+func (w *world) collectAll(name string) []*kgo.Record {
+	return w.collectAs(name, kgo.ReadUncommitted())
+}
+
+func (w *world) collectAs(name string, level kgo.IsolationLevel) []*kgo.Record {
 	topic := w.topic(name)
 	ctx, cancel := w.ctx(60 * time.Second)
 	defer cancel()
@@ -23,7 +30,7 @@ func (w *world) collect(name string) []*kgo.Record {
 		}
 	}
 	// Control records carry the position to the end of the log (KAFKA.md 3).
-	cl := w.client(kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: from}), kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords())
+	cl := w.client(kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: from}), kgo.FetchIsolationLevel(level), kgo.KeepControlRecords())
 	defer cl.Close()
 	var all []*kgo.Record
 	for len(left) > 0 {

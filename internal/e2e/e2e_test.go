@@ -55,23 +55,25 @@ func TestKilled(t *testing.T) {
 	p := f.producer()
 	r := newDraw(w.seed, 4)
 	running := w.start(0)
-	said := f.consents(10 * time.Millisecond)
+	said := f.consents(15 * time.Millisecond)
+	fed := make(chan error, 1)
+	stop := make(chan struct{})
+	go func() { fed <- f.trickle(p, stop) }()
 	for n := 1; n <= kills; n++ {
-		// Work flows while the process dies: a part of the input is being
-		// written, and what was there before is decided already.
-		part := make(chan error, 1)
-		go func() { part <- f.records(p, n*(records-chunk)/kills, 10*time.Millisecond) }()
-		patience := time.Duration(r.IntN(400)) * time.Millisecond
-		if !r.one(4) { // else it may die before it has come up
-			w.await(seen, f.count()*9/10, 60*time.Second, running)
+		// Work flows while the process dies. Mostly it has come up and decided
+		// something before; else it may be at any point of its start.
+		before := seen.n.Load()
+		if !r.one(5) {
+			w.await(seen, int(before)+1, 60*time.Second, running)
 		}
-		time.Sleep(patience)
+		time.Sleep(time.Duration(r.IntN(900)) * time.Millisecond)
 		running.kill()
 		t.Logf("kill %d after %.1f s: %d records committed, %d audited", n, time.Since(began).Seconds(), f.count(), seen.n.Load())
 		running = w.start(0)
-		if err := <-part; err != nil {
-			t.Fatal(err)
-		}
+	}
+	close(stop)
+	if err := <-fed; err != nil {
+		t.Fatal(err)
 	}
 	f.last(p, said)
 	w.await(seen, f.count(), 60*time.Second, running)

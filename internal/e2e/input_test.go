@@ -139,6 +139,20 @@ func (f *feed) records(p *producer, n int, pause time.Duration) error {
 	return nil
 }
 
+// trickle writes records slowly until it is told to stop, and then the rest.
+func (f *feed) trickle(p *producer, stop <-chan struct{}) error {
+	for {
+		select {
+		case <-stop:
+			return f.records(p, records-chunk, 0)
+		case <-time.After(200 * time.Millisecond):
+		}
+		if err := p.transaction(f, !p.r.one(9)); err != nil {
+			return err
+		}
+	}
+}
+
 // producer is the transactional producer of input records.
 type producer struct {
 	cl             *kgo.Client

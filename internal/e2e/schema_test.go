@@ -90,7 +90,7 @@ func (w *world) outputID(topic string) (uint32, error) {
 func (w *world) checkSchemas(writers ...uint32) {
 	s := w.ref.Stream(w.topic(contacts))
 	hidden := map[string][]string{
-		"analytics":       {"first_name", "last_name", "birth_date", "lifetime_value", "accessibility_needs", "last_login_ip", "notes", "loyalty_card", "event_id"},
+		"analytics":       {"first_name", "last_name", "birth_date", "lifetime_value", "last_login_ip", "notes", "loyalty_card", "event_id"},
 		"marketing.email": {"phone", "birth_date", "address", "tags", "lifetime_value", "last_login_ip", "notes", "loyalty_card", "event_id", "company"},
 		"service":         {"birth_date", "tags", "accessibility_needs", "notes", "loyalty_card", "marketing_score"},
 	}

@@ -156,8 +156,8 @@ func fields(r *kgo.Record) map[string]bool {
 
 // report prints what the issue asks for.
 func (c *checker) report(kills int, began time.Time) {
-	c.t.Logf("records %d (aborted %d), kills %d, lost %d, duplicates %d, inversions %d, quarantined %d, decisions compared %d, permits %d, outputs compared %d, lane transactions %d, cuts %d, %.1f s",
-		c.records, c.feed.abort, kills, c.lost, c.duplicates, c.inversions, c.quarantined, c.decisions, c.permits, c.outputs, c.transactions, c.cuts, time.Since(began).Seconds())
+	c.t.Logf("records %d (aborted %d), kills %d, lost %d, duplicates %d, inversions %d, quarantined %d, decisions compared %d, permits %d, outputs compared %d, lane transactions %d, cuts %d, torn leaves %d, %.1f s",
+		c.records, c.feed.abort, kills, c.lost, c.duplicates, c.inversions, c.quarantined, c.decisions, c.permits, c.outputs, c.transactions, c.cuts, c.torn, time.Since(began).Seconds())
 	var names []string
 	for name := range c.reasons {
 		names = append(names, name)
