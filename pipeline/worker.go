@@ -80,11 +80,12 @@ type session struct {
 	suspects map[source]bool
 }
 
-// The client's buffers. One poll takes at most 8 MB; what is fetched ahead
-// beyond that only costs memory (DESIGN section 8). A batch that decompresses
-// to more than 64 MB is a bomb or a mistake.
+// The client's buffers. One transaction takes at most 8 MB, which are 2 to 4 MB
+// on the wire; what is fetched ahead beyond that only costs memory (DESIGN
+// section 8). A batch that decompresses to more than 64 MB is a bomb or a
+// mistake.
 const (
-	fetchBytes      = 8 << 20
+	fetchBytes      = 4 << 20
 	decompressBytes = 64 << 20
 	linger          = 20 * time.Millisecond
 	bufferedRecords = 1 << 18
