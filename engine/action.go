@@ -130,7 +130,7 @@ func (s *CompiledStream) compileKey() (keyPlan, error) {
 
 func (s *CompiledStream) compileOutputKey(p *policy.Purpose) (outputKey, error) {
 	plan, name, err := s.compileText(p, s.key.category, s.key.domain)
-	return outputKey{textPlan: plan, pseudonym: name == "pseudonymize" && !plan.gated, subject: s.wiring.Key.Subject != ""}, err
+	return outputKey{textPlan: plan, pseudonym: name == "pseudonymize", subject: s.wiring.Key.Subject != ""}, err
 }
 
 func (s *CompiledStream) compileHeaders(p *policy.Purpose) ([]headerPlan, error) {

@@ -71,7 +71,7 @@ func TestSpecialCategories(t *testing.T) {
 	for _, c := range []struct{ rules, want string }{
 		{"user keep", "drop"}, {"user.health_and_medical keep", "redact"}, {"user.health_and_medical mask", "redact"},
 		{"user.health_and_medical keep!", "keep!"}, {"user.health_and_medical drop", "drop"}, {"user.health_and_medical constant", `constant(value="same")`},
-		{"user keep!", "drop"},
+		{"user keep!", "drop"}, {"user.health_and_medical redact!", "redact"}, {"user.health_and_medical mask!", "mask(keep_first=1)!"},
 	} {
 		for format, w := range map[string]engine.Stream{
 			"json": jsonStream("id", "system", "h", "user.health_and_medical"), "avro": avroStream("id", "system", "h", "user.health_and_medical"),
@@ -122,6 +122,9 @@ func TestNewFieldsAreWithheld(t *testing.T) {
 		t.Errorf("withheld of v2: %q, want %q", two.Withheld, want)
 	}
 	for i, o := range two.Outputs() {
+		if !strings.Contains(o.Schema, `"crm.`+o.Purpose) {
+			t.Errorf("%s: not in the namespace crm.%s: %s", o.Topic, o.Purpose, o.Schema)
+		}
 		if strings.Contains(o.Schema, "new") || o.Schema != one.Outputs()[i].Schema {
 			t.Errorf("%s: the derived schema changed: %s", o.Purpose, o.Schema)
 		}

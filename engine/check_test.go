@@ -149,6 +149,19 @@ func TestCheckSound(t *testing.T) {
 	}
 }
 
+// What each purpose makes a token of joins nothing.
+func TestCheckJoinsByKeptFieldsOnly(t *testing.T) {
+	cfg := sound()
+	cfg.Streams[0].Purposes = []string{"p", "r"}
+	cfg.Policy.Purposes[0].Treat = treat("user.unique_id", "pseudonymize", "user", "keep")
+	cfg.Policy.Purposes = append(cfg.Policy.Purposes, contract("r", "user.unique_id", "pseudonymize", "system", "keep"))
+	for _, f := range engine.Check(cfg) {
+		if strings.Contains(f.Message, "join") {
+			t.Errorf("%+v", f)
+		}
+	}
+}
+
 // Documents are cited by digest: the same for the same configuration, others
 // for another policy, in an order that does not depend on anything else.
 func TestDocuments(t *testing.T) {

@@ -73,6 +73,7 @@ func TestEventTimeAvro(t *testing.T) {
 		{"negative", `"long"`, "s", "-1", 0},
 		{"beyond 9999", `"long"`, "ms", "253402300800000", 0},
 		{"overflow", `"long"`, "s", "9223372036854775807", 0},
+		{"overflow into range", `"long"`, "s", "18446744073709552", 0},
 		{"text", `"string"`, "", `"2026-11-19T13:00:00+01:00"`, eventMs},
 		{"text with a unit for numbers", `"string"`, "s", `"2026-11-19T12:00:00Z"`, eventMs},
 		{"text without zone", `"string"`, "", `"2026-11-19T12:00:00"`, 0},

@@ -163,7 +163,7 @@ func TestHeaders(t *testing.T) {
 	it := r.decide(engine.Input{Value: []byte(`{"id":"42"}`), Headers: []engine.Header{
 		{Key: "raw", Value: []byte("1\xff")}, {Key: "unlisted", Value: []byte("secret")}, {Key: "m", Value: []byte("ada@example.org")},
 		{Key: "RAW", Value: []byte("no")}, {Key: "raw", Value: []byte("2")}, {Key: "raw", Value: nil}, {Key: "z", Value: []byte("gone")},
-		{Key: "m", Value: []byte("bad \xff")}, {Key: "cs-proof", Value: []byte("forged")}, {Key: "raw", Value: []byte{}},
+		{Key: "m", Value: nil}, {Key: "m", Value: []byte("bad \xff")}, {Key: "cs-proof", Value: []byte("forged")}, {Key: "raw", Value: []byte{}},
 	}})[0]
 	out := output(it, "p")
 	if out == nil {

@@ -74,6 +74,39 @@ func TestMemoryIsGivenBack(t *testing.T) {
 	runtime.KeepAlive(r)
 }
 
+// What one batch needs is bounded while it lasts, and what one huge record or
+// many large outputs needed is gone after it.
+func TestBatchMemoryIsBounded(t *testing.T) {
+	r := listRig(t)
+	before := heap()
+	check := func(what string, most uint64) {
+		t.Helper()
+		if after := heap(); after > before+most<<20 {
+			t.Errorf("%s: %d MiB before, %d MiB after", what, before>>20, after>>20)
+		}
+	}
+	in := make([]engine.Input, 1200)
+	for i := range in {
+		in[i] = engine.Input{Value: listed(4000 - i%7)}
+	}
+	before = heap() // the records themselves are the caller's
+	r.add(in...)
+	check("1200 records of 4000 elements", 80)
+	r, in = listRig(t), nil
+	before = heap()
+	r.decide(engine.Input{Value: listed(1_500_000)})
+	r.batch.Reset()
+	check("a record of 1,500,000 elements", 1)
+	text := []byte(`{"id":"42","l":["` + strings.Repeat("x", 120_000) + `"]}`)
+	for range 300 {
+		in = append(in, engine.Input{Value: text})
+	}
+	r.decide(in...)
+	r.batch.Reset()
+	check("300 outputs of 120 kB", 40)
+	runtime.KeepAlive(r)
+}
+
 func heap() uint64 {
 	var m runtime.MemStats
 	runtime.GC()

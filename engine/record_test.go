@@ -89,6 +89,10 @@ func TestRescan(t *testing.T) {
 	}
 	r.wantFault(items[1], schemas.CodeUnknownSchema, "") // failed for good
 	r.wantFault(items[2], schemas.CodeBadSchema, "")
+	r.install(1, tagsSchema)
+	if it := r.decide(in)[0]; it.State != engine.StateDecided {
+		t.Errorf("installed after it was refused: state %d, %v", it.State, it.Fault)
+	}
 	r.stream.Forget(1)
 	if it := r.decide(in)[0]; it.State != engine.StateNeedsSchema {
 		t.Errorf("forgotten: state %d", it.State)
@@ -173,6 +177,9 @@ func TestInconsistentCut(t *testing.T) {
 	if items[0].Audit.Cut != nil || fmt.Sprint(items[1].Audit.Cut) != "[5]" {
 		t.Errorf("cuts %v and %v: a decision on a row above the fence stands at the watermark, others at the fence", items[0].Audit.Cut, items[1].Audit.Cut)
 	}
+	if err := r.batch.Decide(st([]*consent.Row{nil, row}, cut, cut), engine.Moment{Now: nowMs, Fence: consent.Vector{1}}); err != nil || items[1].Audit.Cut != nil {
+		t.Errorf("%v, cut %v: a row below the fence stands at the fence", err, items[1].Audit.Cut)
+	}
 }
 
 // A purpose of which nothing would be left is denied at run time too, where a
@@ -181,7 +188,7 @@ func TestEmptyProjection(t *testing.T) {
 	r := newRig(t, avroStream("id", "user.unique_id", "n", "user.behavior"), contract("p", "user.behavior", "keep"), contract("q", "user", "keep"))
 	avsc := `{"type":"record","name":"R","fields":[{"name":"id","type":"string"}]}`
 	plan := r.install(1, avsc)
-	if len(plan.Outputs()) != 1 || plan.Outputs()[0].Subject != "in.q-value" {
+	if len(plan.Outputs()) != 1 || plan.Outputs()[0].Subject != "in.q-value" || strings.Contains(plan.Outputs()[0].Schema, "crm.") {
 		t.Errorf("derived schemas: %+v", plan.Outputs())
 	}
 	it := r.decide(engine.Input{Value: framed(t, 1, avsc, `{"id":"42"}`)})[0]
