@@ -46,6 +46,11 @@ func (s *site) start(change ...func(*settings)) *daemon {
 			st, _ := d.status()
 			text, _ := json.Marshal(st)
 			s.t.Logf("health of instance %s: %s", d.instance, text)
+			select {
+			case <-d.done:
+				s.t.Logf("instance %s has ended: %v", d.instance, d.err)
+			default:
+			}
 		}
 		d.cancel()
 		d.await()

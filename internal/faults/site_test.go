@@ -105,7 +105,7 @@ func (s *site) server(action string) {
 func (s *site) open() {
 	s.t.Helper()
 	s.dir, s.ids = s.t.TempDir(), map[string][16]byte{}
-	s.cl = s.client(kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0))
+	s.cl = s.client(kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0), kgo.ProducerBatchMaxBytes(1<<20))
 	s.adm = kadm.NewClient(s.cl)
 	s.rdb = redis.NewClient(&redis.Options{Addr: s.redis, Protocol: 2, DisableIdentity: true})
 	s.t.Cleanup(func() { _ = s.rdb.Close() })
