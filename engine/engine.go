@@ -14,6 +14,26 @@
 // that cannot be read, a schema that does not parse (promise P1). A record that
 // cannot be processed becomes an Item in StateFaulted with a closed code and a
 // path of rule names (promises P8, P9); it never ends the batch.
+//
+// What one purpose does with a field never shows on another's topic (P6). So a
+// value that a purpose's treatment does not take is no fault of the record: in
+// Avro it denies that purpose alone with INPUT_MALFORMED, in JSON and in a
+// header it is removed and counted. What should be text, a key with a category,
+// and is none is a fault for all purposes alike. Constants stand in value, key
+// and headers whether or not the input has them.
+//
+// A tombstone is written whatever the consent where the key is pseudonymized,
+// by a permit where the key shows something, and not at all without a key, under
+// a constant one, behind a closed gate, or under a subject's key that names
+// nobody (DESIGN section 5).
+//
+// The event time is the least of the record's own, its Kafka timestamp and the
+// Moment; what is missing, has no zone or was clamped is marked
+// EVENT_TIME_SUSPECT (DECISION D20). It is the output's timestamp only where
+// the purpose keeps it as a field, behind no gate.
+//
+// A batch's memory is bounded by constants (memory.go) and not by what was in
+// it once; in steady state nothing is allocated for a record.
 package engine
 
 import (
