@@ -134,7 +134,6 @@ type Item struct {
 	Audit audit.Record
 
 	tape schemas.Tape
-	most int // bytes of the largest value since the tape was new
 	work itemWork
 }
 

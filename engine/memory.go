@@ -9,8 +9,6 @@ import "github.com/consentstream/consentstream/schemas"
 const (
 	maxItemEntries = 4096    // on one item's own tape: 112 KiB
 	maxEntries     = 1 << 20 // on the tapes of a batch: 28 MiB
-	maxItemBytes   = 64 << 10
-	maxBytes       = 64 << 20 // of the largest values of all items: their scratch is about as large
 )
 
 // setAside takes a long item's tape away from it, and keeps the memory for the
@@ -54,15 +52,15 @@ func (b *Batch) tape(it *Item) *schemas.Tape {
 // release lets go of the records of the batch, which belong to the caller, and
 // of the memory that only unusual ones needed.
 func (b *Batch) release() {
-	entries, bytes := 0, 0
+	entries := 0
 	for i, it := range b.items {
 		if i < b.n {
 			it.release()
 		}
-		entries, bytes = entries+cap(it.tape.Entries), bytes+it.most
-		if it.most > maxItemBytes || entries > 2*maxEntries || bytes > maxBytes {
-			entries, bytes = entries-cap(it.tape.Entries), bytes-it.most
-			it.tape, it.most = schemas.Tape{}, 0
+		if n := cap(it.tape.Entries); entries+n > 2*maxEntries {
+			it.tape = schemas.Tape{}
+		} else {
+			entries += n
 		}
 	}
 	if cap(b.long.Entries) > maxEntries {
@@ -72,7 +70,6 @@ func (b *Batch) release() {
 
 // release lets go of the caller's record and of what aliases it.
 func (it *Item) release() {
-	it.most = max(it.most, len(it.Value))
 	it.Input, it.work.payload = Input{}, nil
 	for i := range it.Outputs {
 		o := &it.Outputs[i]
