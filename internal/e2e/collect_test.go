@@ -50,11 +50,11 @@ func (w *world) collectAs(name string, level kgo.IsolationLevel) []*kgo.Record {
 	return all
 }
 
-// watch counts the committed audit records while processes come and go.
+// watch counts the audit records while processes come and go.
 type watch struct{ n atomic.Int64 }
 
-func (w *world) watch() *watch {
-	cl := w.client(kgo.ConsumeTopics(w.topic(auditTopic)), kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+func (w *world) watch(level kgo.IsolationLevel) *watch {
+	cl := w.client(kgo.ConsumeTopics(w.topic(auditTopic)), kgo.FetchIsolationLevel(level), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 	seen := &watch{}
 	ctx := w.t.Context()
 	go func() {
@@ -78,5 +78,12 @@ func (w *world) await(seen *watch, n int, within time.Duration, running ...*proc
 			}
 			w.t.Fatalf("%d of %d records are audited after %v", seen.n.Load(), n, within)
 		}
+	}
+}
+
+// change waits until the count changes.
+func (seen *watch) change(within time.Duration) {
+	for before, deadline := seen.n.Load(), time.Now().Add(within); seen.n.Load() == before && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond / 2)
 	}
 }

@@ -85,6 +85,9 @@ func (f *feed) consents(pause time.Duration) *sync.WaitGroup {
 			}
 			time.Sleep(pause)
 		}
+		if err := s.end(); err != nil {
+			f.w.t.Errorf("consents: %v", err)
+		}
 	})
 	return &done
 }
@@ -103,28 +106,45 @@ type speaker struct {
 	feed       *feed
 	r          draw
 	plain, txn *kgo.Client
+	open       int // for how many events more a transaction stays open
 }
 
-// say writes one event; one in forty within a transaction, and most of those
-// are aborted: they were never said.
+// say writes one event. One in forty is in a transaction that stays open while
+// the next ones are acknowledged behind it: they count from then on, which the
+// pipeline cannot know before the transaction has ended. Most of those are
+// aborted, and were never said.
 func (s *speaker) say(i int) error {
 	ctx := s.feed.w.t.Context()
 	c := s.r.consent(1000 + i)
 	record := &kgo.Record{Topic: s.feed.w.topic(consents), Key: c.key, Value: c.value}
-	if !s.r.one(40) {
-		if err := s.plain.ProduceSync(ctx, record).FirstErr(); err != nil {
+	switch {
+	case s.open > 1:
+		s.open--
+	case s.open == 1:
+		if err := s.end(); err != nil {
 			return err
 		}
-		s.feed.ack(record)
+	case s.r.one(40):
+		if err := s.txn.BeginTransaction(); err != nil {
+			return err
+		}
+		s.open = 1 + s.r.IntN(8)
+		return s.txn.ProduceSync(ctx, record).FirstErr()
+	}
+	if err := s.plain.ProduceSync(ctx, record).FirstErr(); err != nil {
+		return err
+	}
+	s.feed.ack(record)
+	return nil
+}
+
+// end ends the transaction that is open, if any.
+func (s *speaker) end() error {
+	if s.open == 0 {
 		return nil
 	}
-	if err := s.txn.BeginTransaction(); err != nil {
-		return err
-	}
-	if err := s.txn.ProduceSync(ctx, record).FirstErr(); err != nil {
-		return err
-	}
-	return s.txn.EndTransaction(ctx, kgo.TransactionEndTry(s.r.one(3)))
+	s.open = 0
+	return s.txn.EndTransaction(s.feed.w.t.Context(), kgo.TransactionEndTry(s.r.one(3)))
 }
 
 // records writes input records until n of them are committed, in transactions of

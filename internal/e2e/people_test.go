@@ -26,7 +26,7 @@ func person(n int) string {
 	if n%10 == 0 {
 		return fmt.Sprintf("5E0FC0DE-%04d-4A4a-8bCd-00000000%04d", n, n)
 	}
-	return fmt.Sprintf("zzsubjectzz%04d", n)
+	return fmt.Sprintf("ZZsubjectZZ%04d", n)
 }
 
 // consent is a record of the consent topic before it is written.
@@ -37,7 +37,7 @@ func (r draw) grant(n, i int) consent {
 	return r.event(n, i, map[string]string{
 		"action": `"grant"`, "purposes": `["analytics","marketing.email"]`, "consent_type": pick(r, `"explicit"`, `"expressed"`),
 		"recipients": `["acme-mailer"]`, "asserted_at": instant(-time.Duration(1+r.IntN(300)) * 24 * time.Hour), "covers_past": "true",
-		"notice": `{"id":"signup","version":"3","language":"en"}`, "evidence": `{"method":"web_form","source":"shop","reference":"zzevidencezz` + fmt.Sprint(i) + `"}`,
+		"notice": `{"id":"signup","version":"3","language":"en"}`, "evidence": `{"method":"web_form","source":"shop","reference":"ZZevidenceZZ` + fmt.Sprint(i) + `"}`,
 	})
 }
 
@@ -48,7 +48,7 @@ func instant(from time.Duration) string {
 // event is a consent event of person n with the members given.
 func (r draw) event(n, i int, members map[string]string) consent {
 	if members["id"] == "" {
-		members["id"] = fmt.Sprintf(`"zzconsentzz%d"`, i)
+		members["id"] = fmt.Sprintf(`"ZZconsentZZ%d"`, i)
 	}
 	if members["subject"] == "" {
 		members["subject"] = `{"namespace":"crm","value":"` + pick(r, "", "", "", " ") + person(n) + `"}`
@@ -148,7 +148,7 @@ func (r draw) malformed(n, i int) consent {
 	}
 	switch r.IntN(14) {
 	case 0:
-		return with("unknown_member", `"zzmalformedzz"`)
+		return with("unknown_member", `"ZZmalformedZZ"`)
 	case 1:
 		return with("asserted_at", `"2026-11-01"`)
 	case 2:
@@ -156,7 +156,7 @@ func (r draw) malformed(n, i int) consent {
 	case 3:
 		return with("action", `"link"`)
 	case 4:
-		return with("link", `{"namespace":"crm","value":"zzmalformedzz","kind":"same_person"}`)
+		return with("link", `{"namespace":"crm","value":"ZZmalformedZZ","kind":"same_person"}`)
 	case 5:
 		return consent{key: []byte("crm:" + person(n))} // null
 	case 6:
@@ -182,7 +182,7 @@ func (r draw) malformed(n, i int) consent {
 	}
 	c := with("subject", `{"namespace":"crm","value":"`+pick(r, "null", "", "0")+`"}`)
 	if r.one(3) {
-		c.key = []byte("zzmalformedzz") // nobody can tell whom it is about
+		c.key = []byte("ZZmalformedZZ") // nobody can tell whom it is about
 	}
 	return c
 }

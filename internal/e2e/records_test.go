@@ -20,7 +20,7 @@ type record struct {
 
 // canary is a value that occurs once in a run and can be found wherever it
 // comes to stand.
-func canary(field string, i int) string { return fmt.Sprintf("zz%szz%d", field, i) }
+func canary(field string, i int) string { return fmt.Sprintf("ZZ%sZZ%d", field, i) }
 
 // record draws the i-th input record: half contacts, half marketing events.
 func (r draw) record(w *world, i int, shipped, wider uint32) record {
@@ -47,7 +47,7 @@ func (r draw) record(w *world, i int, shipped, wider uint32) record {
 	case r.one(60):
 		in.Key = []byte(person(r.IntN(people))) // mostly another person
 	case r.one(60):
-		value = pick(r, "null", "", " ", "anonymous", "zz\ufffdzz")
+		value = pick(r, "null", "", " ", "anonymous", "ZZ\ufffdZZ")
 	}
 	tombstone := r.one(40)
 	if in.Headers = nil; r.one(2) {
@@ -115,7 +115,7 @@ func (r draw) contact(i int, schema uint32, wider bool, id string, at time.Time)
 	e.some(r, canary("email", i)+"@example.org")
 	e.some(r, canary("phone", i))
 	e.some(r, canary("first", i))
-	e.some(r, pick(r, canary("last", i), "Öz", "李", "O'Brien-zzlastzz"))
+	e.some(r, pick(r, canary("last", i), "Öz", "李", "O'Brien-ZZlastZZ"))
 	if e.long(int64(r.IntN(2))); e.b[len(e.b)-1] != 0 {
 		e.long(int64(r.IntN(18_000)))
 	}
@@ -164,10 +164,10 @@ func (r draw) marketing(i int, id string, at time.Time) []byte {
 		"contact_id": quote(id), "email": text("email"), "campaign": text("campaign"), "url": text("url"), "ip": text("ip"),
 		"user_agent": text("agent"), "properties": r.properties(i), "referrer": text("referrer"),
 		"profile": r.profile(i), "items": r.items(i), "visits": pick(r, `[]`, `null`, `["`+canary("postal", i)+`", null, 7, ["x"]]`, `"`+canary("postal", i)+`"`),
-		"needs": pick(r, `{"allergy":"`+canary("health", i)+`"}`, `{}`, `null`, `["`+canary("health", i)+`"]`), "agent": pick(r, `{"name":"zzagentnamezz"}`, `{}`, `1`),
-		"zzextrazz": `{"a":[1,{"b":null}]}`,
+		"needs": pick(r, `{"allergy":"`+canary("health", i)+`"}`, `{}`, `null`, `["`+canary("health", i)+`"]`), "agent": pick(r, `{"name":"ZZagentnameZZ"}`, `{}`, `1`),
+		"ZZextraZZ": `{"a":[1,{"b":null}]}`,
 	}
-	for _, name := range []string{"event_id", "event", "email", "campaign", "url", "ip", "user_agent", "properties", "referrer", "zzextrazz",
+	for _, name := range []string{"event_id", "event", "email", "campaign", "url", "ip", "user_agent", "properties", "referrer", "ZZextraZZ",
 		"profile", "items", "visits", "needs", "agent"} {
 		if r.one(6) {
 			delete(m, name)
@@ -185,7 +185,7 @@ func (r draw) marketing(i int, id string, at time.Time) []byte {
 	case 4:
 		m["campaign"] = `{ "deep" : [ "` + canary("campaign", i) + `" , 1e3 ] }`
 	case 5:
-		m["email"] = `[{"zzemailzz":1}]`
+		m["email"] = `[{"ZZemailZZ":1}]`
 	case 6:
 		delete(m, "occurred_at")
 	case 7:
@@ -207,7 +207,7 @@ func (r draw) properties(i int) string {
 	case 0:
 		return "null"
 	case 1:
-		return `"zzsearchzz"`
+		return `"ZZsearchZZ"`
 	case 2:
 		return "{" + all[3] + "}"
 	case 3:
@@ -221,18 +221,18 @@ func (r draw) properties(i int) string {
 func (r draw) profile(i int) string {
 	all := []string{
 		`"last_name":` + pick(r, `"`+canary("last", i)+`"`, `"Öz"`, `null`, `17`), `"needs":` + pick(r, `"`+canary("health", i)+`"`, `null`, `{"a":1}`),
-		`"home":` + pick(r, `{"postal_code":"`+canary("postal", i)+`","street":"`+canary("street", i)+`","zznewzz":1}`, `{"street":"`+canary("street", i)+`"}`, `{}`, `null`, `"zzstreetzz"`),
+		`"home":` + pick(r, `{"postal_code":"`+canary("postal", i)+`","street":"`+canary("street", i)+`","ZZnewZZ":1}`, `{"street":"`+canary("street", i)+`"}`, `{}`, `null`, `"ZZstreetZZ"`),
 		`"mood":"` + canary("mood", i) + `"`, `"x\u0041":"` + canary("mood", i) + `b"`,
 	}
 	r.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-	return pick(r, "null", `[{"last_name":"zzlastzz"}]`, "{"+strings.Join(all[:r.IntN(6)], r.space()+",")+"}", "{"+strings.Join(all, ",")+"}", "{"+strings.Join(all[:3], ",")+"}")
+	return pick(r, "null", `[{"last_name":"ZZlastZZ"}]`, "{"+strings.Join(all[:r.IntN(6)], r.space()+",")+"}", "{"+strings.Join(all, ",")+"}", "{"+strings.Join(all[:3], ",")+"}")
 }
 
 func (r draw) items(i int) string {
 	var all []string
 	for range r.IntN(4) {
-		all = append(all, pick(r, `{"sku":"`+canary("sku", i)+`","name":"`+canary("last", i)+`"}`, `{"name":"Li","needs":"`+canary("health", i)+`"}`, `{}`, `null`, `"zzskuzz"`,
-			`{"zzextrazz":1,"sku": [1, {"a":"`+canary("sku", i)+`"}]}`))
+		all = append(all, pick(r, `{"sku":"`+canary("sku", i)+`","name":"`+canary("last", i)+`"}`, `{"name":"Li","needs":"`+canary("health", i)+`"}`, `{}`, `null`, `"ZZskuZZ"`,
+			`{"ZZextraZZ":1,"sku": [1, {"a":"`+canary("sku", i)+`"}]}`))
 	}
 	return pick(r, "["+strings.Join(all, ",")+"]", "["+strings.Join(all, " , ")+"]", "["+strings.Join(all, ",")+"]", "{}", "null")
 }
@@ -252,7 +252,7 @@ func (r draw) spoil(w *world, in *record, i int) {
 		case 1:
 			in.Value, in.bad = v[:2], "truncated"
 		case 2:
-			in.Value, in.bad = append(v, "zzbadzz"...), "trailing_bytes"
+			in.Value, in.bad = append(v, "ZZbadZZ"...), "trailing_bytes"
 		case 3:
 			in.Value, in.bad = r.bomb(v, i), "truncated|bad_length|too_many_items|bad_branch"
 		case 4:
@@ -262,14 +262,14 @@ func (r draw) spoil(w *world, in *record, i int) {
 		case 6:
 			in.Value, in.bad = append([]byte{0, 0x7f, 0xff, 0xff, 0xf0}, v[5:]...), "unknown_schema"
 		case 7:
-			in.Value, in.bad = r.contact(i, binary.BigEndian.Uint32(v[1:]), false, "zzbadzz\xff", time.Now()), "bad_utf8"
+			in.Value, in.bad = r.contact(i, binary.BigEndian.Uint32(v[1:]), false, "ZZbadZZ\xff", time.Now()), "bad_utf8"
 			if v := w.isWider(v); v {
-				in.Value = r.contact(i, binary.BigEndian.Uint32(in.Value[1:]), true, "zzbadzz\xc0\xaf", time.Now())
+				in.Value = r.contact(i, binary.BigEndian.Uint32(in.Value[1:]), true, "ZZbadZZ\xc0\xaf", time.Now())
 			}
 		case 8:
 			in.Value, in.bad = append(v[:5:5], 0x04), "bad_branch|truncated|bad_length"
 		default:
-			in.Value, in.bad = append(v[:5:5], strings.Repeat("zzbadzz", 143_000)...), "too_large"
+			in.Value, in.bad = append(v[:5:5], strings.Repeat("ZZbadZZ", 143_000)...), "too_large"
 		}
 		return
 	}
@@ -279,13 +279,13 @@ func (r draw) spoil(w *world, in *record, i int) {
 	case 1:
 		in.Value, in.bad = []byte(`{"contact_id":"x","email":`+email+`,"EMAIL":`+email+`}`), "duplicate_key"
 	case 2:
-		in.Value, in.bad = []byte(`{"zzbadzz":{"a":1,"a":`+email+`}}`), "duplicate_key"
+		in.Value, in.bad = []byte(`{"ZZbadZZ":{"a":1,"a":`+email+`}}`), "duplicate_key"
 	case 3:
-		in.Value, in.bad = []byte(`{"email":`+strings.Repeat(`{"zzbadzz":`, 10_000)+"1"+strings.Repeat("}", 10_001)), "too_deep"
+		in.Value, in.bad = []byte(`{"email":`+strings.Repeat(`{"ZZbadZZ":`, 10_000)+"1"+strings.Repeat("}", 10_001)), "too_deep"
 	case 4:
-		in.Value, in.bad = []byte("{\"email\":\"zzbadzz\xff\"}"), "bad_utf8"
+		in.Value, in.bad = []byte("{\"email\":\"ZZbadZZ\xff\"}"), "bad_utf8"
 	case 5:
-		in.Value, in.bad = []byte(`{"email":"zzbadzz\ud83d"}`), "lone_surrogate"
+		in.Value, in.bad = []byte(`{"email":"ZZbadZZ\ud83d"}`), "lone_surrogate"
 	case 6:
 		in.Value, in.bad = append(v, "{}"...), "trailing_bytes"
 	case 7:

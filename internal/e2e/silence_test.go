@@ -93,7 +93,7 @@ var shown = map[string][]string{
 	events + ".service":         {"eventid", "subject", "email", "ip", "agent", "agentname", "last", "postal", "street"},
 }
 
-var canaries = regexp.MustCompile(`zz([a-z]+)zz`)
+var canaries = regexp.MustCompile(`ZZ([a-z]+)ZZ`)
 
 // checkCanaries looks for values where they must not be, and for some where
 // they must be: a search that finds nothing anywhere would prove nothing.
