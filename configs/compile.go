@@ -32,20 +32,11 @@ func (l *loader) compile(pol policyFile, streams []streamEntry) {
 		p := l.placeOf(at)
 		switch {
 		case f.Warning:
-			l.warn(p, "%s", f.Message)
+			l.add(p, Warning, f.Nearest, f.Message)
 		case !taken[p]:
-			l.report(p, otherThan(f.Nearest, f.Message), "%s", f.Message)
+			l.report(p, f.Nearest, "%s", f.Message)
 		}
 	}
-}
-
-// otherThan drops a suggestion that is what the message is about: a word that
-// exists, and is wrong here.
-func otherThan(near, message string) string {
-	if strings.HasPrefix(message, near+" ") {
-		return ""
-	}
-	return near
 }
 
 // errorPlaces lists where errors stand.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"strings"
 	"testing"
 )
@@ -11,12 +12,15 @@ import (
 // TestUnreadableFile: what cannot be read is one finding, without the text of
 // the error, which may quote what a variable holds.
 func TestUnreadableFile(t *testing.T) {
-	for _, err := range []error{fs.ErrNotExist, fs.ErrPermission, errors.New("disk: " + canary)} {
+	_, directory := os.ReadFile(t.TempDir())
+	for err, want := range map[error]string{
+		fs.ErrNotExist: "does not exist", fs.ErrPermission: "no permission", directory: "a directory", errors.New("disk: " + canary): "reading failed",
+	} {
 		c, findings := Load("x.yaml", noEnv, func(string) ([]byte, error) { return nil, err })
 		if c != nil || len(findings) != 1 {
 			t.Fatalf("%v: %v %v", err, c, findings)
 		}
-		if f := findings[0]; f.File != "x.yaml" || f.Line != 1 || f.Col != 1 || strings.Contains(f.String(), canary) {
+		if f := findings[0]; f.File != "x.yaml" || f.Line != 1 || f.Col != 1 || strings.Contains(f.String(), canary) || !strings.Contains(f.Message, want) {
 			t.Errorf("%v: %s", err, f)
 		}
 	}

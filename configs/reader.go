@@ -4,10 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"syscall"
 
 	"go.yaml.in/yaml/v4"
-
-	"github.com/consentstream/consentstream/policy"
 )
 
 // loader collects findings while the files are read.
@@ -108,6 +107,8 @@ func readProblem(err error) string {
 		return "it does not exist"
 	case errors.Is(err, fs.ErrPermission):
 		return "no permission"
+	case errors.Is(err, syscall.EISDIR):
+		return "it is a directory"
 	}
 	return "reading failed"
 }
@@ -150,7 +151,7 @@ func (l *loader) object(it item, s section) (object, bool) {
 		case known && w.later:
 			l.report(e.keyPlace(), "", "%q in %s is not supported yet", w.name, s.name)
 		case !known:
-			l.report(e.keyPlace(), policy.Nearest(e.key.Value, s.names()), "unknown word %s in %s", quote(e.key.Value), s.name)
+			l.report(e.keyPlace(), nearestWord(e.key.Value, s.names()), "unknown word %s in %s", quote(e.key.Value), s.name)
 		default:
 			l.places[e.at] = e.keyPlace()
 			if e.node.Kind == yaml.ScalarNode {
@@ -220,7 +221,11 @@ func (l *loader) list(it item) ([]item, bool) {
 		return nil, false
 	}
 	if it.node.Kind != yaml.SequenceNode {
-		l.report(it.place(), "", "%s must be a list, not %s", it.name, shapeOf(it.node))
+		mend := ""
+		if it.node.Kind == yaml.ScalarNode {
+			mend = ": put [] around it"
+		}
+		l.report(it.place(), "", "%s must be a list, not %s%s", it.name, shapeOf(it.node), mend)
 		return nil, false
 	}
 	out := make([]item, len(it.node.Content))

@@ -161,7 +161,9 @@ func (l *loader) integer(it item, low, high int64) (int64, bool) {
 	}
 	n, err := strconv.ParseInt(s.text, 10, 64)
 	switch {
-	case !decimal.MatchString(s.text) || s.isText():
+	case s.isText():
+		l.report(it.place(), "", "%s must be an integer in decimal digits, without quotes", it.name)
+	case !decimal.MatchString(s.text):
 		l.report(it.place(), "", "%s must be an integer in decimal digits, not %s", it.name, s.shown())
 	case err != nil || n < low || n > high:
 		l.report(it.place(), "", "%s must be %s", it.name, bounds(low, high))
@@ -191,7 +193,10 @@ func (o object) boolean(name string) bool {
 	if !ok {
 		return false
 	}
-	if s.isText() || s.text != "true" && s.text != "false" {
+	switch {
+	case s.isText():
+		o.l.report(it.place(), "", "%s must be true or false, without quotes", it.name)
+	case s.text != "true" && s.text != "false":
 		o.l.report(it.place(), "", "%s must be true or false, not %s", it.name, s.shown())
 	}
 	return s.text == "true"

@@ -63,6 +63,9 @@ func (l *loader) redis(o object) Redis {
 		Insecure: o.boolean("insecure"),
 	}
 	r.Addrs = l.hosts(o, "addrs", r.Insecure)
+	if len(r.Addrs) > 1 {
+		l.report(o.items["addrs"].place(), "", "\"addrs\" must be one address: a cluster is not supported yet")
+	}
 	l.needsPassword(o)
 	return r
 }
@@ -116,7 +119,7 @@ func (l *loader) hosts(o object, name string, insecure bool) []string {
 		case strings.Contains(s.text, "@") || strings.Contains(s.text, "://"):
 			l.report(s.place(), "", "%s must be host:port, without a scheme, a user or a password", s.name)
 		case !ok:
-			l.report(s.place(), "", "%s must be host:port, not %s", s.name, s.shown())
+			l.report(s.place(), "", "%s must be host:port with a port from 1 to 65535, not %s", s.name, s.shown())
 		case !insecure && !loopback(host):
 			l.report(s.place(), "", "a plaintext connection beyond this machine needs \"insecure: true\" in %s (TLS is not supported yet)", o.it.name)
 		}
@@ -218,7 +221,7 @@ func (l *loader) health(o object) Health {
 	host, ok := hostOf(t.text)
 	switch {
 	case !ok:
-		l.report(it.place(), "", "%s must be host:port, not %s", it.name, t.shown())
+		l.report(it.place(), "", "%s must be host:port with a port from 1 to 65535, not %s", it.name, t.shown())
 	case !h.Insecure && !loopback(host):
 		l.report(it.place(), "", "health and metrics beyond this machine need \"insecure: true\" in health")
 	}

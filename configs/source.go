@@ -83,8 +83,18 @@ func (s *source) parse(text []byte) *fault {
 
 // hint adds to a syntax error what people run into most.
 func (s *source) hint(f *fault) {
-	if f.line >= 1 && f.line <= len(s.lines) && strings.Contains(f.message, "flow") && strings.Contains(s.lines[f.line-1], "${") {
+	if f.line < 1 || f.line > len(s.lines) {
+		return
+	}
+	line := s.lines[f.line-1]
+	text := strings.TrimLeft(line, " \t")
+	switch {
+	case strings.Contains(line[:len(line)-len(text)], "\t"):
+		f.message += "; a tab cannot indent: use spaces"
+	case strings.Contains(f.message, "flow") && strings.Contains(line, "${"):
 		f.message += `; inside {} and [] a reference needs quotes: "${NAME}"`
+	case strings.Contains(f.message, "mapping values") || strings.Contains(f.message, "block"):
+		f.message += "; look at the indentation of this line and of the one before, and put quotes around a value that holds a colon"
 	}
 }
 

@@ -213,7 +213,8 @@ func (l *loader) category(it item) string {
 		return ""
 	}
 	if !policy.ValidCategory(s.text) {
-		l.report(it.place(), s.nearestKey(policy.Categories()), "%s is not a category of the taxonomy", s.shown())
+		near := s.nearestKey(policy.Categories())
+		l.report(it.place(), near, "%s %s", s.shown(), notACategory(near))
 	}
 	return s.text
 }

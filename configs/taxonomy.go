@@ -21,6 +21,14 @@ func nearestKey(typed string, keys []string) string {
 	return ""
 }
 
+// notACategory is a message's end; where no key is near it says what would be one.
+func notACategory(near string) string {
+	if near != "" {
+		return "is not a category of the taxonomy"
+	}
+	return "is not a category of the taxonomy: write one, such as user.contact.email, or your own that begins with x."
+}
+
 // nearestKey is nearestKey for what stands in the file.
 func (s scalar) nearestKey(keys []string) string {
 	if s.refers() {

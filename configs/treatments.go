@@ -24,7 +24,8 @@ func (l *loader) treat(o object) []policy.Rule {
 	for _, e := range o.freeEntries("treat") {
 		category := e.key.Value
 		if !policy.ValidCategory(category) {
-			l.report(e.keyPlace(), nearestKey(category, policy.Categories()), "%s is not a category of the taxonomy", e.name)
+			near := nearestKey(category, policy.Categories())
+			l.report(e.keyPlace(), near, "%s %s", e.name, notACategory(near))
 		}
 		r, ok := l.treatment(e)
 		if !ok {

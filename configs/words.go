@@ -1,5 +1,11 @@
 package configs
 
+import (
+	"strings"
+
+	"github.com/consentstream/consentstream/policy"
+)
+
 // word is one word of a mapping. docs/configuration.md says the same for
 // people; a test compares the two.
 type word struct {
@@ -178,6 +184,17 @@ func (s section) find(name string) (word, bool) {
 		}
 	}
 	return word{}, false
+}
+
+// nearestWord is the word that ends in what was typed ("brokers" means
+// seed_brokers), else the one that is spelled most like it.
+func nearestWord(typed string, words []string) string {
+	for _, w := range words {
+		if strings.HasSuffix(w, "_"+strings.ToLower(typed)) {
+			return w
+		}
+	}
+	return policy.Nearest(typed, words)
 }
 
 // names lists the words that are supported.

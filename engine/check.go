@@ -117,6 +117,9 @@ func (c *checker) checkPaths(at string, w *Stream) {
 		if !ok {
 			continue
 		}
+		if rest, ok := strings.CutPrefix(f.Path, "$."); ok {
+			c.found = append(c.found, Finding{At: place, Message: `this names a member called "$": a path starts at the record, without $`, Nearest: rest, Warning: true})
+		}
 		if other, dup := seen[p.String()]; dup {
 			c.add(place, "is the same path as %s", other)
 		}

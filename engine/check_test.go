@@ -75,7 +75,7 @@ func TestCheck(t *testing.T) {
 		{func(c *engine.Config, w *engine.Stream) { w.EventTime.Path = "n" }, "streams[0].event_time", "say unit", "", false},
 		{func(c *engine.Config, w *engine.Stream) { w.EventTime.Path = "local" }, "streams[0].event_time", "no point in time", "", false},
 		{func(c *engine.Config, w *engine.Stream) { w.EventTime.Path = "m" }, "streams[0].event_time", "no point in time", "", false},
-		{func(c *engine.Config, w *engine.Stream) { w.Fields = fieldRules("id", "user.unique_id") }, "streams[0].fields", "email is withheld: no rule classifies it", "", true},
+		{func(c *engine.Config, w *engine.Stream) { w.Fields = fieldRules("id", "user.unique_id") }, "streams[0].fields", "6 fields are withheld, since no rule classifies them: n, email, at, local, m, l", "", true},
 		{func(c *engine.Config, w *engine.Stream) { w.Fields = append(w.Fields, fieldRules("m", "user")...) }, "streams[0].fields[m]", "maps and unions", "", true},
 		{func(c *engine.Config, w *engine.Stream) {
 			w.Fields = append(w.Fields, fieldRules("*[*]", "user", "l.*", "system", "l[*]", "user.behavior", "*[*]", "user")...)
@@ -98,18 +98,22 @@ func numberConstant(category string) policy.Rule {
 
 func TestCheckJSON(t *testing.T) {
 	for _, c := range []struct {
-		change      func(w *engine.Stream)
-		at, message string
+		change               func(w *engine.Stream)
+		at, message, nearest string
+		warning              bool
 	}{
-		{func(w *engine.Stream) { w.Fields = append(w.Fields, fieldRules("a.*", "user")...) }, "streams[0].fields[a.*]", "names that .* matches are data"},
-		{func(w *engine.Stream) { w.Fields = append(w.Fields, fieldRules("id.x", "user")...) }, "streams[0].subjects[customer].path", "another path lies below it"},
-		{func(w *engine.Stream) { w.Subject.Path = "l[*]" }, "streams[0].subjects[customer].path", "element of an array"},
-		{func(w *engine.Stream) { w.EventTime.Path = "l[*]" }, "streams[0].event_time", "element of an array"},
-		{func(w *engine.Stream) { w.Fields = append(w.Fields, fieldRules("Email", "user")...) }, "streams[0]", "differ only in case"},
+		{func(w *engine.Stream) { w.Fields = append(w.Fields, fieldRules("a.*", "user")...) }, "streams[0].fields[a.*]", "names that .* matches are data", "", false},
+		{func(w *engine.Stream) { w.Fields = append(w.Fields, fieldRules("id.x", "user")...) }, "streams[0].subjects[customer].path", "another path lies below it", "", false},
+		{func(w *engine.Stream) { w.Subject.Path = "l[*]" }, "streams[0].subjects[customer].path", "element of an array", "", false},
+		{func(w *engine.Stream) { w.EventTime.Path = "l[*]" }, "streams[0].event_time", "element of an array", "", false},
+		{func(w *engine.Stream) { w.Fields = append(w.Fields, fieldRules("Email", "user")...) }, "streams[0]", "differ only in case", "", false},
+		{func(w *engine.Stream) { w.Subject.Path = "idd" }, "streams[0].subjects[customer].path", "not among fields", "id", true},
+		{func(w *engine.Stream) { w.EventTime.Path = "att" }, "streams[0].event_time", "not among fields", "at", true},
+		{func(w *engine.Stream) { w.Fields = append(w.Fields, fieldRules("$.a", "user")...) }, "streams[0].fields[$.a]", "without $", "a", true},
 	} {
 		cfg := soundJSON()
 		c.change(&cfg.Streams[0])
-		wantFinding(t, cfg, c.at, c.message, "", false)
+		wantFinding(t, cfg, c.at, c.message, c.nearest, c.warning)
 	}
 }
 

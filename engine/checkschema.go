@@ -28,8 +28,10 @@ func (c *checker) checkSchema(at string, s *CompiledStream) {
 }
 
 // checkRules finds rules that match nothing, ties, and fields without a rule.
+// The last are one warning: a schema may have hundreds.
 func (c *checker) checkRules(at string, s *CompiledStream, layout schemas.Layout) {
 	used := make([]bool, len(s.rules))
+	var withheld []string
 	for _, n := range layout.Nodes() {
 		if n.Path == "" {
 			continue
@@ -41,8 +43,11 @@ func (c *checker) checkRules(at string, s *CompiledStream, layout schemas.Layout
 		for i := range s.rules {
 			used[i] = used[i] || s.rules[i].covers(p)
 		}
-		c.checkNode(at, s, n)
+		if n.Leaf && !c.checkLeaf(at, s, n) {
+			withheld = append(withheld, n.Path)
+		}
 	}
+	c.warnWithheld(at, withheld)
 	for i, ok := range used {
 		if ok {
 			continue
@@ -53,33 +58,65 @@ func (c *checker) checkRules(at string, s *CompiledStream, layout schemas.Layout
 	}
 }
 
-func (c *checker) checkNode(at string, s *CompiledStream, n schemas.Node) {
-	if !n.Leaf {
-		return
+// maxListed is how many paths a warning names.
+const maxListed = 20
+
+func (c *checker) warnWithheld(at string, paths []string) {
+	switch n := len(paths); {
+	case n == 1:
+		c.warn(at+".fields", "%s is withheld: no rule classifies it", paths[0])
+	case n > maxListed:
+		c.warn(at+".fields", "%d fields are withheld, since no rule classifies them: %s and %d more", n, strings.Join(paths[:maxListed], ", "), n-maxListed)
+	case n > 1:
+		c.warn(at+".fields", "%d fields are withheld, since no rule classifies them: %s", n, strings.Join(paths, ", "))
 	}
+}
+
+// checkLeaf reports whether a rule classifies a field, or would but for a tie.
+func (c *checker) checkLeaf(at string, s *CompiledStream, n schemas.Node) bool {
 	category, rule, err := s.rules.category(n.Path)
 	var tie *tieError
 	if errors.As(err, &tie) {
 		c.add(at+".fields["+tie.A+"]", "%v", tie)
-		return
+		return true
 	}
 	if category == "" {
-		c.warn(at+".fields", "%s is withheld: no rule classifies it", n.Path)
-		return
+		return false
 	}
 	if n.Type.Kind == schemas.Opaque {
 		c.warn(at+".fields["+s.rules[rule].text+"]", "%s is withheld: maps and unions of several branches are not supported yet", n.Path)
 	}
+	return true
 }
 
-// checkPlaces finds a subject or event time that no record would ever show.
+// checkPlaces finds a subject or event time that no record would ever show. In
+// JSON nobody knows that before records come, but a path that no rule
+// classifies, spelled almost like one that a rule does, is a slip.
 func (c *checker) checkPlaces(at string, s *CompiledStream, layout schemas.Layout) {
 	place := at + ".subjects[" + s.wiring.Subject.Name + "].path"
 	if t, ok := c.checkPlace(place, s.wiring.Subject.Path, layout); ok && !namesSubject(t) {
 		c.add(place, "%s is %s: a subject is named by a string or an integer", s.wiring.Subject.Path, t)
 	}
+	c.checkSlip(place, s, s.wiring.Subject.Path, layout)
 	if s.wiring.EventTime.Path != "" {
 		c.checkTime(at+".event_time", s.wiring.EventTime, layout)
+		c.checkSlip(at+".event_time", s, s.wiring.EventTime.Path, layout)
+	}
+}
+
+func (c *checker) checkSlip(at string, s *CompiledStream, path string, layout schemas.Layout) {
+	if layout.Format() != schemas.JSON {
+		return // checkPlace knows
+	}
+	if category, _, err := s.rules.category(path); err != nil || category != "" {
+		return
+	}
+	named := make([]string, 0, len(s.rules))
+	for _, r := range s.rules {
+		named = append(named, r.text)
+	}
+	if near := policy.Nearest(path, named); near != "" {
+		c.found = append(c.found, Finding{At: at, Message: path + " is not among fields; without a schema nobody can tell whether records have it", Nearest: near, Warning: true})
 	}
 }
 
@@ -99,12 +136,11 @@ func (c *checker) checkPlace(at, path string, layout schemas.Layout) (t schemas.
 	if id := findNode(layout, path); id >= 0 {
 		return layout.Nodes()[id].Type, true
 	}
-	f := Finding{At: at, Message: path + " is not a single value in the schema", Nearest: nearestPath(path, layout)}
+	f := Finding{At: at, Message: path + " is not a single value in the schema"}
 	if layout.Format() == schemas.JSON {
 		f.Message = path + " is not a single value: it is an element of an array, or another path lies below it"
-	}
-	if f.Nearest == path || layout.Format() == schemas.JSON {
-		f.Nearest = ""
+	} else if near := nearestPath(path, layout); near != path { // the word itself exists, and is wrong here
+		f.Nearest = near
 	}
 	c.found = append(c.found, f)
 	return t, false

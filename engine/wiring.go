@@ -10,9 +10,9 @@ import (
 // Config is what an Engine is compiled from. It is checked by Check; New
 // refuses what Check finds.
 type Config struct {
-	Policy *policy.Policy
-	// PolicyText is the policy document that the audit cites; its SHA-256 is
-	// the policy digest (policy.Policy.Canonical gives the bytes).
+	// Policy is cited by the audit under the SHA-256 of its canonical bytes
+	// (policy.Policy.Canonical).
+	Policy  *policy.Policy
 	Streams []Stream
 	Keys    *keys.Ring
 	// Partitions gives the partition count of an output topic; it is read
