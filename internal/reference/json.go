@@ -14,6 +14,7 @@ type shape struct {
 	members  []*shape
 	elements *shape
 	treat    Treatment
+	order    *[]*shape // of the whole tree: as the paths first named them
 }
 
 var step = regexp.MustCompile(`^([A-Za-z0-9_$-]+|\[\*\])\.?`)
@@ -21,7 +22,7 @@ var step = regexp.MustCompile(`^([A-Za-z0-9_$-]+|\[\*\])\.?`)
 // shapes builds the tree of the stream's paths: the fields, then what the
 // subject and the time stand at.
 func (v *view) shapes() (*shape, error) {
-	root := &shape{}
+	root := &shape{order: &[]*shape{}}
 	paths := []string{}
 	for _, f := range v.stream.Fields {
 		paths = append(paths, f.Path)
@@ -45,7 +46,8 @@ func (v *view) shapes() (*shape, error) {
 func (s *shape) child(name string) *shape {
 	if name == "[*]" {
 		if s.elements == nil {
-			s.elements = &shape{path: s.path + name}
+			s.elements = &shape{path: s.path + name, order: s.order}
+			*s.order = append(*s.order, s.elements)
 		}
 		return s.elements
 	}
@@ -54,8 +56,8 @@ func (s *shape) child(name string) *shape {
 			return m
 		}
 	}
-	m := &shape{name: name, path: strings.TrimPrefix(s.path+"."+name, ".")}
-	s.members = append(s.members, m)
+	m := &shape{name: name, path: strings.TrimPrefix(s.path+"."+name, "."), order: s.order}
+	s.members, *s.order = append(s.members, m), append(*s.order, m)
 	return m
 }
 

@@ -1,7 +1,6 @@
 package reference
 
 import (
-	"fmt"
 	"regexp"
 	"strings"
 )
@@ -69,24 +68,4 @@ func (v *view) pseudonym(path, s string) (string, bool) {
 		}
 	}
 	return v.keys.Token(v.purpose.ID, domain, s), true
-}
-
-// describe is the treatment as a plan document spells it.
-func describe(t Treatment) string {
-	switch {
-	case len(t.Params) == 0:
-		return t.Name
-	case t.Name == "truncate":
-		return fmt.Sprintf("truncate(n=%v)", t.Params["value"])
-	}
-	var parts []string
-	for _, k := range []string{"char", "keep_first", "keep_last", "value"} {
-		if x, ok := t.Params[k]; ok {
-			if s, text := x.(string); text {
-				x = quote(s)
-			}
-			parts = append(parts, fmt.Sprintf("%s=%v", k, x))
-		}
-	}
-	return t.Name + "(" + strings.Join(parts, ", ") + ")"
 }
