@@ -46,10 +46,8 @@ func (s *session) gather(ctx context.Context) error {
 func (s *session) takeTopic(t *kgo.FetchTopic) (bytes int, err error) {
 	for i := range t.Partitions {
 		p := &t.Partitions[i]
-		if p.Err != nil {
-			if err := s.pollError(t.Topic, p.Partition, p.Err); err != nil {
-				return bytes, err
-			}
+		if err := s.takeError(t.Topic, p); err != nil {
+			return bytes, err
 		}
 		if len(p.Records) == 0 {
 			continue
@@ -61,6 +59,20 @@ func (s *session) takeTopic(t *kgo.FetchTopic) (bytes int, err error) {
 		}
 	}
 	return bytes, nil
+}
+
+// takeError deals with what a poll reports for a partition; nil means that its
+// records can be taken.
+func (s *session) takeError(topic string, p *kgo.FetchPartition) error {
+	var large *kgo.ErrDecompressTooLarge
+	switch {
+	case p.Err == nil:
+		return nil
+	case errors.As(p.Err, &large):
+		return s.takeUnread(p, large)
+	default:
+		return s.pollError(topic, p.Partition, p.Err)
+	}
 }
 
 // takeRecords checks that the records follow on the lane's position and scans
@@ -86,13 +98,18 @@ func (s *session) takeRecords(t *kgo.FetchTopic, p *kgo.FetchPartition) (bytes i
 		if r.Attrs.IsControl() {
 			continue
 		}
-		if !l.inBatch {
-			l.inBatch = true
-			s.active = append(s.active, l)
-		}
+		s.activate(l)
 		bytes += s.take(l, r)
 	}
 	return bytes, nil
+}
+
+// activate notes that the batch has records of l.
+func (s *session) activate(l *lane) {
+	if !l.inBatch {
+		l.inBatch = true
+		s.active = append(s.active, l)
+	}
 }
 
 // take scans one record into the batch; a panic in the scan condemns the
@@ -130,7 +147,6 @@ func (s *session) inputHeaders(hs []kgo.RecordHeader) []engine.Header {
 // with an empty topic. nil means: nothing to do but to poll again.
 func (s *session) pollError(topic string, partition int32, err error) error {
 	var loss *kgo.ErrDataLoss
-	var large *kgo.ErrDecompressTooLarge
 	var group *kgo.ErrGroupSession
 	switch {
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
@@ -143,8 +159,6 @@ func (s *session) pollError(topic string, partition int32, err error) error {
 		return s.parkAt(topic, partition, ParkDataLoss)
 	case errors.Is(err, kerr.OffsetOutOfRange):
 		return s.parkAt(topic, partition, ParkOutOfRange)
-	case errors.As(err, &large):
-		return s.parkAt(topic, partition, ParkBatchTooLarge)
 	case errors.Is(err, kerr.UnknownTopicID), errors.Is(err, kerr.InconsistentTopicID):
 		return s.parkAt(topic, partition, ParkTopicRecreated)
 	case errors.Is(err, kerr.FencedInstanceID):

@@ -25,7 +25,7 @@ const (
 	ParkOutOfRange     ParkCode = "offset_out_of_range"   // the records after the committed offset are gone
 	ParkRewound        ParkCode = "offset_below_position" // the broker gave records again that were committed
 	ParkClosed         ParkCode = "lane_closed"           // a closed leaf was the last: this topic id is finished
-	ParkBatchTooLarge  ParkCode = "batch_too_large"       // a record batch decompresses above the limit
+	ParkBatchTooLarge  ParkCode = "batch_too_large"       // a record batch decompresses above the limit and says no end (else: takeUnread)
 )
 
 // Parked is one parked lane.

@@ -11,7 +11,9 @@ import (
 // quarantined is the value of a quarantine record: where the record is, why it
 // is here, how large it is. It holds nothing of the record (promise P8): Path is
 // a path of rule names, and the payload is only committed to, so that whoever
-// has the record and the key can show that it is the one.
+// has the record and the key can show that it is the one. Of a record that was
+// not read at all (batch_too_large) only the coordinates are known: it counts as
+// one of nulls at time 0.
 type quarantined struct {
 	Version      int    `json:"version"`
 	Group        string `json:"group"`

@@ -75,6 +75,7 @@ type session struct {
 	committing []*lane
 	begun      time.Time
 	ended      bool
+	reopen     bool // kgo's position is worth nothing any more: takeUnread
 	// Over transactions of this session.
 	refused  map[source]refusal
 	suspects map[source]bool
@@ -203,12 +204,15 @@ func (s *session) loop(ctx context.Context, rebuild *pacer) error {
 			s.clear()
 			pace.reset()
 			rebuild.reset()
-			continue
-		}
-		if err = s.abort(err); err != nil {
+		} else if err := s.abort(err); err != nil {
 			return err
 		}
-		pace.wait(ctx)
+		if s.reopen {
+			return errRebuild
+		}
+		if err != nil {
+			pace.wait(ctx)
+		}
 	}
 }
 

@@ -1,0 +1,49 @@
+package pipeline
+
+import (
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/consentstream/consentstream/schemas"
+)
+
+// codeBatchTooLarge is the code of records that nobody read: their record batch
+// decompresses to more than decompressBytes.
+const codeBatchTooLarge schemas.Code = "batch_too_large"
+
+// takeUnread sends the records of such a batch to quarantine, each by itself
+// (promise P9: whoever may write an input must not be able to stop its
+// partition). Nothing is known of them but their offsets, so key, value and
+// headers count as null. Offsets that compaction emptied before get a leaf too:
+// which they are only the batch could tell.
+//
+// kgo does not fetch the partition again, and its SetOffsets would move what it
+// goes back to after an abort. So the session ends with this transaction, and
+// the next one begins at what was committed: behind the batch, or inside it
+// where it holds more records than a transaction takes. Then the same error
+// leads here again, for the rest.
+//
+// Kill: as in step 1 of the commit protocol.
+func (s *session) takeUnread(p *kgo.FetchPartition, large *kgo.ErrDecompressTooLarge) error {
+	l := s.lanes.get(large.Topic, large.Partition)
+	switch {
+	case l == nil:
+		return errDropped
+	case large.NextOffset <= l.position:
+		return s.park(l, ParkBatchTooLarge) // no way to get past it
+	case large.Offset > l.position && p.LogStartOffset > l.position:
+		return s.park(l, ParkOutOfRange)
+	}
+	s.reopen = true
+	first := max(large.Offset, l.position)
+	room := int64(max(0, s.w.cfg.Limits.Records-len(s.batch.Items())))
+	end := min(large.NextOffset, first+room)
+	for o := first; o < end; o++ {
+		s.refused[source{l.topic, l.Partition, o}] = refusal{code: codeBatchTooLarge}
+		l.position, l.positionEpoch = o+1, large.Epoch
+		s.activate(l)
+		s.take(l, &kgo.Record{Offset: o, Timestamp: time.UnixMilli(0)})
+	}
+	return nil
+}

@@ -1,0 +1,77 @@
+package pipeline
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/consentstream/consentstream/audit"
+)
+
+// bomb produces one compressed record batch of n records of size zeros each.
+func (r *rig) bomb(topic string, partition int32, n, size int) {
+	r.t.Helper()
+	cl := r.client(kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(time.Second), kgo.ProducerBatchMaxBytes(16<<20),
+		kgo.ProducerBatchCompression(kgo.GzipCompression()))
+	var rs []*kgo.Record
+	for range n {
+		rs = append(rs, &kgo.Record{Topic: topic, Partition: partition, Value: make([]byte, size)})
+	}
+	if err := cl.ProduceSync(r.t.Context(), rs...).FirstErr(); err != nil {
+		r.t.Fatal(err)
+	}
+	for i, rec := range rs {
+		if rec.Offset != rs[0].Offset+int64(i) {
+			r.t.Fatal("the records are not one batch")
+		}
+	}
+}
+
+// TestBatchTooLarge: a batch that decompresses to more than we hold costs its
+// own records only (P9), also where it holds more than one transaction takes,
+// where it lies between good records, and where the transaction fails at first.
+func TestBatchTooLarge(t *testing.T) {
+	for _, records := range []int{0, 2, 4} {
+		t.Run(fmt.Sprintf("records=%d", records), func(t *testing.T) {
+			r := newRig(t, func(cfg *Config) {
+				cfg.Limits.Records = records
+				cfg.KafkaOpts = []kgo.Opt{kgo.MaxDecompressBatchBytes(1 << 20)}
+			})
+			r.input(rigInput, 0, 1, 2)
+			r.bomb(rigInput, 0, 5, 1<<20)
+			r.input(rigInput, 0, 3)
+			r.bomb(rigInput, 0, 1, 2<<20)
+			r.input(rigInput, 0, 4)
+			r.input(rigInput, 1, 5)
+			denied := r.fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: "consent.audit", Err: kerr.TopicAuthorizationFailed, Count: 2})
+			run := r.start()
+			lanes := r.chains(r.audited(11))
+			seen := r.exactlyOnce(lanes, rigInput, 0, 10)
+			for o, a := range seen {
+				unread := o >= 2 && o <= 6 || o == 8
+				if (a.Kind == audit.LeafQuarantine) != unread || unread && a.Detail != "batch_too_large" {
+					t.Errorf("offset %d: %v %s", o, a.Kind, a.Detail)
+				}
+			}
+			if q := r.read("consent.quarantine"); len(q) != 6 || !strings.Contains(string(q[0].Value), `"detail":"batch_too_large"`) {
+				t.Errorf("%d quarantine records", len(q))
+			}
+			if got := r.outputNumbers(rigInput + ".service"); len(got) != 5 {
+				t.Errorf("service got %v", got)
+			}
+			if denied.Hits() != 2 {
+				t.Errorf("%d transactions failed", denied.Hits())
+			}
+			if st := run.Status(); len(st.Parked) > 0 {
+				t.Errorf("parked: %+v", st.Parked[0])
+			}
+			run.stop()
+		})
+	}
+}
