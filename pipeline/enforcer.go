@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -17,6 +18,9 @@ type Enforcer struct {
 	board   *board
 	metrics *metrics
 	limits  *topicLimits
+
+	// states is why the store may not be asked, as of the last look; nil: it may.
+	states atomic.Pointer[Hold]
 
 	introduced bool // the brokers' versions were logged; of Run's goroutine
 }
@@ -57,6 +61,7 @@ func (e *Enforcer) Run(ctx context.Context) error {
 // one configuration, so what is wrong with it is wrong for all.
 func (e *Enforcer) runWorkers(ctx context.Context, ground *ground) error {
 	g, wctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return e.watchStates(wctx) })
 	for n := range e.cfg.Workers {
 		w, err := e.newWorker(n, ground)
 		if err != nil {
@@ -76,7 +81,7 @@ func (e *Enforcer) runWorkers(ctx context.Context, ground *ground) error {
 func (e *Enforcer) newWorker(n int, ground *ground) (*worker, error) {
 	w := &worker{
 		cfg: &e.cfg, number: n, id: e.cfg.memberID(n), log: e.cfg.Log.With().Int("worker", n).Logger(),
-		board: e.board, metrics: e.metrics, limits: e.limits,
+		board: e.board, metrics: e.metrics, limits: e.limits, states: &e.states,
 		counts: map[string]int32{}, learned: map[schemaKey]bool{}, published: map[string]bool{},
 		written:      e.cfg.written(),
 		policyDigest: e.cfg.Engine.Policy.Digest(), revision: e.cfg.Engine.Policy.Revision,

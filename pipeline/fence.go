@@ -95,6 +95,9 @@ func (s *session) readStates(ctx context.Context, f *fence, tags []consent.Tag) 
 	if len(tags) == 0 {
 		return nil // nobody's consent is asked for: only denials and removals follow
 	}
+	if h := s.w.states.Load(); h != nil {
+		return h
+	}
 	for deadline := s.w.cfg.Now().Add(patience); ; {
 		if err := s.w.cfg.States.Read(ctx, tags, &s.snap); err != nil {
 			return statesHold(err)

@@ -71,11 +71,15 @@ func (e *Enforcer) prepare(ctx context.Context) (*ground, error) {
 	if err := e.checkTopics(ctx, cl, top, &refusal); err != nil {
 		return nil, kafkaHold(HoldKafka, err)
 	}
-	if err := e.cfg.States.Check(ctx); err != nil {
-		refusal.add(statesHold(err).Mend, "the state store cannot be trusted or reached: %s", statesHold(err).Detail)
+	unfit := e.cfg.States.Check(ctx)
+	if unfit != nil && !away(unfit) {
+		refusal.add(statesHold(unfit).Mend, "the state store cannot be trusted: %s", statesHold(unfit).Detail)
 	}
 	if len(refusal.Complaints) > 0 {
 		return nil, &refusal
+	}
+	if unfit != nil {
+		return nil, statesHold(unfit)
 	}
 	consented, err := top.topic(e.cfg.Topics.Consent)
 	if err != nil {

@@ -33,6 +33,7 @@ type worker struct {
 	board      *board
 	metrics    *metrics
 	limits     *topicLimits
+	states     *atomic.Pointer[Hold]
 	quarantine *keys.MAC
 	counts     map[string]int32 // partition counts of the topics that we write
 	learned    map[schemaKey]bool

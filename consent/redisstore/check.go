@@ -8,7 +8,7 @@ import (
 
 // Check looks at what a server must be for its answers to count: a primary,
 // that never evicts and has not evicted since the first Check, and that has
-// memory to write. The pipeline calls it at start and every 30 s. The error is
+// memory to write. The pipeline calls it at start and every 5 s. The error is
 // a *Hold whose Mend is the command that helps; a server that does not tell is
 // held too.
 //

@@ -83,6 +83,11 @@ func (h *Hold) HoldCode() string { return string(h.Code) }
 // Mend is Code.Mend.
 func (h *Hold) Mend() string { return h.Code.Mend() }
 
+// Away reports that the server did not answer: waiting may be all there is to do.
+func (h *Hold) Away() bool {
+	return h.Code == Unreachable || h.Code == Slow || h.Code == Loading
+}
+
 // rebuildable tells the holds that only a rebuild of the bucket ends.
 func (c Code) rebuildable() bool {
 	switch c {

@@ -118,6 +118,16 @@ func (s *Stack) CreateTopic(t Topic) error {
 	return nil
 }
 
+// RestartRedis brings a closed Redis (Redis.Close) back on its address, with its
+// data; Redis.Restart alone would forget that it is a primary.
+func (s *Stack) RestartRedis() error {
+	if err := s.Redis.Restart(); err != nil {
+		return err
+	}
+	s.Redis.Server().SetPreHook(answerAsPrimary)
+	return nil
+}
+
 // KafkaAddr is the host:port of the broker.
 func (s *Stack) KafkaAddr() string { return s.Kafka.ListenAddrs()[0] }
 

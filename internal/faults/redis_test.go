@@ -132,7 +132,7 @@ func (s *site) startRedis() {
 		return
 	}
 	s.stack.Redis.FlushAll()
-	s.must(s.stack.Redis.Restart())
+	s.must(s.stack.RestartRedis())
 }
 
 // TestRedisFlushed: FLUSHALL again and again while records flow.
@@ -239,4 +239,47 @@ func (s *site) outputs() (n int) {
 		n += len(s.read(s.topic(topic)))
 	}
 	return n
+}
+
+// TestRedisUnfit: Redis is made to evict while the daemon runs. Nothing in its
+// answers shows that; it is noticed, nothing is decided, and the command helps.
+func TestRedisUnfit(t *testing.T) {
+	t.Parallel()
+	s := servers(t)
+	s.gather()
+	d := s.start().ready()
+	s.everybody()
+	s.audited()
+	s.must(s.rdb.ConfigSet(t.Context(), "maxmemory-policy", "allkeys-lru").Err())
+	t.Cleanup(func() { _ = s.rdb.ConfigSet(context.Background(), "maxmemory-policy", "noeviction").Err() })
+	s.eventually("held", func() bool {
+		s.send("events", 0, crowd...)
+		st, _ := d.status()
+		return len(st.Holds) > 0 && st.Holds[0].Detail == "eviction_policy"
+	})
+	d.holds(pipeline.HoldStates, "redis-cli CONFIG SET maxmemory-policy noeviction")
+	before := s.outputs()
+	s.everybody()
+	time.Sleep(time.Second)
+	if n := s.outputs(); n != before {
+		t.Errorf("%d outputs", n-before)
+	}
+	s.must(s.rdb.ConfigSet(t.Context(), "maxmemory-policy", "noeviction").Err())
+	s.settled()
+	d.ready().stop()
+}
+
+// TestStartWithoutRedis: what is away at the start may come up later; what is
+// wrong with it is refused with the command that mends it.
+func TestStartWithoutRedis(t *testing.T) {
+	each(t, func(s *site) {
+		s.gather()
+		s.everybody()
+		s.killRedis()
+		d := s.start()
+		d.holds(pipeline.HoldStates, "redis-cli PING")
+		s.startRedis()
+		s.settled()
+		d.ready().stop()
+	})
 }

@@ -67,3 +67,20 @@ func (s *site) sendGrown(id int, person string) {
 	s.produce(r)
 	s.sent([]*input{in}, []*kgo.Record{r})
 }
+
+// TestStartWithoutRegistry: the audit's schema cannot be registered yet.
+func TestStartWithoutRegistry(t *testing.T) {
+	t.Parallel()
+	s := embedded(t)
+	s.gather()
+	s.everybody()
+	s.stack.Registry.Intercept(func(w http.ResponseWriter, _ *http.Request) bool {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return true
+	})
+	d := s.start()
+	d.holds(pipeline.HoldRegistry, "")
+	s.stack.Registry.ClearInterceptors()
+	s.settled()
+	d.ready().stop()
+}
