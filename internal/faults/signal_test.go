@@ -1,32 +1,74 @@
 package faults
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/consentstream/consentstream/configs"
+	"github.com/consentstream/consentstream/internal/app"
 )
 
-// TestSignal: the real command gets SIGTERM while records flow, again and
-// again: it ends its transaction and exits with 0 each time.
-func TestSignal(t *testing.T) {
-	binary := build(t)
+// asDaemon is the variable that makes this test binary a daemon on the named
+// configuration.
+const asDaemon = "CONSENTSTREAM_FAULTS_DAEMON"
+
+// runAsDaemon does what `consentstream run -c FILE` does, in a process of its own.
+func runAsDaemon(file string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	cfg, findings := configs.Load(file, os.LookupEnv, os.ReadFile)
+	if cfg == nil {
+		fmt.Fprintln(os.Stderr, findings)
+		return 1
+	}
+	a, err := app.New(cfg, zerolog.New(os.Stderr), "test")
+	if err == nil {
+		err = a.Run(ctx, app.Roles())
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+// process runs a daemon as a process of its own and waits until it is ready.
+func (s *site) process() (*exec.Cmd, *daemon) {
+	s.t.Helper()
+	c := settings{instance: "0", revision: 1, keys: "keys.json", health: freeAddress(s)}
+	d := &daemon{s: s, health: c.health, instance: c.instance, log: &safeBuffer{}}
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), asDaemon+"="+s.config(c))
+	cmd.Stderr = d.log
+	s.must(cmd.Start())
+	s.t.Cleanup(func() { _ = cmd.Process.Kill() })
+	return cmd, d.ready()
+}
+
+// TestSignals: SIGTERM and SIGKILL while records flow. The first ends the open
+// transaction, or aborts it, and exits with 0; the second does nothing; neither
+// loses or repeats a record.
+func TestSignals(t *testing.T) {
 	each(t, func(s *site) {
 		s.gather()
 		stop := s.under()
-		for range 3 {
-			c := settings{instance: "0", revision: 1, keys: "keys.json", health: freeAddress(s)}
-			log := &safeBuffer{}
-			cmd := exec.Command(binary, "run", "-c", s.config(c))
-			cmd.Stderr = log
-			s.must(cmd.Start())
-			d := &daemon{s: s, health: c.health, log: log}
-			d.ready()
+		for _, sig := range []os.Signal{syscall.SIGTERM, os.Kill, syscall.SIGTERM, os.Kill} {
+			cmd, d := s.process()
 			time.Sleep(200 * time.Millisecond)
-			s.must(cmd.Process.Signal(syscall.SIGTERM))
-			if err := cmd.Wait(); err != nil {
-				t.Errorf("%v\n%s", err, log)
+			s.must(cmd.Process.Signal(sig))
+			err := cmd.Wait()
+			var exit *exec.ExitError
+			if sig == os.Kill && !errors.As(err, &exit) || sig != os.Kill && err != nil {
+				t.Errorf("%v: %v\n%s", sig, err, d.log)
 			}
 		}
 		stop()
@@ -34,16 +76,4 @@ func TestSignal(t *testing.T) {
 		s.settled()
 		d.ready().stop()
 	})
-}
-
-// build compiles the command.
-func build(t *testing.T) string {
-	t.Helper()
-	path := t.TempDir() + "/consentstream"
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-o", path, "../../cmd/consentstream")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	return path
 }

@@ -25,6 +25,9 @@ import (
 
 func TestMain(m *testing.M) {
 	redisstore.Quiet() // as cmd does: its text lines are not ours
+	if file := os.Getenv(asDaemon); file != "" {
+		os.Exit(runAsDaemon(file))
+	}
 	os.Exit(m.Run())
 }
 
