@@ -43,6 +43,14 @@ func (c *Chain) Append(dst []byte, r *Record) ([]byte, error) {
 	return out, nil
 }
 
+// After is where the lane stands behind r, whose hash is leaf, for who has r from
+// a signature over it and not from its predecessors.
+func After(r *Record, leaf Hash) Chain {
+	c := Chain{Lane: r.Lane, Next: r.Index}
+	c.advance(r, leaf)
+	return c
+}
+
 func (c *Chain) advance(r *Record, leaf Hash) {
 	c.Next, c.Head, c.NextSource = c.Next+1, leaf, r.Offset
 	if r.Kind == LeafRecord || r.Kind == LeafQuarantine {

@@ -72,6 +72,8 @@ func (w *worker) mayReset(st *LaneState, to int64, reason string) error {
 	switch {
 	case reason == "":
 		return errors.New("a reason is needed: it is written to the audit")
+	case st.Source == "none" && st.Warning != "":
+		return errors.New(st.Warning + ": use the key file that it ran with")
 	case st.Source == "none":
 		return errors.New("nothing was ever decided on this lane: an enforcer starts it by itself")
 	case st.Source == "metadata" && st.head.AuditTopicID != st.audited.id:

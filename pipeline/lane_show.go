@@ -180,11 +180,19 @@ func (w *worker) readAuditHead(ctx context.Context, st *LaneState) error {
 			t = other
 		}
 	}
-	if t != nil {
-		st.Source, st.head = "audit", t.head(w, st)
-		if t.pending > 0 {
-			st.Warning = fmt.Sprintf("%d audit records behind the last valid signature are ignored", t.pending)
-		}
+	if t == nil {
+		return nil
+	}
+	if t.unsigned >= maxUnsigned {
+		return fmt.Errorf("partition %d of the audit topic holds more than %d records of the lane that nobody signed", t.partition, maxUnsigned)
+	}
+	if t.signed.Next == 0 {
+		st.Warning = fmt.Sprintf("%d audit records name this lane, and the key file's signature is on none", t.unsigned)
+		return nil
+	}
+	st.Source, st.head = "audit", t.head(w, st)
+	if t.unsigned > 0 {
+		st.Warning = fmt.Sprintf("%d audit records behind the last valid signature are ignored", t.unsigned)
 	}
 	return nil
 }
@@ -216,17 +224,26 @@ func (w *worker) openAudit(ctx context.Context, st *LaneState) (*kgo.Client, map
 	return reader, ends, err
 }
 
-// tail is the end of one lane's chain as a scan of the audit topic finds it.
+// tail is the end of one lane's chain as a scan of the audit topic finds it. Only
+// a signature makes a record count: whoever may write the audit topic can put
+// others before, behind and between ours, also into other partitions, and can
+// repeat ours. A signature covers lane, index and the leaf, which says the rest,
+// so the signed leaf with the highest index is the end.
 type tail struct {
 	topicID   [16]byte
 	partition int32       // of the audit topic
 	at        int64       // append time of the last signed record, ms
-	signed    audit.Chain // up to the last signature that verifies
-	next      audit.Chain // with records that no signature covers yet
-	pending   int
+	signed    audit.Chain // up to the last signature that verifies; Next 0: none
 	context   audit.Context
-	verified  bool
+	unsigned  int // records since then
+	// contexts of these, by leaf: the context of a signed leaf stands in an
+	// earlier one, which only the chain of hashes tells from a forged one.
+	contexts map[audit.Hash]*audit.Context
 }
+
+// maxUnsigned bounds the memory that records without a signature cost; a
+// transaction has 10,000 at most.
+const maxUnsigned = 1 << 20
 
 // follow takes one audit record into account if it is of this lane.
 func (w *worker) follow(st *LaneState, r *kgo.Record, found map[[16]byte]*tail) {
@@ -240,23 +257,33 @@ func (w *worker) follow(st *LaneState, r *kgo.Record, found map[[16]byte]*tail) 
 	}
 	t := found[a.Lane.TopicID]
 	if t == nil {
-		t = &tail{topicID: a.Lane.TopicID, partition: r.Partition, signed: audit.Chain{Lane: a.Lane, Next: a.Index, Head: a.Prev, NextSource: a.From}}
-		t.next = t.signed
+		t = &tail{topicID: a.Lane.TopicID, partition: r.Partition, contexts: map[audit.Hash]*audit.Context{}}
 		found[a.Lane.TopicID] = t
 	}
-	next, err := t.next.Verify([][]byte{payload})
-	if err != nil { // a forgery at the end of what was signed is overtaken by the genuine record
-		if next, err = t.signed.Verify([][]byte{payload}); err != nil {
-			return
-		}
-		t.pending = 0
+	if t.unsigned >= maxUnsigned {
+		return
 	}
-	t.next, t.pending = next, t.pending+1
-	if a.Context != nil {
-		t.context = *a.Context
+	leaf, context := audit.LeafHash(payload), a.Context
+	if context == nil {
+		context = t.contexts[a.Prev]
 	}
-	if len(r.Headers) == 1 && r.Headers[0].Key == headerSig && audit.VerifySig(w.cfg.Keys.Public(), &a.Lane, a.Index, next.Head, r.Headers[0].Value) {
-		t.signed, t.pending, t.at, t.verified = next, 0, r.Timestamp.UnixMilli(), true
+	t.unsigned++
+	t.contexts[leaf] = context
+	if a.Index < t.signed.Next || len(r.Headers) != 1 || r.Headers[0].Key != headerSig ||
+		!audit.VerifySig(w.cfg.Keys.Public(), &a.Lane, a.Index, leaf, r.Headers[0].Value) {
+		return
+	}
+	t.sign(&a, leaf, context)
+	t.partition, t.at = r.Partition, r.Timestamp.UnixMilli()
+}
+
+// sign makes a the end of what is believed.
+func (t *tail) sign(a *audit.Record, leaf audit.Hash, context *audit.Context) {
+	t.signed = audit.After(a, leaf)
+	t.unsigned = 0
+	clear(t.contexts)
+	if context != nil {
+		t.context = *context
 	}
 }
 
