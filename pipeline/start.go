@@ -206,6 +206,12 @@ func (e *Enforcer) checkTopic(t topicSettings, r *Refusal) {
 	case e.cfg.Topics.Policies:
 		t.want(r, "cleanup.policy", "compact", "audit records cite policies and plans for as long as they exist")
 	default:
+		if slices.Contains(e.cfg.outputs(), t.name) {
+			// Else the broker's own time takes the place of ours: the audit's
+			// commitment would not match (AUDIT A8), and it tells the purpose
+			// when the record was processed (promise P6).
+			t.want(r, "message.timestamp.type", "CreateTime", "outputs carry the event time, which the audit commits to")
+		}
 		e.checkRetention(t, r)
 	}
 }

@@ -36,6 +36,7 @@ func TestRefusals(t *testing.T) {
 		{"consent timestamps", alter("consent.events", "message.timestamp.type", "CreateTime"), []string{"--add-config message.timestamp.type=LogAppendTime"}},
 		{"audit compaction", alter("consent.audit", "cleanup.policy", "compact"), []string{"tear the chains"}},
 		{"audit timestamps", alter("consent.audit", "message.timestamp.type", "CreateTime"), []string{"consent.audit --add-config message.timestamp.type=LogAppendTime"}},
+		{"output timestamps", alter(rigInput+".service", "message.timestamp.type", "LogAppendTime"), []string{"events.service --add-config message.timestamp.type=CreateTime"}},
 		{"policies deleted", alter("consent.policies", "cleanup.policy", "delete"), []string{"consent.policies --add-config cleanup.policy=compact"}},
 		{"output retention", func(r *rig) {
 			r.cfg.Engine.Policy.Purposes[0].Retention = 90 * 86_400_000
