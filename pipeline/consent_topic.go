@@ -51,7 +51,7 @@ func newClient(seedBrokers []string, opts []kgo.Opt) (*kgo.Client, error) {
 }
 
 // ErrMalformedEvent is wrapped by RecordConsent for an event that the projector
-// would not fold; what follows is the code of its fault.
+// would not fold; what follows is the code of its fault, and what it means.
 var ErrMalformedEvent = errors.New("the consent event is malformed")
 
 // RecordConsent appends an event to the consent topic and waits until all
@@ -59,7 +59,7 @@ var ErrMalformedEvent = errors.New("the consent event is malformed")
 func RecordConsent(ctx context.Context, seedBrokers []string, opts []kgo.Opt, topic string, event []byte, ns consent.Namespaces) (consent.Position, error) {
 	ev := consent.ParseUnkeyed(event, consent.Position{}, 0, ns)
 	if ev.Malformed != consent.NoFault {
-		return consent.Position{}, fmt.Errorf("%w: %s", ErrMalformedEvent, ev.Malformed)
+		return consent.Position{}, fmt.Errorf("%w: %s: %s", ErrMalformedEvent, ev.Malformed, ev.Malformed.Explain())
 	}
 	cl, err := newClient(seedBrokers, append([]kgo.Opt{kgo.RequiredAcks(kgo.AllISRAcks()), kgo.ProducerLinger(0)}, opts...))
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -17,7 +16,9 @@ func newConsent(std stdio) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "consent",
 		Short: "Record what a person decided, or show what is known of a person",
-		RunE:  group,
+		Example: `  consentstream consent record --subject crm:42 --action withdraw --purpose marketing.email
+  consentstream consent show crm:42`,
+		RunE: group,
 	}
 	c.AddCommand(newConsentRecord(std), newConsentShow(std))
 	return c
@@ -69,7 +70,7 @@ JSON from standard input instead.`,
 		Example: `  consentstream consent record --subject crm:42 --action withdraw --purpose marketing.email
   consentstream consent record --subject crm:42 --action grant --purpose analytics --type explicit --notice signup:3 --evidence web_form:shop
   consentstream consent record --file - < event.json`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 	}
 	path := addConfig(c)
 	format := addFormat(c)
@@ -86,17 +87,33 @@ JSON from standard input instead.`,
 	c.Flags().StringVar(&f.asserted, "asserted", "", "when the person decided, RFC 3339 `TIME` (default now)")
 	c.Flags().BoolVar(&f.coversPast, "covers-past", false, "the grant covers events from before it")
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		ev, err := eventText(std, *file, f)
-		if err != nil {
-			return usage(c, err)
+		if *file == "" {
+			if err := f.check(); err != nil {
+				return usage(c, err)
+			}
 		}
 		cfg, err := load(std, *path)
 		if err != nil {
 			return err
 		}
+		if *file == "" {
+			if err := f.checkAgainst(cfg.Policy); err != nil {
+				return usage(c, err)
+			}
+		}
+		ev, err := eventText(std, *file, f)
+		if err != nil {
+			return err
+		}
 		ctx, cancel := context.WithTimeout(c.Context(), 30*time.Second)
 		defer cancel()
-		return recordEvent(ctx, std, cfg, ev, *format)
+		if err := recordEvent(ctx, std, cfg, ev, *format); err != nil {
+			return err
+		}
+		if f.action == "grant" && !f.proven() {
+			fmt.Fprintln(std.err, "consentstream: the grant has no proof and counts for nothing (CONSENT_UNPROVEN): give --type explicit or expressed, --notice ID:VERSION and --evidence METHOD:SOURCE")
+		}
+		return nil
 	}
 	return c
 }
@@ -105,40 +122,26 @@ JSON from standard input instead.`,
 func eventText(std stdio, file string, f recordFlags) ([]byte, error) {
 	switch file {
 	case "":
-		ev, err := f.event()
-		if err != nil {
-			return nil, err
-		}
-		return json.Marshal(ev)
+		return json.Marshal(f.event())
 	case "-":
 		return readAll(std.in)
 	}
 	return os.ReadFile(file)
 }
 
-func (f recordFlags) event() (*consentEvent, error) {
-	ns, value, ok := strings.Cut(f.subject, ":")
-	if !ok || ns == "" || value == "" {
-		return nil, errors.New("consent record needs --subject NAMESPACE:VALUE, for example crm:42")
-	}
-	if f.action == "" {
-		return nil, errors.New("consent record needs --action, for example withdraw")
-	}
+// event is the event that the flags give; check has passed.
+func (f recordFlags) event() *consentEvent {
 	ev := &consentEvent{ID: rand.Text(), Action: f.action, Purposes: f.purposes, ConsentType: f.kind, Recipients: f.recipients,
 		AssertedAt: f.asserted, ExpiresAt: f.expires, CoversPast: f.coversPast}
-	ev.Subject.Namespace, ev.Subject.Value = ns, value
+	ev.Subject.Namespace, ev.Subject.Value, _ = strings.Cut(f.subject, ":")
 	if ev.AssertedAt == "" {
 		ev.AssertedAt = time.Now().UTC().Format("2006-01-02T15:04:05.000Z")
 	}
 	if id, version, ok := strings.Cut(f.notice, ":"); ok {
 		ev.Notice = &consentNotice{ID: id, Version: version}
-	} else if f.notice != "" {
-		return nil, fmt.Errorf("--notice %q is not ID:VERSION", f.notice)
 	}
 	if method, source, ok := strings.Cut(f.evidence, ":"); ok {
 		ev.Evidence = &consentEvidence{Method: method, Source: source}
-	} else if f.evidence != "" {
-		return nil, fmt.Errorf("--evidence %q is not METHOD:SOURCE", f.evidence)
 	}
-	return ev, nil
+	return ev
 }

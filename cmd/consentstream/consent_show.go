@@ -33,6 +33,14 @@ func readAll(r io.Reader) ([]byte, error) {
 
 // recordEvent appends an event and says where it stands.
 func recordEvent(ctx context.Context, std stdio, cfg *configs.Config, event []byte, f format) error {
+	ev := consent.ParseUnkeyed(event, consent.Position{}, 0, engine.Namespaces(cfg.Policy))
+	if err := checkPurposes("the purpose", ev.Purposes, cfg.Policy); err != nil {
+		return err
+	}
+	// Asked first: a topic or broker that is not there would be waited for.
+	if _, err := pipeline.LookupConsentTopic(ctx, cfg.Kafka.SeedBrokers, nil, cfg.Topics.Consent); err != nil {
+		return err
+	}
 	at, err := pipeline.RecordConsent(ctx, cfg.Kafka.SeedBrokers, nil, cfg.Topics.Consent, event, engine.Namespaces(cfg.Policy))
 	if err != nil {
 		return err
@@ -52,18 +60,18 @@ func newConsentShow(std stdio) *cobra.Command {
 verified, with its watermark: the offset in each partition of the consent topic
 up to which every event is taken into account.`,
 		Example: "  consentstream consent show crm:42\n  consentstream consent show crm:42 --format json",
-		Args:    cobra.ExactArgs(1),
+		Args:    oneSubject,
 	}
 	path := addConfig(c)
 	format := addFormat(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		ns, value, ok := strings.Cut(args[0], ":")
-		if !ok {
-			return usage(c, errors.New("consent show needs NAMESPACE:VALUE, for example crm:42"))
-		}
+		ns, value, _ := strings.Cut(args[0], ":")
 		cfg, err := load(std, *path)
 		if err != nil {
 			return err
+		}
+		if err := checkNamespace(ns, cfg.Policy); err != nil {
+			return usage(c, err)
 		}
 		ctx, cancel := context.WithTimeout(c.Context(), 15*time.Second)
 		defer cancel()
@@ -81,6 +89,14 @@ up to which every event is taken into account.`,
 		return printState(std.out, row, cut)
 	}
 	return c
+}
+
+// oneSubject wants NAMESPACE:VALUE.
+func oneSubject(_ *cobra.Command, args []string) error {
+	if len(args) != 1 || strings.Index(args[0], ":") < 1 || strings.HasSuffix(args[0], ":") {
+		return errors.New("consent show needs one NAMESPACE:VALUE, for example crm:42")
+	}
+	return nil
 }
 
 // shown is a state as JSON.

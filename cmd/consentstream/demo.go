@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"io"
 	"io/fs"
 	"os"
 	"strconv"
@@ -25,7 +24,7 @@ schema registry and Redis, the configuration of configs/demo, and the same
 pipeline that run runs. It ends by itself; with --keep it stays until Ctrl-C.
 The embedded servers keep nothing: all data is lost at the end.`,
 		Example: "  consentstream demo\n  consentstream demo --keep",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 	}
 	keep := c.Flags().Bool("keep", false, "stay, with the addresses printed, until Ctrl-C")
 	verbose := c.Flags().BoolP("verbose", "v", false, "show the pipeline's log too")
@@ -56,7 +55,8 @@ The embedded servers keep nothing: all data is lost at the end.`,
 	return c
 }
 
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
+// isTerminal reports whether a stream of this process is a terminal.
+func isTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
 	return ok && isatty.IsTerminal(f.Fd())
 }

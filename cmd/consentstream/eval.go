@@ -1,8 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"io"
+	"maps"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,6 +24,7 @@ func newEval(std stdio) *cobra.Command {
 		Long: `Read records from standard input, one a line, and print what run would write: for
 each record its outputs in policy order and its audit record, one JSON object a
 line. Nothing is connected to; it is the code path of run up to the produce.
+Counts, and what of the consents counts for nothing, go to standard error.
 
 By default a line is the record's value (for an Avro stream in Avro's JSON
 encoding). With --records a line is
@@ -27,7 +32,7 @@ encoding). With --records a line is
 where "value": null is a tombstone and "value_base64" gives raw bytes.`,
 		Example: `  consentstream eval -c consentstream.yaml --topic marketing.events --consents consents.ndjson < events.ndjson
   consentstream eval -c consentstream.yaml --topic crm.contacts --schema contact.avsc --at 2026-11-01T12:00:00Z < contacts.ndjson`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 	}
 	path := addConfig(c)
 	topic := c.Flags().String("topic", "", "input `TOPIC` whose stream decides the records (required)")
@@ -54,13 +59,19 @@ where "value": null is a tombstone and "value_base64" gives raw bytes.`,
 		if *consents != "" {
 			f, err := os.Open(*consents)
 			if err != nil {
-				return err
+				return fmt.Errorf("--consents: %w", err)
 			}
 			defer f.Close()
 			job.Consents = f
 		}
-		_, err = eval.Run(c.Context(), job)
-		return err
+		if isTerminal(std.in) {
+			fmt.Fprintln(std.err, "Reading records from the terminal, one a line; Ctrl-D ends.")
+		}
+		sum, err := eval.Run(c.Context(), job)
+		if err != nil {
+			return err
+		}
+		return printSummary(std.err, sum, *consents)
 	}
 	return c
 }
@@ -92,9 +103,25 @@ func fillEval(job *eval.Config, cfg *configs.Config, schemaFile string) error {
 	if schemaFile != "" {
 		text, err := os.ReadFile(schemaFile)
 		if err != nil {
-			return err
+			return fmt.Errorf("--schema: %w", err)
 		}
 		job.Schema = string(text)
 	}
 	return nil
+}
+
+// printSummary says for people how many records there were and why purposes
+// were denied.
+func printSummary(w io.Writer, sum eval.Summary, consents string) error {
+	for _, n := range sum.Notes {
+		fmt.Fprintf(w, "%s:%d: %s\n", consents, n.Line, n.Text)
+	}
+	denials := slices.SortedFunc(maps.Keys(sum.Denied), func(a, b eval.Denial) int {
+		return cmp.Or(cmp.Compare(a.Purpose, b.Purpose), cmp.Compare(a.Reason, b.Reason))
+	})
+	_, err := fmt.Fprintf(w, "%d records: %d outputs, %d quarantined\n", sum.Records, sum.Outputs, sum.Quarantined)
+	for _, d := range denials {
+		_, err = fmt.Fprintf(w, "  %s denied %d: %s\n", d.Purpose, sum.Denied[d], d.Reason)
+	}
+	return err
 }

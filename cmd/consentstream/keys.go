@@ -11,9 +11,10 @@ import (
 
 func newKeys(std stdio) *cobra.Command {
 	c := &cobra.Command{
-		Use:   "keys",
-		Short: "Make the key file that pseudonyms, tags and signatures come from",
-		RunE:  group,
+		Use:     "keys",
+		Short:   "Make the key file that pseudonyms, tags and signatures come from",
+		Example: "  consentstream keys new -o keys.json",
+		RunE:    group,
 	}
 	c.AddCommand(newKeysNew(std))
 	return c
@@ -28,7 +29,7 @@ keys of every purpose are derived, and an Ed25519 signing key. All instances of 
 deployment share one file. Who loses it cannot continue the pseudonyms; who gets
 it can compute them: keep it like a database password.`,
 		Example: "  consentstream keys new -o keys.json",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 	}
 	out := c.Flags().StringP("output", "o", "", "`FILE` to write (required)")
 	id := c.Flags().String("sign-id", "enforcer-1", "`name` of the signing key in the audit")

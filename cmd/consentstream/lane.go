@@ -19,7 +19,9 @@ func newLane(std stdio) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "lane",
 		Short: "Show a lane (one input partition), or bring a parked one back",
-		RunE:  group,
+		Example: `  consentstream lane show --topic crm.contacts --partition 3
+  consentstream lane reset --topic crm.contacts --partition 3 --to 1200 --reason "retention was too short, INC-4711"`,
+		RunE: group,
 	}
 	c.AddCommand(newLaneShow(std), newLaneReset(std))
 	return c
@@ -49,7 +51,7 @@ func newLaneShow(std stdio) *cobra.Command {
 genuine, where its audit chain ends, and the ends of the input log. Nothing is
 changed.`,
 		Example: "  consentstream lane show --topic crm.contacts --partition 3",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 	}
 	f := addLane(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
@@ -70,7 +72,7 @@ no enforcer of the group runs. The audit gets a signed leaf that names the
 records given up, the last committed leaf and your reason; it never goes back
 over records that were decided already.`,
 		Example: `  consentstream lane reset --topic crm.contacts --partition 3 --to 1200 --reason "retention was too short, INC-4711"`,
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 	}
 	f := addLane(c)
 	to := c.Flags().Int64("to", -1, "`OFFSET` to go on from (required)")

@@ -20,7 +20,7 @@ to anything. Every finding has its place, the line it is about and, where there
 is one, the nearest valid word. Warnings do not change the exit code.`,
 		Example: `  consentstream lint -c consentstream.yaml
   consentstream lint -c consentstream.yaml --format json | jq .message`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 	}
 	path := addConfig(c)
 	format := addFormat(c)

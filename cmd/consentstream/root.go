@@ -3,8 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/consentstream/consentstream/policy"
 )
@@ -26,7 +28,7 @@ writes one compliant topic per purpose plus an audit stream, in one transaction.
 		RunE:          group,
 	}
 	root.AddCommand(newDemo(std), newRun(std), newLint(std), newEval(std), newKeys(std), newConsent(std), newLane(std))
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage(c, err) })
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage(c, nearestFlag(c, err)) })
 	wrapArgs(root)
 	return root
 }
@@ -49,6 +51,32 @@ func group(c *cobra.Command, args []string) error {
 
 func usage(c *cobra.Command, err error) error {
 	return &usageError{err: err, hint: fmt.Sprintf("Run '%s --help' for usage and examples.", c.CommandPath())}
+}
+
+// nearestFlag adds to an unknown flag the one that is spelled most like it.
+func nearestFlag(c *cobra.Command, err error) error {
+	typed, unknown := strings.CutPrefix(err.Error(), "unknown flag: --")
+	if !unknown {
+		return err
+	}
+	var names []string
+	c.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	if near := policy.Nearest(typed, names); near != "" {
+		return fmt.Errorf("%w; did you mean --%s?", err, near)
+	}
+	return err
+}
+
+// noArgs refuses arguments; the one that people give is the configuration.
+func noArgs(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	msg := fmt.Sprintf("%s takes no arguments, not %q", c.Name(), args[0])
+	if c.Flags().Lookup("config") != nil {
+		msg += "; the configuration is named by -c FILE"
+	}
+	return errors.New(msg)
 }
 
 // wrapArgs makes wrong arguments of every command usage errors.

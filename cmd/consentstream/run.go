@@ -28,7 +28,7 @@ itself; the health endpoint names what it waits for.`,
 		Example: `  consentstream run -c consentstream.yaml
   CONSENTSTREAM_INSTANCE=1 consentstream run -c consentstream.yaml --roles enforce
   curl -s localhost:9464/readyz`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 	}
 	path := addConfig(c)
 	roles := c.Flags().StringSlice("roles", app.Roles(), "`ROLES` of this process: enforce, project")

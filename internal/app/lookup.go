@@ -13,7 +13,7 @@ import (
 func (a *App) Lookup(ctx context.Context, namespace, value string) (*consent.Row, consent.Vector, error) {
 	id, err := engine.Namespaces(a.cfg.Policy).Normalize(namespace, value)
 	if err != nil {
-		return nil, nil, fmt.Errorf("the identifier cannot be looked up: %w", err)
+		return nil, nil, fmt.Errorf("the identifier cannot be looked up in namespace %q: %w", namespace, err)
 	}
 	tagger, err := engine.Tagger(a.cfg.Policy, a.ring)
 	if err != nil {

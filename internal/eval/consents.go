@@ -10,6 +10,7 @@ import (
 
 	"github.com/consentstream/consentstream/consent"
 	"github.com/consentstream/consentstream/engine"
+	"github.com/consentstream/consentstream/policy"
 )
 
 // loadConsents folds the consents file into the in-process state.
@@ -36,8 +37,35 @@ func (r *runner) loadConsents(ns consent.Namespaces) error {
 			return fmt.Errorf("consents line %d: %w", lines.n, err)
 		}
 		ev := consent.ParseUnkeyed(value, consent.Position{Offset: lines.n - 1}, received, ns)
+		r.note(lines.n, &ev)
 		r.ids = append(r.ids, ev.ID)
 		r.states.Fold(&ev)
+	}
+}
+
+// note says of an event that it does not do what its author may think: on a
+// topic it would be quarantined, or change nothing, just as silently.
+func (r *runner) note(line int64, ev *consent.Event) {
+	if len(r.sum.Notes) >= maxNotes {
+		return
+	}
+	if ev.Malformed != consent.NoFault {
+		effect := "it counts for nobody"
+		if ev.HasSubject {
+			effect = "it denies its subject"
+		}
+		r.sum.Notes = append(r.sum.Notes, Note{line, fmt.Sprintf("the event is malformed (%s), so %s: %s", ev.Malformed, effect, ev.Malformed.Explain())})
+		return
+	}
+	for _, id := range ev.Purposes {
+		if r.cfg.Engine.Policy.Concerns(id) {
+			continue
+		}
+		text := fmt.Sprintf("purpose %q is not in the policy: the event changes nothing for it", id)
+		if near := policy.Nearest(id, r.cfg.Engine.Policy.PurposeIDs()); near != "" {
+			text += fmt.Sprintf("; did you mean %q?", near)
+		}
+		r.sum.Notes = append(r.sum.Notes, Note{line, text})
 	}
 }
 

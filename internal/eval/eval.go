@@ -31,10 +31,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/consentstream/consentstream/audit"
 	"github.com/consentstream/consentstream/consent"
 	"github.com/consentstream/consentstream/engine"
+	"github.com/consentstream/consentstream/policy"
 	"github.com/consentstream/consentstream/schemas"
 )
 
@@ -58,10 +60,28 @@ type Config struct {
 	Out      io.Writer
 }
 
-// Summary counts what Run has written.
+// Summary counts what Run has written, and says what of the consents file
+// counted for nothing. It holds no personal value.
 type Summary struct {
 	Records, Outputs, Quarantined int64
+	Denied                        map[Denial]int64
+	Notes                         []Note // at most maxNotes
 }
+
+// Denial is a purpose and the reason why it was denied.
+type Denial struct {
+	Purpose string
+	Reason  string
+}
+
+// Note is about one line of the consents file, from 1.
+type Note struct {
+	Line int64
+	Text string
+}
+
+// maxNotes bounds the notes: a file of another kind would have one a line.
+const maxNotes = 20
 
 // Run evaluates all input. It stops at the first line that is no record at all
 // (the error names it) or when ctx ends.
@@ -100,9 +120,9 @@ func newRunner(cfg Config) (*runner, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &runner{cfg: cfg, stream: eng.Stream(cfg.Topic), batch: eng.NewBatch(), out: bufio.NewWriter(cfg.Out)}
+	r := &runner{cfg: cfg, stream: eng.Stream(cfg.Topic), batch: eng.NewBatch(), out: bufio.NewWriter(cfg.Out), sum: Summary{Denied: map[Denial]int64{}}}
 	if r.stream == nil {
-		return nil, fmt.Errorf("the configuration has no stream of topic %q", cfg.Topic)
+		return nil, noStream(cfg)
 	}
 	if r.stream.Format() == schemas.Avro {
 		if r.avro, err = r.installSchema(); err != nil {
@@ -113,6 +133,19 @@ func newRunner(cfg Config) (*runner, error) {
 	r.chain = audit.NewChain(r.lane.Lane, 0)
 	r.lines = lineReader{r: bufio.NewReaderSize(cfg.In, 64<<10)}
 	return r, r.loadConsents(engine.Namespaces(cfg.Engine.Policy))
+}
+
+// noStream names the streams that there are.
+func noStream(cfg Config) error {
+	topics := make([]string, len(cfg.Engine.Streams))
+	for i := range cfg.Engine.Streams {
+		topics[i] = cfg.Engine.Streams[i].Topic
+	}
+	err := fmt.Errorf("the configuration has no stream of topic %q; it has %s", cfg.Topic, strings.Join(topics, ", "))
+	if near := policy.Nearest(cfg.Topic, topics); near != "" {
+		err = fmt.Errorf("%w; did you mean %q?", err, near)
+	}
+	return err
 }
 
 // topicID stands in for the id that a broker would give the topic, so that the

@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -90,7 +91,8 @@ func TestValueLines(t *testing.T) {
 	cfg := smallConfig(t, schemas.JSON, "id", "id")
 	in := "{\"id\":\"1\"}\r\n\n  {\"id\": 2 }\n{\"id\":\"\xff\"}\n{\"id\":\"" + strings.Repeat("x", 200_000) + "\"}\n{\"id\":3}"
 	out, sum, err := run(t, eval.Config{Engine: cfg, Topic: "in", In: strings.NewReader(in)})
-	if err != nil || sum != (eval.Summary{Records: 6, Outputs: 3, Quarantined: 2}) {
+	want := eval.Summary{Records: 6, Outputs: 3, Quarantined: 2, Denied: map[eval.Denial]int64{{Purpose: "p", Reason: "SUBJECT_UNRESOLVED"}: 1}}
+	if err != nil || !reflect.DeepEqual(sum, want) {
 		t.Fatalf("%v, %+v\n%s", err, sum, out[:min(len(out), 2000)])
 	}
 	var got []string
@@ -310,4 +312,32 @@ func checkListed(t *testing.T, value []byte, listed []string) {
 		}
 	}
 	walk("", v)
+}
+
+// What of the consents file counts for nothing is said, and nothing of its
+// content but purpose ids; a topic that is no stream is named with those that are.
+func TestNotes(t *testing.T) {
+	cfg, _ := demoConfig(t)
+	consents := `{"id":"1","subject":{"namespace":"crm","value":"canary"},"action":"withdraw"}
+{"id":"2","subject":{"namespace":"crm","value":"canary"},"action":"withdraw","purposes":["marketing","analytcs"]}
+{"id":"3","subject":{"namespace":"crm","value":"canary"},"action":"grannt"}
+canary
+`
+	_, sum, err := run(t, eval.Config{Engine: cfg, Topic: "marketing.events", Consents: strings.NewReader(consents + strings.Repeat("x\n", 100)), In: strings.NewReader("")})
+	if err != nil || len(sum.Notes) != 20 {
+		t.Fatalf("%v, %d notes", err, len(sum.Notes))
+	}
+	for i, want := range []eval.Note{
+		{Line: 2, Text: `purpose "analytcs" is not in the policy: the event changes nothing for it; did you mean "analytics"?`},
+		{Line: 3, Text: `the event is malformed (word), so it denies its subject: `},
+		{Line: 4, Text: `the event is malformed (syntax), so it counts for nobody: `},
+	} {
+		if n := sum.Notes[i]; n.Line != want.Line || !strings.HasPrefix(n.Text, want.Text) || strings.Contains(n.Text, "canary") {
+			t.Errorf("%+v", n)
+		}
+	}
+	_, _, err = run(t, eval.Config{Engine: cfg, Topic: "marketing.event", In: strings.NewReader("")})
+	if err == nil || !strings.HasSuffix(err.Error(), `it has crm.contacts, marketing.events; did you mean "marketing.events"?`) {
+		t.Error(err)
+	}
 }

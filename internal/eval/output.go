@@ -65,6 +65,11 @@ func (r *runner) write(it *engine.Item) error {
 			return err
 		}
 	}
+	for i := range it.Audit.Decisions {
+		if d := &it.Audit.Decisions[i]; !d.Permit {
+			r.sum.Denied[Denial{d.Purpose, d.Reason}]++
+		}
+	}
 	return r.writeAudit(it)
 }
 

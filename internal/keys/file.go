@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -169,7 +170,10 @@ func (r *Ring) Write(path string) error {
 		return err
 	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return fmt.Errorf("%s: %w, and a key file is never overwritten: what was pseudonymized under it could not be matched again", path, fs.ErrExist)
+	case err != nil:
 		return err
 	}
 	_, err = f.Write(text)
@@ -205,7 +209,10 @@ func Load(path string) (*Ring, error) {
 
 func read(path string) ([]byte, error) {
 	f, err := os.Open(path)
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("key file %s: %w; make one with: consentstream keys new -o %s", path, fs.ErrNotExist, shellQuote(path))
+	case err != nil:
 		return nil, err
 	}
 	defer func() { _ = f.Close() }()
