@@ -28,7 +28,11 @@ func (b *Batch) emit(it *Item, i int, facts *policy.Facts, now int64) (committed
 		it.Outputs = it.Outputs[:len(it.Outputs)-1]
 		return nil, 0
 	}
-	withheld += b.treatHeaders(it, sp, out)
+	if b.dec.Reason != policy.Tombstone {
+		// What goes out whatever the consent is the key alone: a header may
+		// show what nobody has consented to.
+		withheld += b.treatHeaders(it, sp, out)
+	}
 	out.Timestamp = now
 	if !it.work.tombstone && it.work.plan.views[i].keepsTime && facts.EventTime >= 0 {
 		out.Timestamp = facts.EventTime // below 0 the broker knew none

@@ -271,6 +271,9 @@ func (w *World) decide(s *Stream, purpose string, in *Input, c *content, rows []
 		out.Key = []byte(text)
 	}
 	for _, h := range in.Headers {
+		if d.Reason == "TOMBSTONE" {
+			break // what goes out whatever the consent is the key alone
+		}
 		if category, ok := s.Headers[h.Key]; ok && h.Value != nil && v.purpose.treatment(category).Name == "keep" {
 			out.Headers = append(out.Headers, h)
 		}
