@@ -11,9 +11,10 @@ type Memory struct {
 	next   Vector
 }
 
-// NewMemory makes the state of a consent topic of which nothing was read.
+// NewMemory makes the state of a consent topic of one partition, or more when
+// Fold says so, of which nothing was read.
 func NewMemory(tagger *Tagger) *Memory {
-	return &Memory{tagger: tagger, rows: make(map[Tag]*Row)}
+	return &Memory{tagger: tagger, rows: make(map[Tag]*Row), next: Vector{0}}
 }
 
 // Fold takes an event into account. It is false, and only the position moves,

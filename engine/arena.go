@@ -14,13 +14,14 @@ const (
 type arena struct {
 	chunks [][]byte // chunks[:used] are in use, each with its length filled
 	used   int
+	bytes  int // handed out since reset
 }
 
 func (a *arena) reset() {
 	for i := range a.chunks {
 		a.chunks[i] = a.chunks[i][:0]
 	}
-	a.used = 0
+	a.used, a.bytes = 0, 0
 }
 
 // trim gives back what only unusual records needed: chunks larger than others,
@@ -51,6 +52,7 @@ func (a *arena) open(n int) []byte {
 // an append to it cannot reach its neighbour.
 func (a *arena) close(b []byte) []byte {
 	c := a.chunks[a.used]
+	a.bytes += len(b)
 	if room := cap(c) - len(c); len(b) <= room && len(b) > 0 && &b[0] == &c[:len(c)+1][len(c)] {
 		a.chunks[a.used] = c[:len(c)+len(b)]
 	}

@@ -28,6 +28,7 @@ type Batch struct {
 	arena   arena
 	long    schemas.Tape // of whichever long item is at work (memory.go)
 	noted   int          // entries on the tapes of this batch
+	work    int          // treatments that they take
 	text    []byte       // scratch for text that a decision does not keep
 	norm    []byte       // scratch for a normalised identifier
 	rows    [1]*consent.Row
@@ -57,7 +58,7 @@ func (e *Engine) NewBatch() *Batch {
 // Reset empties b. Items, outputs and audit records of before are void.
 func (b *Batch) Reset() {
 	b.release()
-	b.n, b.noted = 0, 0
+	b.n, b.noted, b.work = 0, 0, 0
 	b.tags, b.audTags = b.tags[:0], b.audTags[:0]
 	clear(b.index)
 	b.arena.trim()
@@ -178,8 +179,16 @@ func (b *Batch) scanValue(it *Item, s *CompiledStream) bool {
 	it.tape.Share(&b.long)
 	if err := plan.layout.Scan(payload, &it.tape); err != nil {
 		it.fault(asFault(err))
+		it.forgetTape()
 		return false
 	}
+	work := plan.cost(&it.tape)
+	if work > maxItemWork {
+		it.fault(&schemas.Fault{Code: schemas.CodeTooManyItems})
+		it.forgetTape()
+		return false
+	}
+	b.work += work
 	it.work.plan, it.work.payload = plan, payload
 	it.work.timeMs, it.work.timeSet = b.eventTime(it, plan)
 	return true

@@ -8,7 +8,7 @@ import (
 
 // Decide decides every scanned item at one moment, in their order, and splices
 // what is permitted. It starts over at each call: nothing of an earlier one
-// stays. On error no item is decided.
+// stays. On error, ErrInconsistentCut or ErrBatchTooLarge, no item is decided.
 func (b *Batch) Decide(st States, m Moment) error {
 	b.arena.reset()
 	if len(st.Rows) != len(b.tags) || len(st.Cut) != len(b.tags) {
@@ -19,7 +19,11 @@ func (b *Batch) Decide(st States, m Moment) error {
 		if !it.undecide() {
 			continue
 		}
-		if err := b.decideItem(it, st, m); err != nil {
+		err := b.decideItem(it, st, m)
+		if err == nil && b.tooLarge() {
+			err = ErrBatchTooLarge
+		}
+		if err != nil {
 			b.undecide()
 			return err
 		}
@@ -82,6 +86,9 @@ func (b *Batch) subjectOf(it *Item) audit.Subject {
 func (b *Batch) rowsOf(it *Item, st States, m Moment) (rows []*consent.Row, cut []int64, err error) {
 	if it.work.tag < 0 {
 		return nil, nil, nil
+	}
+	if len(m.Fence) == 0 {
+		return nil, nil, ErrInconsistentCut // nobody took a fence: a row that is missing says nothing
 	}
 	row, v := st.Rows[it.work.tag], st.Cut[it.work.tag]
 	if !v.Covers(m.Fence) {

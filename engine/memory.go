@@ -1,6 +1,10 @@
 package engine
 
-import "github.com/consentstream/consentstream/schemas"
+import (
+	"errors"
+
+	"github.com/consentstream/consentstream/schemas"
+)
 
 // A record can need far more memory than it has bytes: a tape entry is 28 bytes
 // and an input byte can have four. So a batch keeps the tapes of usual records
@@ -10,6 +14,35 @@ const (
 	maxItemEntries = 4096    // on one item's own tape: 112 KiB
 	maxEntries     = 1 << 20 // on the tapes of a batch: 28 MiB
 )
+
+// What deciding a batch may cost: the treatments of its records, of which the
+// dearest take a microsecond, and the bytes of its outputs. A fence is good for
+// seconds, so a batch beyond this would be decided over and over and never be
+// committed. One record stays below both by itself.
+const (
+	maxItemWork = 1 << 20
+	maxWork     = 2 << 20
+	maxOutput   = 128 << 20
+)
+
+// ErrBatchTooLarge is returned by Batch.Decide for a batch that costs more than
+// a transaction may: try again with fewer records. A batch of one is never that.
+var ErrBatchTooLarge = errors.New("the batch costs more than one transaction may")
+
+// tooLarge reports that the batch must be made smaller.
+func (b *Batch) tooLarge() bool {
+	return b.n > 1 && (b.work > maxWork || b.arena.bytes > maxOutput)
+}
+
+// cost is the number of treatments that an item takes, over all purposes.
+func (p *Plan) cost(t *schemas.Tape) (n int) {
+	for i := range t.Entries {
+		if id := t.Entries[i].Node; id >= 0 {
+			n += int(p.work[id])
+		}
+	}
+	return n
+}
 
 // setAside takes a long item's tape away from it, and keeps the memory for the
 // next long one.
@@ -27,6 +60,13 @@ func (b *Batch) setAside(it *Item) {
 		b.long = it.tape
 	}
 	it.tape = schemas.Tape{}
+}
+
+// forgetTape lets go of what a long record took that will not be decided.
+func (it *Item) forgetTape() {
+	if cap(it.tape.Entries) > maxItemEntries {
+		it.tape = schemas.Tape{}
+	}
 }
 
 // retape scans a long item again. What has been scanned once is in order, so a

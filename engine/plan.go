@@ -45,7 +45,8 @@ type Plan struct {
 	subject  schemas.NodeID
 	time     schemas.NodeID // -1: none
 	timeRule timeRule
-	views    []view // by purpose, as CompiledStream.purposes
+	views    []view  // by purpose, as CompiledStream.purposes
+	work     []int32 // by node: how many purposes apply a treatment to its value
 	outputs  []OutputSchema
 	docs     []Document
 	// Withheld lists the schema's positions, each once, that no rule classifies
@@ -216,6 +217,7 @@ func (s *CompiledStream) compilePurpose(id string) (streamPurpose, error) {
 // compile makes the plan of one layout.
 func (s *CompiledStream) compile(layout schemas.Layout) (*Plan, error) {
 	p := &Plan{layout: layout, subject: findNode(layout, s.wiring.Subject.Path), time: findNode(layout, s.wiring.EventTime.Path)}
+	p.work = make([]int32, len(layout.Nodes()))
 	p.timeRule = newTimeRule(s.wiring.EventTime, layout, p.time)
 	resolved := s.resolveNodes(layout)
 	for i, n := range layout.Nodes() {
@@ -249,6 +251,9 @@ func (s *CompiledStream) compileView(layout schemas.Layout, categories []string,
 			p.withhold(n.Path)
 		}
 		acts[i] = act
+		if n.Leaf && act.Op == schemas.OpReplace {
+			p.work[i]++
+		}
 		v.fields = append(v.fields, field)
 	}
 	v.keepsTime = p.time >= 0 && acts[p.time].Op == schemas.OpKeep && acts[p.time].Gate == 0

@@ -266,3 +266,25 @@ func TestAvroValue(t *testing.T) {
 		}
 	}
 }
+
+// A registry takes schemas of a megabyte: parsing one must not take minutes.
+func TestAvroLargeEnum(t *testing.T) {
+	symbols := make([]string, 60_000)
+	for i := range symbols {
+		symbols[i] = fmt.Sprintf("s%d", i)
+	}
+	text := func() string {
+		return `{"type":"record","name":"R","fields":[{"name":"e","type":{"type":"enum","name":"E","symbols":["` + strings.Join(symbols, `","`) + `"]}}]}`
+	}
+	start := time.Now()
+	if _, err := NewAvro(text()); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(start); took > 5*time.Second { // comparing all pairs took 17 s
+		t.Errorf("parsing took %s", took)
+	}
+	symbols[59_999] = "s7"
+	if _, err := NewAvro(text()); err == nil {
+		t.Error("a symbol twice")
+	}
+}

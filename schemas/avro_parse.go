@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -273,11 +272,13 @@ func (p *avroParser) enum(d map[string]any, ns string) (*avroSchema, error) {
 	if len(list) == 0 {
 		return nil, fmt.Errorf("enum %q has no symbols", s.typ.Name)
 	}
+	seen := make(map[string]bool, len(list)) // a registry takes schemas of a megabyte
 	for _, v := range list {
 		sym, _ := v.(string)
-		if !avroName(sym) || slices.Contains(s.typ.Symbols, sym) {
+		if !avroName(sym) || seen[sym] {
 			return nil, fmt.Errorf("enum %q has an invalid symbol, or one twice", s.typ.Name)
 		}
+		seen[sym] = true
 		s.typ.Symbols = append(s.typ.Symbols, sym)
 	}
 	return s, nil

@@ -74,6 +74,8 @@ type avroSplicer struct {
 	gates    uint32
 	text     []byte
 	node     NodeID // where a treatment failed
+	most     int    // largest len(dst)
+	large    bool   // it was not enough
 }
 
 // Splice implements Projection.
@@ -85,9 +87,12 @@ func (p *avroProjection) Splice(dst, src []byte, tape *Tape, gates uint32) ([]by
 		return dst, 0, &Fault{Code: CodePanic} // not a tape of this layout
 	}
 	s := avroSplicer{layout: p.layout, dst: slices.Grow(dst, len(src)), src: src, ents: tape.Entries,
-		gates: gates, text: tape.scratch.avro.text}
+		gates: gates, text: tape.scratch.avro.text, most: len(dst) + outputLimit(len(src))}
 	ok := s.position(&p.root, 0)
 	tape.scratch.avro.text = s.text[:0]
+	if s.large {
+		return dst, 0, &Fault{Code: CodeTooLarge, Path: p.layout.nodes[s.node].Path}
+	}
 	if !ok {
 		return dst, 0, &Fault{Code: CodeTreatmentFailed, Path: p.layout.nodes[s.node].Path}
 	}
@@ -186,6 +191,10 @@ func (s *avroSplicer) array(step *avroStep, j uint32) bool {
 		s.dst = appendLong(s.dst, n)
 		for k := j + 1; k < end; k = s.ents[k].Next {
 			if !s.record(step.kids, k) {
+				return false
+			}
+			if len(s.dst) > s.most {
+				s.node, s.large = step.node, true
 				return false
 			}
 		}

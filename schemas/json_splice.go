@@ -44,8 +44,11 @@ func (p *jsonProjection) Splice(dst, src []byte, tape *Tape, gates uint32) (out 
 	for k, g := range p.gates {
 		open |= int(gates>>(g-1)&1) << k
 	}
-	s := jsonSplice{dst: dst, src: src, tape: tape, steps: p.plans[open]}
+	s := jsonSplice{dst: dst, src: src, tape: tape, steps: p.plans[open], most: len(dst) + outputLimit(len(src))}
 	s.root()
+	if len(s.dst) > s.most {
+		return dst, 0, &Fault{Code: CodeTooLarge}
+	}
 	return s.dst, s.withheld, nil
 }
 
@@ -56,6 +59,7 @@ type jsonSplice struct {
 	tape     *Tape
 	steps    []jsonStep
 	withheld int
+	most     int // len(dst) beyond which the rest is left out, and all of it void
 }
 
 // root is written whatever is in it: the record is there because it is
@@ -100,7 +104,7 @@ func (s *jsonSplice) container(step *jsonStep, entry uint32) (live bool) {
 // items writes what stays of a container's members or elements, in their order.
 func (s *jsonSplice) items(step *jsonStep, entry uint32) (live bool) {
 	entries := s.tape.Entries
-	for i, end := entry+1, entries[entry].Next; i < end; i = entries[i].Next {
+	for i, end := entry+1, entries[entry].Next; i < end && len(s.dst) <= s.most; i = entries[i].Next {
 		e := &entries[i]
 		mark := len(s.dst)
 		if live {

@@ -54,6 +54,12 @@ type Projection interface {
 	Empty() bool
 }
 
+// outputLimit bounds what Splice makes of a record of n bytes. A null, a constant
+// or a token may be longer than the element that it is written for, so that a
+// megabyte of small elements would become hundreds. No topic takes that much,
+// and a record must cost bounded memory (promise P9).
+func outputLimit(n int) int { return 4*n + 1<<20 }
+
 // Op is what an Action does. The zero Op drops.
 type Op uint8
 

@@ -1,0 +1,147 @@
+package engine_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/consentstream/consentstream/consent"
+	"github.com/consentstream/consentstream/engine"
+	"github.com/consentstream/consentstream/policy"
+	"github.com/consentstream/consentstream/schemas"
+)
+
+// A tombstone that goes out whatever the consent is its key alone: its headers
+// would show what nobody has consented to.
+func TestTombstoneShowsNoHeader(t *testing.T) {
+	w := jsonStream("id", "user.unique_id")
+	w.Key.Subject = "customer"
+	w.Headers = []engine.HeaderRule{{Name: "mail", Category: "user.contact.email"}, {Name: "mark", Category: "system"}}
+	in := engine.Input{Key: []byte("42"), Headers: []engine.Header{{Key: "mail", Value: []byte("a@example.org")}, {Key: "mark", Value: []byte("x")}}}
+	for _, said := range []string{"", "withdraw", "erase"} {
+		r := newRig(t, w, byConsent("p", "user.unique_id", "pseudonymize", "user.contact.email", "keep", "system", "constant"))
+		if said != "" {
+			r.say(said, "")
+		}
+		it := r.decide(in)[0]
+		out := output(it, "p")
+		if out == nil || len(out.Headers) != 1 || out.Headers[0].Key != engine.ProofHeader {
+			t.Errorf("after %q: %+v", said, out)
+		}
+	}
+	// By a permit, a tombstone has what every record of the purpose may have.
+	r := newRig(t, w, byConsent("p", "user.unique_id", "keep", "user.contact.email", "keep"))
+	r.say("grant", grants("p", "expressed"))
+	if out := output(r.decide(in)[0], "p"); out == nil || len(out.Headers) != 2 {
+		t.Errorf("permitted: %+v", out)
+	}
+}
+
+// Elements of a few bytes for which much is written: the output would be more
+// than a hundred times the record.
+func TestOutputIsBounded(t *testing.T) {
+	fields := []string{"id", "user.unique_id", "l[*].a", "user.behavior"}
+	for i := range 50 {
+		fields = append(fields, fmt.Sprintf("l[*].a_long_name_%d", i), "user.contact.email")
+	}
+	r := newRig(t, jsonStream(fields...), contract("p", "user", "keep", "user.contact", "redact"), contract("q", "user", "keep"))
+	record := func(n int) engine.Input {
+		return engine.Input{Value: []byte(`{"id":"42","l":[` + strings.TrimSuffix(strings.Repeat(`{"a":0},`, n), ",") + `]}`)}
+	}
+	items := r.decide(record(120_000), record(500))
+	d := decision(t, items[0], "p")
+	if d.Permit || d.Reason != string(policy.InputMalformed) || output(items[0], "p") != nil {
+		t.Errorf("the long output: permit %v, %s", d.Permit, d.Reason)
+	}
+	if output(items[0], "q") == nil || output(items[1], "p") == nil {
+		t.Error("outputs of usual size were withheld")
+	}
+}
+
+// The same for Avro, and for what a treatment makes longer.
+func TestAvroOutputIsBounded(t *testing.T) {
+	const avsc = `{"type":"record","name":"R","fields":[{"name":"id","type":"string"},{"name":"l","type":{"type":"array","items":"int"}}]}`
+	r := newRig(t, avroStream("id", "user.unique_id", "l", "user.behavior"), contract("p", "user", "pseudonymize"), contract("q", "user", "keep"))
+	r.install(1, avsc)
+	list := func(n int) engine.Input {
+		text := `{"id":"42","l":[` + strings.TrimSuffix(strings.Repeat("1,", n), ",") + `]}`
+		return engine.Input{Value: framed(t, 1, avsc, text)}
+	}
+	items := r.decide(list(200_000), list(1000))
+	if d := decision(t, items[0], "p"); d.Permit || d.Reason != string(policy.InputMalformed) {
+		t.Errorf("the long output: permit %v, %s", d.Permit, d.Reason)
+	}
+	if output(items[0], "q") == nil || output(items[1], "p") == nil {
+		t.Error("outputs of usual size were withheld")
+	}
+}
+
+// listWork is a stream in which every purpose pseudonymizes every element.
+func listWork(t *testing.T, purposes int) *rig {
+	var ps []policy.Purpose
+	for i := range purposes {
+		ps = append(ps, contract(fmt.Sprintf("p%d", i), "user", "pseudonymize"))
+	}
+	return newRig(t, jsonStream("id", "user.unique_id", "l[*]", "user.behavior"), ps...)
+}
+
+func ones(n int) engine.Input {
+	return engine.Input{Value: []byte(`{"id":"42","l":[` + strings.TrimSuffix(strings.Repeat("1,", n), ",") + `]}`)}
+}
+
+// A record that would take seconds by itself is refused, and a batch that would
+// is not decided: its fence would be too old when it is ready, for ever.
+func TestWorkIsBounded(t *testing.T) {
+	r := listWork(t, 4)
+	r.wantFault(r.add(ones(300_000))[0], schemas.CodeTooManyItems, "")
+	in := make([]engine.Input, 12)
+	for i := range in {
+		in[i] = ones(50_000)
+	}
+	items := r.add(in...)
+	err := r.batch.Decide(r.lookUp(), engine.Moment{Now: r.now, Fence: r.states.Next()})
+	if !errors.Is(err, engine.ErrBatchTooLarge) {
+		t.Fatal(err)
+	}
+	for i, it := range items {
+		if it.State != engine.StateScanned || len(it.Outputs)+len(it.Audit.Decisions) > 0 {
+			t.Fatalf("item %d: state %d, %d outputs", i, it.State, len(it.Outputs))
+		}
+	}
+	// In parts it is decided; the cost of the one does not count for the next.
+	for range 2 {
+		r.decide(in[:2]...)
+	}
+	if it := r.decide(ones(260_000))[0]; it.State != engine.StateDecided {
+		t.Errorf("alone: state %d, %v", it.State, it.Fault)
+	}
+}
+
+// Outputs of records that cost no treatment count too.
+func TestBatchOutputIsBounded(t *testing.T) {
+	var ps []policy.Purpose
+	for i := range 12 {
+		ps = append(ps, contract(fmt.Sprintf("p%d", i), "user", "keep"))
+	}
+	r := newRig(t, jsonStream("id", "user.unique_id", "t", "user.behavior"), ps...)
+	in := make([]engine.Input, 12)
+	for i := range in {
+		in[i] = engine.Input{Value: []byte(`{"id":"42","t":"` + strings.Repeat("x", 990_000) + `"}`)}
+	}
+	r.add(in...)
+	if err := r.batch.Decide(r.lookUp(), engine.Moment{Now: r.now, Fence: r.states.Next()}); !errors.Is(err, engine.ErrBatchTooLarge) {
+		t.Fatal(err)
+	}
+	r.decide(in[:4]...)
+}
+
+// Without a fence nobody knows what a missing row means (promise P1).
+func TestNoFenceNoDecision(t *testing.T) {
+	r := newRig(t, jsonStream("id", "user.unique_id"), contract("p", "user", "keep"))
+	items := r.add(engine.Input{Value: []byte(`{"id":"42"}`)})
+	st := engine.States{Rows: make([]*consent.Row, 1), Cut: make([]consent.Vector, 1)}
+	if err := r.batch.Decide(st, engine.Moment{Now: r.now}); !errors.Is(err, engine.ErrInconsistentCut) || len(items[0].Outputs) > 0 {
+		t.Errorf("%v, %d outputs", err, len(items[0].Outputs))
+	}
+}
