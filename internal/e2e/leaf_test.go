@@ -53,12 +53,15 @@ func decodeLeaf(codec *goavro.Codec, r *kgo.Record) (l leaf, err error) {
 	}
 	payload := r.Value[5:]
 	native, rest, err := codec.NativeFromBinary(payload)
-	if err != nil || len(rest) > 0 {
-		return l, fmt.Errorf("goavro: %v, %d bytes left", err, len(rest))
+	if err != nil {
+		return l, fmt.Errorf("goavro: %w", err)
+	}
+	if len(rest) > 0 {
+		return l, fmt.Errorf("%d bytes behind the record", len(rest))
 	}
 	again, err := codec.BinaryFromNative(nil, native)
 	if err != nil || !bytes.Equal(again, payload) {
-		return l, fmt.Errorf("not the one form of the record (%v)", err)
+		return l, errors.New("not the one form of the record")
 	}
 	m := native.(map[string]any)
 	l = leaf{

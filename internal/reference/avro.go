@@ -220,9 +220,9 @@ func (s *avroShape) deriveContainer() {
 		s.op = "drop"
 	}
 	if s.op != "drop" {
-		base := any(nil)
+		base := map[string]any{"type": "array"}
 		if s.items != nil {
-			base = map[string]any{"type": "array", "items": s.items.made}
+			base["items"] = s.items.made
 		} else {
 			base = s.record()
 		}
@@ -340,10 +340,10 @@ func (a *Avro) value(s *avroShape, native any) (any, error) {
 	}
 	var out any
 	var err error
-	switch {
-	case s.kind == "record":
+	switch s.kind {
+	case "record":
 		out, err = a.fields(s, native.(map[string]any))
-	case s.kind == "array":
+	case "array":
 		out, err = a.array(s, native.([]any))
 	default:
 		out, err = a.scalar(s, native)

@@ -65,7 +65,7 @@ func (p *Policy) ReadEvent(key, value []byte, partition int32, offset, received 
 		e.Subject = keyed
 	}
 	full := e
-	if utf8.Valid(value) && t.doubled() == false && t.fault() != "lone_surrogate" && full.read(p, t) && full.Subject == keyed {
+	if utf8.Valid(value) && !t.doubled() && t.fault() != "lone_surrogate" && full.read(p, t) && full.Subject == keyed {
 		full.Malformed = false
 		return full
 	}
