@@ -47,7 +47,7 @@ func (e *Enforcer) LaneReset(ctx context.Context, topic string, partition int32,
 		return nil, err
 	}
 	if err := w.reset(ctx, st, to, reason); err != nil {
-		return nil, err
+		return nil, unfinished(err)
 	}
 	return w.laneState(ctx, cl, topic, partition)
 }
@@ -123,6 +123,7 @@ func (w *worker) openReset(ctx context.Context, st *LaneState) (*session, error)
 	s := &session{w: w, batch: w.engine.NewBatch(), sheet: newSheet(), failed: make(chan error, 1), interrupt: func() {}}
 	joined := make(chan struct{}, 1)
 	opts := append(w.clientOpts(), kgo.ConsumerGroup(w.cfg.Group), kgo.ConsumeTopics(st.Topic),
+		kgo.SessionTimeout(w.cfg.Limits.Session), kgo.HeartbeatInterval(w.cfg.Limits.Session*3/10), // a killed reset keeps the group for so long
 		kgo.TransactionalID(w.id), kgo.TransactionTimeout(w.cfg.Limits.Txn), kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.AdjustFetchOffsetsFn(func(context.Context, map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
@@ -147,6 +148,18 @@ func (w *worker) openReset(ctx context.Context, st *LaneState) (*session, error)
 	}
 	s.close()
 	return nil, err
+}
+
+// unfinished tells an operator what became of a transaction that did not end
+// well; a worker would just go on.
+func unfinished(err error) error {
+	switch {
+	case errors.Is(err, errRetry):
+		return errors.New("Kafka refused the transaction and nothing was changed: try again")
+	case errors.Is(err, errRebuild), errors.Is(err, errEpoch):
+		return errors.New("the connection to Kafka broke: `consentstream lane show` tells whether the lane was reset; if not, try again")
+	}
+	return err
 }
 
 // resetLeaves puts the leaves on the sheet and gives the lane to commit.

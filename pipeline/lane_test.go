@@ -3,8 +3,10 @@ package pipeline
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/consentstream/consentstream/audit"
 )
@@ -160,4 +162,74 @@ func TestLaneResetRefuses(t *testing.T) {
 	if _, err := r.tool().LaneShow(t.Context(), "other", 0); err == nil {
 		t.Error("a topic that is no stream")
 	}
+}
+
+// TestLaneResetKilled: a reset that dies on the way to its commit leaves neither
+// leaf nor offset; one whose answer is lost leaves both, and so is refused when
+// it is tried again. Either way the chain has no second leaf.
+func TestLaneResetKilled(t *testing.T) {
+	for name, tc := range map[string]struct {
+		cut  kmsg.Key
+		late bool // the broker does it, and only the answer is lost
+		done bool
+	}{
+		"produced":         {cut: kmsg.Produce, late: true},
+		"offsets":          {cut: kmsg.TxnOffsetCommit},
+		"offsets answered": {cut: kmsg.TxnOffsetCommit, late: true},
+		"ending":           {cut: kmsg.EndTxn},
+		"ended":            {cut: kmsg.EndTxn, late: true, done: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			run := r.start()
+			r.input(rigInput, 0, 1)
+			r.audited(1)
+			run.stop()
+			r.input(rigInput, 0, 2, 3)
+			killed := r.cfg
+			killed.Limits.Txn = time.Second
+			w := &wire{killAt: &tc.cut, late: tc.late}
+			wired(w)(&killed)
+			e, err := New(killed)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := e.LaneReset(t.Context(), rigInput, 0, 3, "killed"); err == nil || !strings.Contains(err.Error(), "try again") {
+				t.Fatalf("the reset that was killed says %v", err)
+			}
+			if !w.dead {
+				t.Fatal("it was never killed")
+			}
+			r.expelAll()
+			st, err := r.tool().LaneReset(t.Context(), rigInput, 0, 2, "again")
+			if refused := err != nil && strings.Contains(err.Error(), "audited already"); refused != tc.done || err != nil && !refused {
+				t.Fatalf("the next reset: %+v, %v", st, err)
+			}
+			want := int64(2)
+			if tc.done {
+				want = 3
+			}
+			if st, err = r.tool().LaneShow(t.Context(), rigInput, 0); err != nil || st.Metadata != "valid" || st.NextSource != want || st.NextIndex != 2 || st.Committed != want {
+				t.Errorf("after it: %+v, %v", st, err)
+			}
+			r.chains(r.audited(2))
+		})
+	}
+}
+
+// expelAll throws the members out of the group, as the session timeout would.
+func (r *rig) expelAll() {
+	r.t.Helper()
+	r.eventually("the group is empty", func() bool {
+		groups, err := r.adm.DescribeGroups(r.t.Context(), rigGroup)
+		for _, m := range groups[rigGroup].Members {
+			req := kmsg.NewPtrLeaveGroupRequest()
+			req.Group, req.MemberID = rigGroup, m.MemberID
+			member := kmsg.NewLeaveGroupRequestMember()
+			member.MemberID = m.MemberID
+			req.Members = append(req.Members, member)
+			_, _ = req.RequestWith(r.t.Context(), r.cl)
+		}
+		return err == nil && groups[rigGroup].State == "Empty"
+	})
 }

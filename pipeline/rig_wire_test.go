@@ -18,6 +18,10 @@ type wire struct {
 	dead  bool
 	lose  int // how many answers to EndTxn to lose, after the broker acted
 	lost  int
+	// killAt is the request at which everything dies: before the broker has it,
+	// or, late, after it has acted.
+	killAt *kmsg.Key
+	late   bool
 }
 
 func (w *wire) dial(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -38,6 +42,10 @@ func (w *wire) dial(ctx context.Context, network, addr string) (net.Conn, error)
 func (w *wire) die() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.cut()
+}
+
+func (w *wire) cut() {
 	w.dead = true
 	for _, c := range w.conns {
 		_ = c.Close()
@@ -49,9 +57,18 @@ type wiredConn struct {
 	wire *wire
 }
 
-// Write looks for EndTxn requests: 4 bytes size, then the API key.
+// Write looks for requests: 4 bytes size, then the API key.
 func (c *wiredConn) Write(b []byte) (int, error) {
+	kill := len(b) > 6 && c.wire.killAt != nil && kmsg.Key(binary.BigEndian.Uint16(b[4:])) == *c.wire.killAt
+	if kill && !c.wire.late {
+		c.wire.die()
+		return 0, errBroken
+	}
 	n, err := c.Conn.Write(b)
+	if kill {
+		time.Sleep(300 * time.Millisecond) // the broker acts meanwhile
+		c.wire.die()
+	}
 	if err == nil && len(b) > 6 && kmsg.Key(binary.BigEndian.Uint16(b[4:])) == kmsg.EndTxn {
 		c.wire.mu.Lock()
 		defer c.wire.mu.Unlock()
