@@ -167,8 +167,12 @@ func (s *session) decide(ctx context.Context) (f *fence, m engine.Moment, err er
 	}
 	for {
 		panicked, err := s.w.guard.decide(s.batch, engine.States{Rows: s.snap.Rows, Cut: s.snap.Cut}, m)
-		if errors.Is(err, engine.ErrInconsistentCut) {
+		switch {
+		case errors.Is(err, engine.ErrInconsistentCut):
 			return nil, m, hold(HoldCut, "")
+		case errors.Is(err, engine.ErrBatchTooLarge):
+			s.w.shrink(len(s.batch.Items()))
+			return nil, m, errRetry
 		}
 		if err != nil || !panicked {
 			s.lap.done(s.w.metrics, stageDecide)
@@ -233,6 +237,7 @@ func (s *session) commit(f *fence, decidedAt int64) error {
 // transaction lock held: it must not block.
 func (s *session) fillCommit(req *kmsg.TxnOffsetCommitRequest, f *fence, decidedAt int64) error {
 	if s.w.cfg.Now().Sub(f.at) > s.w.cfg.Limits.FenceAge {
+		s.w.shrink(len(s.batch.Items()))
 		return errVeto // withdrawals since then would be unbounded (promise P4)
 	}
 	s.committing = s.lanes.snapshot()
@@ -316,6 +321,7 @@ func (s *session) adopt() {
 	clear(s.refused) // what was refused is in quarantine now, or was of a lane that went
 	s.suspects = nil
 	if len(s.batch.Items()) > 0 {
+		s.w.grow()
 		s.w.board.committed(s.w.number)
 	}
 	s.w.metrics.committed(s)

@@ -23,7 +23,7 @@ func (s *session) gather(ctx context.Context) error {
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	for {
-		room := s.w.cfg.Limits.Records - len(s.batch.Items())
+		room := s.w.room() - len(s.batch.Items())
 		if room <= 0 || bytes >= s.w.cfg.Limits.Bytes || ctx.Err() != nil {
 			return nil
 		}
@@ -40,6 +40,31 @@ func (s *session) gather(ctx context.Context) error {
 				}
 			}
 		}
+	}
+}
+
+// room is how many records the next batch may have.
+func (w *worker) room() int {
+	if w.most > 0 {
+		return w.most
+	}
+	return w.cfg.Limits.Records
+}
+
+// shrink makes the next batches smaller: the one at hand, of n records, costs
+// more than a transaction may, or its fence was too old when it was ready. The
+// same records would be the same batch again, and their lanes would stand still
+// for ever (promise P9). One record alone never costs too much.
+func (w *worker) shrink(n int) {
+	if n > 0 {
+		w.most = max(1, n/4)
+	}
+}
+
+// grow undoes shrink, commit by commit.
+func (w *worker) grow() {
+	if w.most *= 2; w.most >= w.cfg.Limits.Records {
+		w.most = 0
 	}
 }
 

@@ -41,6 +41,8 @@ type worker struct {
 	allTopics  []string        // what a fence asks Metadata about
 	written    []string
 
+	most int // records of a batch, see shrink; 0: Limits.Records
+
 	policyDigest      audit.Hash
 	revision          int64
 	keyEpoch          int32
