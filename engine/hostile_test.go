@@ -94,7 +94,7 @@ func ones(n int) engine.Input {
 // is not decided: its fence would be too old when it is ready, for ever.
 func TestWorkIsBounded(t *testing.T) {
 	r := listWork(t, 4)
-	r.wantFault(r.add(ones(300_000))[0], schemas.CodeTooManyItems, "")
+	r.wantFault(r.add(ones(140_000))[0], schemas.CodeTooManyItems, "")
 	in := make([]engine.Input, 12)
 	for i := range in {
 		in[i] = ones(50_000)
@@ -113,7 +113,7 @@ func TestWorkIsBounded(t *testing.T) {
 	for range 2 {
 		r.decide(in[:2]...)
 	}
-	if it := r.decide(ones(260_000))[0]; it.State != engine.StateDecided {
+	if it := r.decide(ones(130_000))[0]; it.State != engine.StateDecided {
 		t.Errorf("alone: state %d, %v", it.State, it.Fault)
 	}
 }

@@ -20,7 +20,7 @@ const (
 // seconds, so a batch beyond this would be decided over and over and never be
 // committed. One record stays below both by itself.
 const (
-	maxItemWork = 1 << 20
+	maxItemWork = 1 << 19
 	maxWork     = 2 << 20
 	maxOutput   = 128 << 20
 )
