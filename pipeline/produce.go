@@ -287,9 +287,13 @@ func (s *session) produce() error {
 	s.sheet.pending.Store(int64(len(s.sheet.records)))
 	for i := range s.sheet.records {
 		r := &s.sheet.records[i]
-		s.txn.Produce(ctx, r, s.sheet.promise)
-		if len(s.suspects) > 0 && s.suspect(i) {
+		alone := len(s.suspects) > 0 && s.suspect(i)
+		if alone {
 			_ = s.cl.Flush(ctx) // alone in its batch, so that its promise speaks of it alone
+		}
+		s.txn.Produce(ctx, r, s.sheet.promise)
+		if alone {
+			_ = s.cl.Flush(ctx)
 		}
 	}
 	_ = s.cl.Flush(ctx)
