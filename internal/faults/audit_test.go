@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -24,6 +25,9 @@ func TestAuditUnauthorized(t *testing.T) {
 	s.must(fault.Wait(t.Context(), 3))
 	if n := s.outputs(); n != 0 {
 		t.Errorf("%d outputs are visible without an audit", n)
+	}
+	if n := strings.Count(d.log.String(), `"reason":"kafka_unauthorized"`); n != 1 {
+		t.Errorf("the log has %d lines for one hold", n)
 	}
 	fault.Remove()
 	s.settled()
