@@ -1,20 +1,12 @@
 package policy
 
-import "strings"
+import "slices"
 
 // Concerns reports whether a consent event that names id can concern a purpose
-// of p: the purpose itself, or one above it ("marketing" for marketing.email).
+// of p: the purpose itself, one above it ("marketing" for marketing.email), or "*".
 // An event about anything else is kept and changes no decision.
 func (p *Policy) Concerns(id string) bool {
-	if id == "*" {
-		return true
-	}
-	for i := range p.Purposes {
-		if own := p.Purposes[i].ID; own == id || strings.HasPrefix(own, id+".") {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(p.Purposes, func(own Purpose) bool { return concerns(id, own.ID) })
 }
 
 // PurposeIDs lists the purposes' ids, in policy order.
