@@ -92,7 +92,8 @@ func TestBatchMemoryIsBounded(t *testing.T) {
 	before = heap() // the records themselves are the caller's
 	r.add(in...)
 	check("1200 records of 4000 elements", 80)
-	r, in = listRig(t), nil
+	r = listRig(t)
+	clear(in)
 	before = heap()
 	for n, want := range map[int]engine.State{500_000: engine.StateDecided, 1_500_000: engine.StateFaulted} {
 		if it := r.decide(engine.Input{Value: listed(n)})[0]; it.State != want {
@@ -103,10 +104,11 @@ func TestBatchMemoryIsBounded(t *testing.T) {
 	}
 	r = listRig(t)
 	text := []byte(`{"id":"42","l":["` + strings.Repeat("x", 120_000) + `"]}`)
-	for range 300 {
-		in = append(in, engine.Input{Value: text})
+	many := make([]engine.Input, 300)
+	for i := range many {
+		many[i] = engine.Input{Value: text}
 	}
-	r.decide(in...)
+	r.decide(many...)
 	r.batch.Reset()
 	check("300 outputs of 120 kB", 40)
 	runtime.KeepAlive(r)

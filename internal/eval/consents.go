@@ -26,7 +26,7 @@ func (r *runner) loadConsents(ns consent.Namespaces) error {
 	lines := lineReader{r: bufio.NewReader(r.cfg.Consents)}
 	for {
 		line, err := lines.next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {

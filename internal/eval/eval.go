@@ -181,7 +181,7 @@ func (r *runner) run(ctx context.Context) error {
 		r.batch.Reset()
 		for len(r.batch.Items()) < batchRecords {
 			line, err := r.lines.next()
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				done = true
 				break
 			}

@@ -97,9 +97,10 @@ func TestValueLines(t *testing.T) {
 	}
 	var got []string
 	for _, l := range lines(t, out) {
-		if l.Kind == "output" {
+		switch l.Kind {
+		case "output":
 			got = append(got, string(l.Value))
-		} else if l.Kind == "quarantine" {
+		case "quarantine":
 			got = append(got, l.Detail)
 		}
 	}

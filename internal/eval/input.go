@@ -34,7 +34,7 @@ func (l *lineReader) next() ([]byte, error) {
 		if len(line) > maxLine {
 			return nil, fmt.Errorf("line %d is longer than %d bytes", l.n+1, maxLine)
 		}
-		if err == bufio.ErrBufferFull {
+		if errors.Is(err, bufio.ErrBufferFull) {
 			continue
 		}
 		if err != nil && (err != io.EOF || len(line) == 0) {
