@@ -23,6 +23,12 @@ func (t *topicLimits) of(topic string) int {
 	return defaultMaxMessage
 }
 
+// batch is the limit to give to the client: the topic's own, so that only what is
+// truly too large for it fails (DESIGN section 6, step 3), less the length and
+// offset before a batch, which the client does not count, and never more than
+// what a produce request takes (socket.request.max.bytes, 100 MiB).
+func (t *topicLimits) batch(topic string) int32 { return int32(min(t.of(topic)-12, 64<<20)) }
+
 // smallest is the least limit of topics: a record below it fits all of them.
 func (t *topicLimits) smallest(topics []string) int {
 	n := defaultMaxMessage

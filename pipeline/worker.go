@@ -121,7 +121,7 @@ func (s *session) opts() []kgo.Opt {
 		kgo.OnPartitionsRevoked(s.onRevoked), kgo.OnPartitionsLost(s.onRevoked),
 		kgo.TransactionalID(w.id), kgo.TransactionTimeout(w.cfg.Limits.Txn), kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
-		kgo.ProducerBatchMaxBytesFn(func(topic string) int32 { return int32(min(w.limits.of(topic), 1<<20)) }),
+		kgo.ProducerBatchMaxBytesFn(func(topic string) int32 { return w.limits.batch(topic) }),
 		kgo.ProducerBatchCompression(codecs[w.cfg.Compression]),
 		kgo.ProducerLinger(linger), kgo.MaxBufferedRecords(bufferedRecords),
 	)
