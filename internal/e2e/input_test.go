@@ -128,7 +128,8 @@ func (s *speaker) say(i int) error {
 		if err := s.txn.BeginTransaction(); err != nil {
 			return err
 		}
-		s.open = 1 + s.r.IntN(8)
+		// A long one outlasts the gathering of a batch.
+		s.open = pick(s.r, 1, 4, 8, 100)
 		return s.txn.ProduceSync(ctx, record).FirstErr()
 	}
 	if err := s.plain.ProduceSync(ctx, record).FirstErr(); err != nil {
