@@ -43,8 +43,12 @@ func nodeAction(t filters.Treatment, n schemas.Node) (schemas.Action, error) {
 	if a.Op != schemas.OpReplace && a.Op != schemas.OpConst {
 		return a, nil
 	}
+	typ := n.Type
+	if a.Op == schemas.OpReplace && (typ.Kind == schemas.Record || typ.Kind == schemas.Array) {
+		typ = schemas.Type{Kind: schemas.Any} // a JSON container: what its rule alone covers is removed and counted
+	}
 	var err error
-	a.Via, a.Result, err = t.At(n.Type)
+	a.Via, a.Result, err = t.At(typ)
 	return a, err
 }
 

@@ -251,3 +251,17 @@ func TestAuditRecord(t *testing.T) {
 		t.Error("the engine filled what is the pipeline's")
 	}
 }
+
+// TestContainerUnderScalarTreatment: what only a container's own rule covers is
+// no scalar, so the treatment takes none of it; it is removed and counted.
+func TestContainerUnderScalarTreatment(t *testing.T) {
+	r := newRig(t, jsonStream("id", "user.unique_id", "names", "user.name.last", "names.short", "user.name.first"),
+		contract("p", "user.unique_id", "keep", "user.name.last", "mask", "user.name.first", "keep"))
+	it := r.value(`{"id":"42","names":{"short":"Ada","long":"Augusta Ada","old":["x"]}}`)
+	if out := output(it, "p"); out == nil || string(out.Value) != `{"id":"42","names":{"short":"Ada"}}` {
+		t.Errorf("output: %+v", out)
+	}
+	if d := decision(t, it, "p"); d.Withheld != 2 {
+		t.Errorf("%d values withheld, want 2", d.Withheld)
+	}
+}
