@@ -54,6 +54,7 @@ func (l *avroLayout) Nodes() []Node { return l.nodes }
 type avroCompiler struct {
 	layout *avroLayout
 	count  int
+	paths  int // bytes of all paths
 }
 
 // compile fills p, a node of the layout, and all below it. n has Path, Parent,
@@ -69,6 +70,10 @@ func (c *avroCompiler) compile(p *avroPos, s *avroSchema, n Node, depth int) err
 	if err := c.enter(p, s, depth); err != nil {
 		return err
 	}
+	if c.paths += len(n.Path); c.paths > maxAvroPaths {
+		return fmt.Errorf("paths of more than %d bytes in all", maxAvroPaths)
+	}
+	c.count += len(n.Tags) / avroShare
 	id := c.add(p, s, n)
 	sub := Node{Path: n.Path, Parent: id, Repeated: n.Repeated}
 	switch s.typ.Kind {
@@ -109,9 +114,12 @@ func (c *avroCompiler) add(p *avroPos, s *avroSchema, n Node) NodeID {
 	return p.node
 }
 
+// avroShare is how many symbols or tags of a position count as one more position.
+const avroShare = 16
+
 // enter counts p and fills in what does not depend on whether it is a node.
 func (c *avroCompiler) enter(p *avroPos, s *avroSchema, depth int) error {
-	if c.count++; c.count > maxAvroPositions {
+	if c.count += 1 + (len(s.typ.Symbols)+len(s.tags))/avroShare; c.count > maxAvroPositions {
 		return fmt.Errorf("more than %d positions", maxAvroPositions)
 	}
 	if depth > maxAvroDepth {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -286,5 +287,42 @@ func TestAvroLargeEnum(t *testing.T) {
 	symbols[59_999] = "s7"
 	if _, err := NewAvro(text()); err == nil {
 		t.Error("a symbol twice")
+	}
+}
+
+// Schemas of less than a megabyte in which something short to write is long to
+// expand: a process would need gigabytes for each, and again after a restart.
+func TestAvroSchemasThatExpand(t *testing.T) {
+	long := strings.Repeat("n", 300_000)
+	list := func(n int, format string) string {
+		items := make([]string, n)
+		for i := range items {
+			items[i] = fmt.Sprintf(format, i)
+		}
+		return strings.Join(items, ",")
+	}
+	deep := list(9000, `{"name":"f%d","type":"int"}`)
+	for i := range 60 {
+		deep = fmt.Sprintf(`{"name":"%s","type":{"type":"record","name":"N%d","fields":[%s]}}`, strings.Repeat("p", 500), i, deep)
+	}
+	for name, text := range map[string]string{
+		"symbols of one enum":    `{"type":"record","name":"R","fields":[{"name":"e","type":{"type":"enum","name":"E","symbols":[` + list(30_000, `"s%d"`) + `]}},` + list(9000, `{"name":"f%d","type":"E"}`) + `]}`,
+		"tags of one type":       `{"type":"record","name":"R","fields":[{"name":"e","type":{"type":"fixed","name":"E","size":1,"confluent:tags":[` + list(30_000, `"t%d"`) + `]}},` + list(9000, `{"name":"f%d","type":"E"}`) + `]}`,
+		"tags of one field":      `{"type":"record","name":"R","fields":[{"name":"e","type":{"type":"record","name":"E","fields":[{"name":"x","type":"int","confluent:tags":[` + list(30_000, `"t%d"`) + `]}]}},` + list(4500, `{"name":"f%d","type":"E"}`) + `]}`,
+		"a long namespace":       `{"type":"record","name":"R","namespace":"` + long + `","fields":[` + list(4000, `{"name":"f%[1]d","type":{"type":"fixed","name":"F%[1]d","size":1}}`) + `]}`,
+		"a long field":           `{"type":"record","name":"R","fields":[{"name":"` + long + `","type":{"type":"record","name":"S","fields":[` + list(9000, `{"name":"f%d","type":"int"}`) + `]}}]}`,
+		"long paths":             `{"type":"record","name":"R","fields":[` + deep + `]}`,
+		"opaque uses of an enum": `{"type":"record","name":"R","fields":[{"name":"e","type":{"type":"enum","name":"E","symbols":[` + list(30_000, `"s%d"`) + `]}},` + list(9000, `{"name":"f%d","type":{"type":"map","values":"E"}}`) + `]}`,
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := NewAvro(text)
+		runtime.ReadMemStats(&after)
+		if err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+		if used := (after.TotalAlloc - before.TotalAlloc) >> 20; used > 200 {
+			t.Errorf("%s: %d MiB for a schema of %d KiB", name, used, len(text)>>10)
+		}
 	}
 }

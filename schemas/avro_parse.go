@@ -11,12 +11,16 @@ import (
 	"github.com/linkedin/goavro/v2"
 )
 
-// Bounds of a writer schema. A schema without recursion has finitely many
-// positions, but named types that are used twice at every level double them
-// level by level, so they are counted.
+// Bounds of a writer schema, which anybody may have registered. A schema without
+// recursion has finitely many positions, but named types that are used twice at
+// every level double them level by level, so they are counted; so is what every
+// position repeats: its path, and its type's symbols and tags.
 const (
+	maxAvroText      = 4 << 20
 	maxAvroDepth     = 64
 	maxAvroPositions = 10_000
+	maxAvroName      = 512     // of a field, or of a type with its namespace
+	maxAvroPaths     = 8 << 20 // all paths together
 )
 
 // avroSchema is one parsed schema. Named types are shared by their uses.
@@ -45,6 +49,9 @@ type avroParser struct {
 
 // parseAvro parses schema text (Avro 1.12 specification, "Schema declaration").
 func parseAvro(text string) (*avroSchema, error) {
+	if len(text) > maxAvroText {
+		return nil, fmt.Errorf("avro schema: more than %d bytes", maxAvroText)
+	}
 	// encoding/json would let the last of two equal names win; which one
 	// counts must not be a matter of the reader.
 	if !jsontext.Value(text).IsValid() {
@@ -247,7 +254,7 @@ func (p *avroParser) record(d map[string]any, ns string, depth int) (*avroSchema
 	for _, f := range list {
 		fd, _ := f.(map[string]any)
 		name, _ := fd["name"].(string)
-		if !avroName(name) {
+		if !avroName(name) || len(name) > maxAvroName {
 			return nil, fmt.Errorf("record %q has a field without a valid name", s.typ.Name)
 		}
 		if seen[name] {
@@ -310,6 +317,9 @@ func (p *avroParser) define(d map[string]any, ns string, t Type) (*avroSchema, s
 	}
 	if _, primitive := avroPrimitives[name]; primitive || !avroName(name) || !avroNamespace(ns) {
 		return nil, "", errors.New("a named type without a valid name")
+	}
+	if len(ns)+len(name) > maxAvroName {
+		return nil, "", fmt.Errorf("a type name of more than %d bytes", maxAvroName)
 	}
 	if t.Name = name; ns != "" {
 		t.Name = ns + "." + name

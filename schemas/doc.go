@@ -43,6 +43,9 @@
 //
 // Null stays null under OpReplace: transforms are never given a null.
 //
+// Size. A splice of n bytes that would write more than 4n + 1 MiB fails
+// ([CodeTooLarge]): what is written for an element can be longer than it.
+//
 // # Frame
 //
 // An Avro value is framed as the Confluent Schema Registry defines: the byte 0,
@@ -53,8 +56,10 @@
 //
 // Avro 1.12 ("Schema Declaration", "Names", "Logical Types"). The top level is a
 // record. Refused are: recursion, JSON with a name twice in one object, more
-// than 10,000 positions with named types expanded, more than 64 levels, a fixed
-// of size 0, what goavro does not take for a schema, and what the specification
+// than 10,000 positions with named types expanded (16 symbols or tags count as one
+// more each time that they are used), more than 64 levels, names of more than 512
+// bytes, paths of more than 8 MiB or a text of more than 4 MiB in all, a fixed of
+// size 0, what goavro does not take for a schema, and what the specification
 // forbids. A logical type on a base that it may not have, or a decimal with an
 // impossible precision, is ignored, as the specification demands; an unknown
 // one is [UnknownLogical].
