@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -43,7 +44,8 @@ func LookupConsentTopic(ctx context.Context, seedBrokers []string, opts []kgo.Op
 }
 
 func createConsentTopic(seedBrokers []string, topic string) string {
-	return fmt.Sprintf("kafka-topics.sh --bootstrap-server %s --create --topic %s --partitions 6 --config retention.ms=-1 --config retention.bytes=-1 --config cleanup.policy=delete --config message.timestamp.type=LogAppendTime", seedBrokers[0], topic)
+	return fmt.Sprintf("kafka-topics --bootstrap-server %s --create --topic %s --partitions 4 --config cleanup.policy=delete --config retention.ms=-1 --config message.timestamp.type=LogAppendTime",
+		strings.Join(seedBrokers, ","), topic)
 }
 
 func newClient(seedBrokers []string, opts []kgo.Opt) (*kgo.Client, error) {

@@ -79,7 +79,7 @@ JSON from standard input instead.`,
 	c.Flags().StringVar(&f.subject, "subject", "", "whom it is about, `NAMESPACE:VALUE`")
 	c.Flags().StringVar(&f.action, "action", "", "`ACTION`: grant renew refuse withdraw object opt_out opt_in restrict lift_restriction limit_sensitive erase invalidate request")
 	c.Flags().StringSliceVar(&f.purposes, "purpose", nil, "purpose `ID`; repeat for several; none means all, for restrictive actions")
-	c.Flags().StringSliceVar(&f.recipients, "recipient", nil, "recipient that the grant names; repeat for several")
+	c.Flags().StringSliceVar(&f.recipients, "recipient", nil, "`NAME` of a recipient that the grant covers; repeat for several")
 	c.Flags().StringVar(&f.kind, "type", "", "`TYPE` of a grant: explicit, expressed or implied")
 	c.Flags().StringVar(&f.notice, "notice", "", "notice that was shown, `ID:VERSION`")
 	c.Flags().StringVar(&f.evidence, "evidence", "", "how it can be proven, `METHOD:SOURCE`")

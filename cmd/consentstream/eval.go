@@ -119,7 +119,7 @@ func printSummary(w io.Writer, sum eval.Summary, consents string) error {
 	denials := slices.SortedFunc(maps.Keys(sum.Denied), func(a, b eval.Denial) int {
 		return cmp.Or(cmp.Compare(a.Purpose, b.Purpose), cmp.Compare(a.Reason, b.Reason))
 	})
-	_, err := fmt.Fprintf(w, "%d records: %d outputs, %d quarantined\n", sum.Records, sum.Outputs, sum.Quarantined)
+	_, err := fmt.Fprintf(w, "records: %d, outputs: %d, quarantined: %d\n", sum.Records, sum.Outputs, sum.Quarantined)
 	for _, d := range denials {
 		_, err = fmt.Fprintf(w, "  %s denied %d: %s\n", d.Purpose, sum.Denied[d], d.Reason)
 	}

@@ -155,16 +155,23 @@ func (a *App) projector(store *redisstore.Store) (*pipeline.Projector, *pipeline
 	return p, q, err
 }
 
+// waitLog is how often a wait for Kafka is said again.
+const waitLog = 10 * time.Second
+
 // ConsentTopic asks for the consent topic until a broker answers: Kafka may
 // come up after us.
 func (a *App) ConsentTopic(ctx context.Context) (pipeline.ConsentTopic, error) {
+	var said time.Time
 	for {
 		topic, err := pipeline.LookupConsentTopic(ctx, a.cfg.Kafka.SeedBrokers, nil, a.cfg.Topics.Consent)
 		var refusal *pipeline.Refusal
 		if err == nil || errors.As(err, &refusal) || ctx.Err() != nil {
 			return topic, err
 		}
-		a.log.Warn().Strs("seed_brokers", a.cfg.Kafka.SeedBrokers).Msg("waiting for Kafka: no broker answers; nothing is decided meanwhile")
+		if time.Since(said) >= waitLog {
+			said = time.Now()
+			a.log.Warn().Err(err).Strs("seed_brokers", a.cfg.Kafka.SeedBrokers).Msg("waiting for Kafka: no broker answers; nothing is decided meanwhile")
+		}
 		if err := sleep(ctx, time.Second); err != nil {
 			return topic, err
 		}
