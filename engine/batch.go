@@ -146,6 +146,13 @@ func (b *Batch) scan(it *Item) {
 		it.fault(&schemas.Fault{Code: schemas.CodeBadUTF8, Path: "key"})
 		return
 	}
+	work := it.cost()
+	if work > maxItemWork {
+		it.fault(&schemas.Fault{Code: schemas.CodeTooManyItems})
+		it.forgetTape()
+		return
+	}
+	b.work += work
 	b.findSubject(it, s)
 	b.setAside(it)
 	it.work.scanned = true
@@ -182,13 +189,6 @@ func (b *Batch) scanValue(it *Item, s *CompiledStream) bool {
 		it.forgetTape()
 		return false
 	}
-	work := plan.cost(&it.tape)
-	if work > maxItemWork {
-		it.fault(&schemas.Fault{Code: schemas.CodeTooManyItems})
-		it.forgetTape()
-		return false
-	}
-	b.work += work
 	it.work.plan, it.work.payload = plan, payload
 	it.work.timeMs, it.work.timeSet = b.eventTime(it, plan)
 	return true

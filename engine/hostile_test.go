@@ -118,6 +118,26 @@ func TestWorkIsBounded(t *testing.T) {
 	}
 }
 
+// A header takes as little room as an element of a list.
+func TestHeaderWorkIsBounded(t *testing.T) {
+	w := jsonStream("id", "user.unique_id")
+	w.Key.Subject, w.Headers = "customer", []engine.HeaderRule{{Name: "h", Category: "user"}}
+	r := newRig(t, w, contract("p", "user", "pseudonymize"), contract("q", "user", "pseudonymize"))
+	in := engine.Input{Key: []byte("42"), Value: []byte(`{"id":"42"}`)}
+	for range 1000 {
+		in.Headers = append(in.Headers, engine.Header{Key: "h", Value: []byte{}})
+	}
+	if out := output(r.decide(in)[0], "p"); out == nil || len(out.Headers) != 1001 {
+		t.Errorf("a thousand headers: %+v", out)
+	}
+	for range 300_000 {
+		in.Headers = append(in.Headers, engine.Header{Key: "h", Value: []byte{}})
+	}
+	r.wantFault(r.decide(in)[0], schemas.CodeTooManyItems, "")
+	in.Value = nil
+	r.wantFault(r.decide(in)[0], schemas.CodeTooManyItems, "")
+}
+
 // Outputs of records that cost no treatment count too.
 func TestBatchOutputIsBounded(t *testing.T) {
 	var ps []policy.Purpose

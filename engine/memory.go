@@ -34,11 +34,18 @@ func (b *Batch) tooLarge() bool {
 	return b.n > 1 && (b.work > maxWork || b.arena.bytes > maxOutput)
 }
 
-// cost is the number of treatments that an item takes, over all purposes.
-func (p *Plan) cost(t *schemas.Tape) (n int) {
-	for i := range t.Entries {
-		if id := t.Entries[i].Node; id >= 0 {
-			n += int(p.work[id])
+// cost is the number of treatments that a scanned item takes, over all purposes.
+func (it *Item) cost() int {
+	n := 0
+	for i := range it.Lane.Stream.purposes {
+		n += len(it.Headers) * len(it.Lane.Stream.purposes[i].headers)
+	}
+	if it.work.plan == nil {
+		return n
+	}
+	for i := range it.tape.Entries {
+		if id := it.tape.Entries[i].Node; id >= 0 {
+			n += int(it.work.plan.work[id])
 		}
 	}
 	return n
