@@ -1,10 +1,8 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"slices"
 	"time"
@@ -15,6 +13,7 @@ import (
 	"github.com/consentstream/consentstream/engine"
 	"github.com/consentstream/consentstream/internal/eval"
 	"github.com/consentstream/consentstream/internal/keys"
+	"github.com/consentstream/consentstream/schemas"
 )
 
 func newEval(std stdio) *cobra.Command {
@@ -110,18 +109,26 @@ func fillEval(job *eval.Config, cfg *configs.Config, schemaFile string) error {
 	return nil
 }
 
-// printSummary says for people how many records there were and why purposes
-// were denied.
+// printSummary says for people how many records there were, and why purposes
+// were denied or records went to quarantine.
 func printSummary(w io.Writer, sum eval.Summary, consents string) error {
 	for _, n := range sum.Notes {
 		fmt.Fprintf(w, "%s:%d: %s\n", consents, n.Line, n.Text)
 	}
-	denials := slices.SortedFunc(maps.Keys(sum.Denied), func(a, b eval.Denial) int {
-		return cmp.Or(cmp.Compare(a.Purpose, b.Purpose), cmp.Compare(a.Reason, b.Reason))
-	})
 	_, err := fmt.Fprintf(w, "records: %d, outputs: %d, quarantined: %d\n", sum.Records, sum.Outputs, sum.Quarantined)
-	for _, d := range denials {
-		_, err = fmt.Fprintf(w, "  %s denied %d: %s\n", d.Purpose, sum.Denied[d], d.Reason)
+	var lines []string
+	for d, n := range sum.Denied {
+		lines = append(lines, fmt.Sprintf("  %s denied %d: %s", d.Purpose, n, d.Reason))
+	}
+	for f, n := range sum.Faults {
+		line := fmt.Sprintf("  quarantined %d: %s %s", n, f.Reason, f.Detail)
+		if f.Detail == string(schemas.CodeNotEncodable) {
+			line += ` (no value of the writer schema in Avro's JSON encoding, where a union's value is named by its type: {"string": "x"})`
+		}
+		lines = append(lines, line)
+	}
+	for _, line := range slices.Sorted(slices.Values(lines)) {
+		_, err = fmt.Fprintln(w, line)
 	}
 	return err
 }

@@ -65,13 +65,20 @@ type Config struct {
 type Summary struct {
 	Records, Outputs, Quarantined int64
 	Denied                        map[Denial]int64
-	Notes                         []Note // at most maxNotes
+	Faults                        map[Fault]int64 // of quarantined records
+	Notes                         []Note          // at most maxNotes
 }
 
 // Denial is a purpose and the reason why it was denied.
 type Denial struct {
 	Purpose string
 	Reason  string
+}
+
+// Fault is why a record is in quarantine.
+type Fault struct {
+	Reason string
+	Detail string // a schemas.Code
 }
 
 // Note is about one line of the consents file, from 1.
@@ -120,7 +127,8 @@ func newRunner(cfg Config) (*runner, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &runner{cfg: cfg, stream: eng.Stream(cfg.Topic), batch: eng.NewBatch(), out: bufio.NewWriter(cfg.Out), sum: Summary{Denied: map[Denial]int64{}}}
+	r := &runner{cfg: cfg, stream: eng.Stream(cfg.Topic), batch: eng.NewBatch(), out: bufio.NewWriter(cfg.Out),
+		sum: Summary{Denied: map[Denial]int64{}, Faults: map[Fault]int64{}}}
 	if r.stream == nil {
 		return nil, noStream(cfg)
 	}

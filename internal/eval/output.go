@@ -60,6 +60,7 @@ func (r *runner) write(it *engine.Item) error {
 	}
 	if it.State == engine.StateFaulted {
 		r.sum.Quarantined++
+		r.sum.Faults[Fault{it.Audit.Reason, it.Audit.Detail}]++
 		q := quarantineLine{Kind: "quarantine", Topic: quarantineTopic, Source: r.source(it), Reason: it.Audit.Reason, Detail: it.Audit.Detail, Path: it.Audit.Path}
 		if err := r.writeLine(q, "", nil); err != nil {
 			return err
