@@ -155,28 +155,6 @@ func TestTooLarge(t *testing.T) {
 	}
 }
 
-// TestLarge: a record beyond Kafka's default limit, on topics that take it, is a
-// record like any other.
-func TestLarge(t *testing.T) {
-	r := newRig(t, func(cfg *Config) { cfg.Engine.Streams[0].RecordBytes = 4 << 20 })
-	for _, topic := range []string{rigInput, rigInput + ".service"} {
-		if _, err := r.adm.AlterTopicConfigs(t.Context(), []kadm.AlterConfig{{Name: "max.message.bytes", Value: kadm.StringPtr("4194304")}}, topic); err != nil {
-			t.Fatal(err)
-		}
-	}
-	large := &kgo.Record{Topic: rigInput, Value: []byte(`{"id":"2","n":2,"action":"` + strings.Repeat("x", 3<<20) + `"}`)}
-	r.input(rigInput, 0, 1)
-	if err := r.client(kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchMaxBytes(4<<20)).ProduceSync(t.Context(), large).FirstErr(); err != nil {
-		t.Fatal(err)
-	}
-	r.input(rigInput, 0, 3)
-	r.start()
-	r.exactlyOnce(r.chains(r.audited(3)), rigInput, 0, 3)
-	if got := r.outputNumbers(rigInput + ".service"); len(got) != 3 {
-		t.Errorf("service got %v", got)
-	}
-}
-
 // TestTooLargeAtRunTime: the topic's limit was lowered after the start, so that
 // whole batches are refused; only the truly large record is lost to quarantine.
 func TestTooLargeAtRunTime(t *testing.T) {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"time"
 
+	"github.com/consentstream/consentstream/audit"
 	"github.com/consentstream/consentstream/consent"
+	"github.com/consentstream/consentstream/engine"
 )
 
 // fence is F of promise P3: the end offsets of the consent topic, taken after
@@ -173,4 +175,14 @@ func (s *session) decidedAt() (int64, error) {
 		return 0, &Hold{Code: HoldClock, Mend: "chronyc tracking   # on this host and on the Redis host"}
 	}
 	return now, nil
+}
+
+// auditContext is what all decisions of the transaction share (AUDIT A11).
+func (w *worker) auditContext(m engine.Moment, f *fence) audit.Context {
+	return audit.Context{
+		Policy: w.policyDigest, Revision: w.revision, DecidedAt: m.Now,
+		ConsentTopicID: f.consent, Fence: m.Fence,
+		KeyEpoch: w.keyEpoch, KeyCheck: w.keyCheck,
+		SignKey: w.cfg.Keys.SignID(), Version: w.cfg.Version,
+	}
 }

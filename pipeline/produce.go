@@ -394,13 +394,3 @@ func (s *session) produceError(err error) error {
 
 // errEpoch is errRebuild after which End is asked whether we were fenced.
 var errEpoch = errors.New("the producer epoch is not valid any more")
-
-// auditContext is what all decisions of the transaction share (AUDIT A11).
-func (w *worker) auditContext(m engine.Moment, f *fence) audit.Context {
-	return audit.Context{
-		Policy: w.policyDigest, Revision: w.revision, DecidedAt: m.Now,
-		ConsentTopicID: f.consent, Fence: m.Fence,
-		KeyEpoch: w.keyEpoch, KeyCheck: w.keyCheck,
-		SignKey: w.cfg.Keys.SignID(), Version: w.cfg.Version,
-	}
-}

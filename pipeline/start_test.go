@@ -191,6 +191,19 @@ func TestFenceAge(t *testing.T) {
 	run.stop()
 }
 
+// TestDecisionTime never falls: not where a lane goes to a host whose clock is
+// behind. The chain would be refused as rolled back.
+func TestDecisionTime(t *testing.T) {
+	r := newRig(t, func(cfg *Config) { cfg.KafkaOpts = []kgo.Opt{kgo.FetchMaxWait(50 * time.Millisecond)} }) // both within the 1.5 s
+	ahead := r.start(func(cfg *Config) { cfg.Now = func() time.Time { return time.Now().Add(1500 * time.Millisecond) } })
+	r.input(rigInput, 0, 1)
+	r.audited(1)
+	ahead.stop()
+	r.input(rigInput, 0, 2)
+	r.start()
+	r.chains(r.audited(2))
+}
+
 // TestManyWorkers: several workers in one process share the lanes.
 func TestManyWorkers(t *testing.T) {
 	r := newRig(t, func(cfg *Config) { cfg.Workers = 2 })
