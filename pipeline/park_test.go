@@ -114,6 +114,12 @@ func TestParked(t *testing.T) {
 				r.t.Fatal(err)
 			}
 		}},
+		{code: ParkTopicRecreated, harm: rehead(func(h *audit.Head) { h.TopicID[0] ^= 1 })},
+		{code: ParkAuditTopic, harm: rehead(func(h *audit.Head) { h.AuditTopicID[0] ^= 1 })},
+		{code: ParkAuditTopic, harm: rehead(func(h *audit.Head) { h.AuditPartition = 2 })},
+		{code: ParkConsentTopic, harm: rehead(func(h *audit.Head) { h.ConsentTopicID[0] ^= 1 })},
+		{code: ParkBehindAudit, harm: rehead(func(h *audit.Head) { h.NextSource++ })},
+		{code: ParkClosed, harm: rehead(func(h *audit.Head) { h.Closed = true })},
 		{code: ParkPolicyText, harm: func(*rig) {}, cfg: func(cfg *Config) {
 			p := rigPolicy()
 			p.Purposes[0].ProcessingOnly = false
@@ -153,6 +159,51 @@ func TestParked(t *testing.T) {
 			}
 		})
 	}
+}
+
+// rehead commits another head for partition 0, genuine as far as its MAC tells.
+func rehead(change func(*audit.Head)) func(*rig) {
+	return func(r *rig) {
+		r.t.Helper()
+		h := r.heads(rigInput)[0]
+		key, _, err := (&worker{cfg: &r.cfg}).offsetKey(h.KeyEpoch)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		change(&h)
+		metadata, err := h.Encode(key, 0, 1)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		var set kadm.Offsets
+		set.Add(kadm.Offset{Topic: rigInput, Partition: 0, At: 1, LeaderEpoch: -1, Metadata: metadata})
+		if err := r.adm.CommitAllOffsets(r.t.Context(), rigGroup, set); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+}
+
+// TestNewerKeys: a lane that was committed under a key epoch which this process
+// does not have yet makes it outdated: the others have the newer key file.
+func TestNewerKeys(t *testing.T) {
+	r := newRig(t)
+	run := r.start()
+	r.input(rigInput, 0, 1)
+	r.audited(1)
+	run.stop()
+	rehead(func(h *audit.Head) { h.KeyEpoch = 2 })(r)
+	run = r.start()
+	r.eventually("outdated", func() bool { return run.Status().Outdated == "key_epoch" })
+	r.input(rigInput, 0, 2)
+	r.eventually("left the group", func() bool {
+		g, err := r.adm.DescribeGroups(t.Context(), rigGroup)
+		return err == nil && g[rigGroup].State == "Empty"
+	})
+	r.exactlyOnce(r.chains(r.read("consent.audit")), rigInput, 0, 1)
+	if len(r.read("consent.audit")) != 1 {
+		t.Error("the outdated instance went on")
+	}
+	run.stop()
 }
 
 // TestRecreatedBehind: an input topic was recreated while the group's offsets
