@@ -18,7 +18,7 @@ import (
 // and bounds. It is hashed into the state's epoch, so that rows tagged under
 // other rules are never read. Raise it with any change to what is accepted or
 // what it becomes.
-const NormalizerVersion = 1
+const NormalizerVersion = 2
 
 // MaxIdentifierBytes bounds an identifier, before and after normalisation.
 const MaxIdentifierBytes = 1024
@@ -28,7 +28,7 @@ var (
 	ErrNamespace   = errors.New("unknown namespace")
 	ErrEmpty       = errors.New("empty identifier")
 	ErrTooLong     = errors.New("identifier is too long")
-	ErrEncoding    = errors.New("identifier is not UTF-8 or has control characters")
+	ErrEncoding    = errors.New("identifier is not UTF-8 or has control or invisible characters")
 	ErrPlaceholder = errors.New("identifier is a placeholder")
 )
 
@@ -41,8 +41,8 @@ type Normalization uint8
 const (
 	NoNormalization Normalization = iota
 	NormalizeNone                 // byte for byte
-	NormalizeTrim                 // without Unicode white space at both ends
-	NormalizeLower                // trimmed, in Unicode NFC, in lower case independent of locale
+	NormalizeTrim                 // without Unicode white space at both ends; invisible characters are refused
+	NormalizeLower                // trimmed, in Unicode NFC, in lower case independent of locale, with one sigma
 	NormalizeEmail                // as NormalizeLower; plus tags and dots are significant
 )
 
@@ -113,7 +113,7 @@ func (ns Namespaces) Normalize(namespace, raw string) (personal.String, error) {
 
 // AppendNormalized appends the identifier as it is compared and tagged. It
 // errs, and returns nothing, for an unknown namespace, ill-formed UTF-8, control
-// characters, an empty or too long text, and a placeholder that stands for
+// characters, invisible ones (but for `none`), an empty or too long text, and a placeholder that stands for
 // nobody (D7).
 func (ns Namespaces) AppendNormalized(dst []byte, namespace string, raw []byte) ([]byte, error) {
 	rule := ns.rules[namespace]
@@ -135,7 +135,7 @@ func (ns Namespaces) AppendNormalized(dst []byte, namespace string, raw []byte) 
 		// is in NFC already, as nearly all is, comes back as it is.
 		raw = norm.NFC.Bytes(raw)
 	}
-	dst, err := appendRunes(dst, raw, lower)
+	dst, err := appendRunes(dst, raw, rule)
 	if err != nil {
 		return nil, err
 	}
@@ -151,19 +151,27 @@ func (ns Namespaces) AppendNormalized(dst []byte, namespace string, raw []byte) 
 // appendRunes copies text, perhaps in lower case, and refuses what is not
 // well-formed text without control characters. U+FFFD is refused too: it is what
 // a lossy conversion leaves of any ill-formed text, so that people would share it.
-func appendRunes(dst, text []byte, lower bool) ([]byte, error) {
+func appendRunes(dst, text []byte, rule Normalization) ([]byte, error) {
 	for len(text) > 0 {
 		r, size := utf8.DecodeRune(text)
-		if r == utf8.RuneError || unicode.IsControl(r) {
+		if r == utf8.RuneError || unicode.IsControl(r) || rule != NormalizeNone && invisible(r) {
 			return nil, ErrEncoding
 		}
-		if lower {
-			r = unicode.ToLower(r)
+		if rule >= NormalizeLower {
+			if r = unicode.ToLower(r); r == 'ς' {
+				r = 'σ' // one capital has two small forms, by place in the word
+			}
 		}
 		dst = utf8.AppendRune(dst, r)
 		text = text[size:]
 	}
 	return dst, nil
+}
+
+// invisible reports what nobody sees and no white space rule takes away: a zero
+// width space that was pasted along would hide an objection.
+func invisible(r rune) bool {
+	return r > unicode.MaxLatin1 && unicode.In(r, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector) || r == '\u00ad'
 }
 
 func checkIdentifier(id []byte) error {

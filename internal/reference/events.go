@@ -148,6 +148,11 @@ func (p *Policy) normalize(namespace, value string) (string, bool) {
 	}
 	if rule == "trim" {
 		value = strings.TrimSpace(value)
+		if strings.ContainsFunc(value, func(r rune) bool {
+			return unicode.In(r, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
+		}) {
+			return "", false
+		}
 	}
 	word := strings.TrimSpace(value)
 	if word == "" || placeholders.MatchString(word) || strings.ContainsRune(value, utf8.RuneError) || strings.ContainsFunc(value, unicode.IsControl) {
