@@ -51,6 +51,14 @@ type RegistryConfig struct {
 // for a while: a poisoned topic must not turn into a request per record.
 const negativeCache = 30 * time.Second
 
+// patientWith is how many unknown ids are remembered before further ones are
+// believed unknown at their first try. Ids come from records: a batch of garbage
+// names thousands, and a second and a half for each would hold its lane for hours.
+const patientWith = 4
+
+// sweepEvery is how often what has run out is forgotten.
+const sweepEvery = negativeCache / 10
+
 // notFoundPauses are the pauses between the tries: three tries within 2 s.
 var notFoundPauses = [...]time.Duration{500 * time.Millisecond, time.Second}
 
@@ -62,6 +70,7 @@ type Registry struct {
 	mu         sync.Mutex
 	schemas    map[int]string
 	refused    map[int]refusal
+	sweep      time.Time // when to forget next
 	registered map[registration]int
 }
 
@@ -110,13 +119,30 @@ func (r *Registry) Schema(ctx context.Context, id int) (string, error) {
 // refuse remembers err for id. Ids come from records, so that a hostile topic
 // could name any number of them: what has run out is forgotten.
 func (r *Registry) refuse(id int, err error) {
+	r.forget()
+	r.refused[id] = refusal{r.cfg.Now().Add(negativeCache), err}
+}
+
+// forget is not done at each refusal: there may be thousands.
+func (r *Registry) forget() {
 	now := r.cfg.Now()
-	for other, f := range r.refused {
+	if now.Before(r.sweep) {
+		return
+	}
+	r.sweep = now.Add(sweepEvery)
+	for id, f := range r.refused {
 		if !now.Before(f.until) {
-			delete(r.refused, other)
+			delete(r.refused, id)
 		}
 	}
-	r.refused[id] = refusal{now.Add(negativeCache), err}
+}
+
+// patient reports that an unknown id is worth asking for again.
+func (r *Registry) patient() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.forget()
+	return len(r.refused) < patientWith
 }
 
 func (r *Registry) cached(id int) (text string, err error, ok bool) {
@@ -132,7 +158,8 @@ func (r *Registry) cached(id int) (text string, err error, ok bool) {
 	return "", f.err, true
 }
 
-// fetch asks for id, three times where the registry does not know it.
+// fetch asks for id, three times where the registry does not know it; once while
+// it does not know many.
 func (r *Registry) fetch(ctx context.Context, id int) (sr.Schema, error) {
 	for try := 0; ; try++ {
 		s, err := r.cfg.Client.SchemaByID(ctx, id)
@@ -142,7 +169,7 @@ func (r *Registry) fetch(ctx context.Context, id int) (sr.Schema, error) {
 		if !notFound(err) {
 			return sr.Schema{}, unavailable("schema id "+strconv.Itoa(id), err)
 		}
-		if try == len(notFoundPauses) {
+		if try == len(notFoundPauses) || !r.patient() {
 			return sr.Schema{}, fmt.Errorf("%w: id %d", ErrUnknownSchema, id)
 		}
 		if err := r.cfg.Sleep(ctx, notFoundPauses[try]); err != nil {

@@ -160,6 +160,24 @@ func TestRegistryStopsWithContext(t *testing.T) {
 	}
 }
 
+// Records of garbage name any number of ids: they must not be waited for one by
+// one, and a schema that is late is waited for again when they have stopped.
+func TestRegistryManyUnknownIDs(t *testing.T) {
+	r, clock, c := cannedRegistry(t, answer{404, `{"error_code":40403}`, false})
+	for id := range 500 {
+		if _, err := r.Schema(t.Context(), id); !errors.Is(err, ErrUnknownSchema) {
+			t.Fatal(err)
+		}
+	}
+	if n := c.requests.Load(); clock.slept > 10*time.Second || n > 520 {
+		t.Errorf("500 unknown ids took %s of waiting and %d requests", clock.slept, n)
+	}
+	clock.now, clock.slept = clock.now.Add(negativeCache), 0
+	if _, _ = r.Schema(t.Context(), 1000); clock.slept != 1500*time.Millisecond {
+		t.Errorf("later, an unknown id was waited for %s", clock.slept)
+	}
+}
+
 func TestRegistryForgetsOldRefusals(t *testing.T) {
 	r, clock, _ := cannedRegistry(t, answer{404, `{"error_code":40403}`, false})
 	for id := range 50 {
