@@ -85,6 +85,9 @@ func TestAuditRefused(t *testing.T) {
 			if n := len(r.read(rigInput + ".service")); n != 3 {
 				t.Fatalf("%d outputs", n)
 			}
+			if n := len(r.read("consent.policies")); n != 3 {
+				t.Fatalf("%d documents: what the aborted transaction published must be published again", n)
+			}
 		})
 	}
 }
