@@ -14,8 +14,8 @@ import (
 
 // gather polls until the batch is full or Limits.Wait has passed. Nothing is
 // polled after it until the transaction has ended: a record that was polled
-// after the fence would be decided on a state older than itself (RELIABILITY
-// 2.3). The batch may be empty.
+// after the fence would be decided on a state older than itself. The batch may
+// be empty.
 func (s *session) gather(ctx context.Context) error {
 	s.losses = s.lanes.losses()
 	bytes := 0

@@ -155,7 +155,7 @@ func (w *worker) openReset(ctx context.Context, st *LaneState) (*session, error)
 func unfinished(err error) error {
 	switch {
 	case errors.Is(err, errRetry):
-		return errors.New("Kafka refused the transaction and nothing was changed: try again")
+		return errors.New("nothing was changed, since Kafka refused the transaction: try again")
 	case errors.Is(err, errRebuild), errors.Is(err, errEpoch):
 		return errors.New("the connection to Kafka broke: `consentstream lane show` tells whether the lane was reset; if not, try again")
 	}

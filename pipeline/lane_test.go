@@ -92,7 +92,7 @@ func TestLaneResetWithoutMetadata(t *testing.T) {
 	if st.NextIndex != 3 || st.NextSource != 2 {
 		t.Errorf("after the reset: %+v", st)
 	}
-	run = r.start()
+	r.start()
 	r.input(rigInput, 0, 3)
 	r.eventually("the lane goes on", func() bool { return len(r.outputNumbers(rigInput+".service")) == 3 })
 	var genuine = r.read("consent.audit")[:0]

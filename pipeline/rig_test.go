@@ -265,7 +265,6 @@ type memoryStates struct {
 	memory     *consent.Memory
 	ns         consent.Namespaces
 	partitions int
-	next       []int64 // by partition, for control records that fold nothing
 	fail       error
 	behind     int64 // how far the watermark stays behind
 	skew       int64 // of the store's clock, ms

@@ -3,6 +3,7 @@ package schemas
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"strconv"
 	"testing"
@@ -134,7 +135,7 @@ func BenchmarkJSONPeers(b *testing.B) {
 			r.Reset(src)
 			d.Reset(r)
 			for {
-				if _, err := d.ReadToken(); err == io.EOF {
+				if _, err := d.ReadToken(); errors.Is(err, io.EOF) {
 					break
 				} else if err != nil {
 					b.Fatal(err)

@@ -85,7 +85,7 @@ func Open(cfg Config) (*Store, error) {
 }
 
 // options are go-redis's, with every default that could answer late, twice or
-// from elsewhere set explicitly (RELIABILITY 2.3).
+// from elsewhere set explicitly.
 func options(cfg *Config) *redis.Options {
 	return &redis.Options{
 		Addr: cfg.Addr, Username: cfg.Username, Password: cfg.Password, DB: cfg.DB,

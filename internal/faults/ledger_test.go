@@ -177,19 +177,6 @@ func (l *ledger) sent(ins []*input, rs []*kgo.Record) {
 	}
 }
 
-// forget drops inputs that the test itself destroyed.
-func (l *ledger) forget(gone func(*input) bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	var kept []*input
-	for _, in := range l.inputs {
-		if !gone(in) {
-			kept = append(kept, in)
-		}
-	}
-	l.inputs = kept
-}
-
 // leaf is an audit record as it was found.
 type leaf struct {
 	audit.Record
