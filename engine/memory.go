@@ -37,15 +37,18 @@ func (b *Batch) tooLarge() bool {
 // cost is the number of treatments that a scanned item takes, over all purposes.
 func (it *Item) cost() int {
 	n := 0
-	for i := range it.Lane.Stream.purposes {
-		n += len(it.Headers) * len(it.Lane.Stream.purposes[i].headers)
+	if len(it.Headers) > 0 {
+		for i := range it.Lane.Stream.purposes {
+			n += len(it.Headers) * len(it.Lane.Stream.purposes[i].headers)
+		}
 	}
 	if it.work.plan == nil {
 		return n
 	}
-	for i := range it.tape.Entries {
-		if id := it.tape.Entries[i].Node; id >= 0 {
-			n += int(it.work.plan.work[id])
+	work, entries := it.work.plan.work, it.tape.Entries
+	for i := range entries {
+		if id := entries[i].Node; id >= 0 {
+			n += int(work[id])
 		}
 	}
 	return n
