@@ -1,0 +1,77 @@
+package pipeline
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// TestPositions: records that do not follow on the lane's position are never
+// taken; a hole is legal only while the log reaches down to the position.
+func TestPositions(t *testing.T) {
+	id := [16]byte{1}
+	cases := map[string]struct {
+		topic kgo.FetchTopic
+		part  kgo.FetchPartition
+		park  ParkCode
+		err   error
+	}{
+		"below the position":       {part: kgo.FetchPartition{Records: []*kgo.Record{{Offset: 4}}}, park: ParkRewound, err: errRebuild},
+		"behind a deleted stretch": {part: kgo.FetchPartition{LogStartOffset: 6, Records: []*kgo.Record{{Offset: 6}}}, park: ParkOutOfRange, err: errRebuild},
+		"another topic id":         {topic: kgo.FetchTopic{TopicID: [16]byte{2}}, part: kgo.FetchPartition{Records: []*kgo.Record{{Offset: 5}}}, park: ParkTopicRecreated, err: errRebuild},
+		"data loss":                {part: kgo.FetchPartition{Err: &kgo.ErrDataLoss{}, Records: []*kgo.Record{{Offset: 5}}}, park: ParkDataLoss, err: errRebuild},
+		"too large and endless":    {part: kgo.FetchPartition{Err: &kgo.ErrDecompressTooLarge{Topic: "events", Offset: 5, NextOffset: 5}}, park: ParkBatchTooLarge, err: errRebuild},
+		"too large, behind a hole": {part: kgo.FetchPartition{LogStartOffset: 7, Err: &kgo.ErrDecompressTooLarge{Topic: "events", Offset: 7, NextOffset: 9}}, park: ParkOutOfRange, err: errRebuild},
+		"of a lane that went":      {part: kgo.FetchPartition{Partition: 1, Records: []*kgo.Record{{Offset: 5}}}, err: errDropped},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			b := newBoard(zerolog.Nop(), newMetrics(), time.Now)
+			s := &session{w: &worker{board: b}}
+			l := &lane{topic: "events", offset: 5, position: 5}
+			l.TopicID = id
+			s.lanes.add(l)
+			c.topic.Topic, c.topic.Partitions = "events", []kgo.FetchPartition{c.part}
+			if _, err := s.takeTopic(&c.topic); !errors.Is(err, c.err) {
+				t.Errorf("error %v, want %v", err, c.err)
+			}
+			st := b.status(1)
+			if c.park == "" && len(st.Parked) == 0 {
+				return
+			}
+			if len(st.Parked) != 1 || st.Parked[0].Code != c.park || st.Parked[0].Mend == "" {
+				t.Errorf("parked %+v, want %s", st.Parked, c.park)
+			}
+		})
+	}
+}
+
+// TestAuditTrimmed: without a commit, and with the beginning of the audit gone,
+// nobody can tell whether the lane was ever decided.
+func TestAuditTrimmed(t *testing.T) {
+	r := newRig(t)
+	run := r.start()
+	r.input(rigInput, 0, 1)
+	r.audited(1)
+	to := r.heads(rigInput)[0].AuditPartition
+	run.stop()
+	if _, err := r.adm.DeleteOffsets(t.Context(), rigGroup, kadm.TopicsSet{rigInput: {0: {}}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.stack.Kafka.DeleteRecords("consent.audit", to, 1); err != nil {
+		t.Fatal(err)
+	}
+	run = r.start()
+	r.eventually("parked", func() bool {
+		st := run.Status()
+		return len(st.Parked) == 1 && st.Parked[0].Code == ParkAuditTrimmed && st.Parked[0].Partition == 0
+	})
+	run.stop()
+	if got := r.outputNumbers(rigInput + ".service"); got[1] != 1 {
+		t.Errorf("service got %v", got)
+	}
+}
