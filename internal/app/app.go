@@ -109,7 +109,7 @@ func (a *App) Engine() engine.Config {
 }
 
 // enforcer builds the enforcing role.
-func (a *App) enforcer(store *redisstore.Store) (*pipeline.Enforcer, error) {
+func (a *App) enforcer(store pipeline.States) (*pipeline.Enforcer, error) {
 	reg, err := a.registry()
 	if err != nil {
 		return nil, err
@@ -204,32 +204,17 @@ func Roles() []string { return []string{Enforce, Project} }
 func (a *App) Run(ctx context.Context, roles []string) error {
 	a.log.Info().Str("version", a.version).Str("group", a.cfg.Kafka.ConsumerGroup).Str("instance", a.cfg.Instance).
 		Int64("policy_revision", a.cfg.Policy.Revision).Strs("roles", roles).Msg("consentstream starts")
-	topic, err := a.ConsentTopic(ctx)
-	if err != nil {
-		if ctx.Err() != nil {
-			return nil
-		}
-		return err
-	}
-	store, err := a.Store(topic)
-	if err != nil {
-		return err
-	}
-	defer store.Close()
-	err = a.runRoles(ctx, store, roles)
+	store := &lateStore{app: a}
+	defer store.close()
+	err := a.runRoles(ctx, store, roles)
 	a.log.Info().Msg("consentstream ends")
 	return err
 }
 
-func (a *App) runRoles(ctx context.Context, store *redisstore.Store, roles []string) error {
+func (a *App) runRoles(ctx context.Context, store *lateStore, roles []string) error {
 	g, ctx := errgroup.WithContext(ctx)
 	if slices.Contains(roles, Project) {
-		p, quarantine, err := a.projector(store)
-		if err != nil {
-			return err
-		}
-		defer quarantine.Close()
-		g.Go(func() error { return p.Run(ctx) })
+		g.Go(func() error { return a.project(ctx, store) })
 	}
 	if slices.Contains(roles, Enforce) {
 		e, err := a.enforcer(store)
@@ -239,4 +224,24 @@ func (a *App) runRoles(ctx context.Context, store *redisstore.Store, roles []str
 		g.Go(func() error { return e.Run(ctx) })
 	}
 	return g.Wait()
+}
+
+// project waits for the consent topic and projects it.
+func (a *App) project(ctx context.Context, late *lateStore) error {
+	if _, err := a.ConsentTopic(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	store, err := late.open(ctx)
+	if err != nil {
+		return err
+	}
+	p, quarantine, err := a.projector(store)
+	if err != nil {
+		return err
+	}
+	defer quarantine.Close()
+	return p.Run(ctx)
 }

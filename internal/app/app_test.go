@@ -1,0 +1,83 @@
+package app_test
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"net"
+	"net/http"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/consentstream/consentstream/configs"
+	"github.com/consentstream/consentstream/internal/app"
+	"github.com/consentstream/consentstream/internal/keys"
+)
+
+// freeAddress is a loopback address that nobody listens on.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// TestHealthBeforeKafka: a daemon that starts before Kafka waits, and its health
+// endpoint says so; a liveness probe must not kill it.
+func TestHealthBeforeKafka(t *testing.T) {
+	env := map[string]string{"CONSENTSTREAM_KAFKA": freeAddress(t), "CONSENTSTREAM_REDIS": freeAddress(t), "CONSENTSTREAM_HEALTH": freeAddress(t)}
+	cfg, findings := configs.Load("../../configs/demo/consentstream.yaml", func(name string) (string, bool) { v, ok := env[name]; return v, ok }, os.ReadFile)
+	if cfg == nil {
+		t.Fatal(findings)
+	}
+	ring, err := keys.Generate(rand.Reader, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- app.NewWithKeys(cfg, ring, zerolog.Nop(), "test").Run(ctx, app.Roles()) }()
+	reason := ""
+	for deadline := time.Now().Add(20 * time.Second); reason != "kafka" && time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		reason = heldBecause(env["CONSENTSTREAM_HEALTH"])
+	}
+	if reason != "kafka" {
+		t.Errorf("held because %q, want kafka", reason)
+	}
+	if resp, err := http.Get("http://" + env["CONSENTSTREAM_HEALTH"] + "/healthz"); err != nil || resp.StatusCode != http.StatusOK {
+		t.Errorf("liveness: %v, %v", resp, err)
+	}
+	stop()
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("does not end")
+	}
+}
+
+// heldBecause is the reason of the first hold on the ready page; "" for none.
+func heldBecause(addr string) string {
+	resp, err := http.Get("http://" + addr + "/readyz")
+	if err != nil {
+		return ""
+	}
+	defer resp.Body.Close()
+	var status struct {
+		Held []struct {
+			Code string `json:"reason"`
+		} `json:"holds"`
+	}
+	if json.NewDecoder(resp.Body).Decode(&status) != nil || resp.StatusCode != http.StatusServiceUnavailable || len(status.Held) == 0 {
+		return ""
+	}
+	return status.Held[0].Code
+}
