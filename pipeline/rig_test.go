@@ -60,9 +60,11 @@ func newRig(t *testing.T, change ...func(*Config)) *rig {
 		Topics:   Topics{Consent: "consent.events", Audit: "consent.audit", Quarantine: "consent.quarantine", Policies: "consent.policies"},
 		Engine:   engine.Config{Policy: rigPolicy(), Streams: []engine.Stream{rigStream(rigInput)}},
 		Registry: r.memoryRegistry, Keys: ring,
-		Log:    zerolog.New(r.log),
-		Limits: Limits{Wait: 20 * time.Millisecond, End: 3 * time.Second},
-		Exit:   func(reason string) { panic("exit: " + reason) },
+		Log: zerolog.New(r.log),
+		// The in-process broker does not always end a waiting fetch when records come.
+		KafkaOpts: []kgo.Opt{kgo.FetchMaxWait(50 * time.Millisecond)},
+		Limits:    Limits{Wait: 20 * time.Millisecond, End: 3 * time.Second},
+		Exit:      func(reason string) { panic("exit: " + reason) },
 	}
 	for _, c := range change {
 		c(&r.cfg)

@@ -194,7 +194,7 @@ func TestFenceAge(t *testing.T) {
 // TestDecisionTime never falls: not where a lane goes to a host whose clock is
 // behind. The chain would be refused as rolled back.
 func TestDecisionTime(t *testing.T) {
-	r := newRig(t, func(cfg *Config) { cfg.KafkaOpts = []kgo.Opt{kgo.FetchMaxWait(50 * time.Millisecond)} }) // both within the 1.5 s
+	r := newRig(t)
 	ahead := r.start(func(cfg *Config) { cfg.Now = func() time.Time { return time.Now().Add(1500 * time.Millisecond) } })
 	r.input(rigInput, 0, 1)
 	r.audited(1)

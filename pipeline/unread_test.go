@@ -42,7 +42,7 @@ func TestBatchTooLarge(t *testing.T) {
 		t.Run(fmt.Sprintf("records=%d", records), func(t *testing.T) {
 			r := newRig(t, func(cfg *Config) {
 				cfg.Limits.Records = records
-				cfg.KafkaOpts = []kgo.Opt{kgo.MaxDecompressBatchBytes(1 << 20)}
+				cfg.KafkaOpts = append(cfg.KafkaOpts, kgo.MaxDecompressBatchBytes(1<<20))
 			})
 			r.input(rigInput, 0, 1, 2)
 			r.bomb(rigInput, 0, 5, 1<<20)
