@@ -44,11 +44,11 @@ func TestHealthBeforeKafka(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- app.NewWithKeys(cfg, ring, zerolog.Nop(), "test").Run(ctx, app.Roles()) }()
 	reason := ""
-	for deadline := time.Now().Add(20 * time.Second); reason != "kafka" && time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Second); reason != "kafka_unreachable" && time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		reason = heldBecause(env["CONSENTSTREAM_HEALTH"])
 	}
-	if reason != "kafka" {
-		t.Errorf("held because %q, want kafka", reason)
+	if reason != "kafka_unreachable" {
+		t.Errorf("held because %q, want kafka_unreachable", reason)
 	}
 	if resp, err := http.Get("http://" + env["CONSENTSTREAM_HEALTH"] + "/healthz"); err != nil || resp.StatusCode != http.StatusOK {
 		t.Errorf("liveness: %v, %v", resp, err)
