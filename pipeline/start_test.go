@@ -130,6 +130,18 @@ func TestStartLatest(t *testing.T) {
 	}
 }
 
+// TestStartLatestOnce: "latest" counts once in a group's life, also for a lane
+// that had nothing to audit since: what came while it was down is processed.
+func TestStartLatestOnce(t *testing.T) {
+	r := newRig(t, func(cfg *Config) { cfg.Start = map[string]StartAt{rigInput: Latest} })
+	run := r.start()
+	r.eventually("genesis", func() bool { return len(r.heads(rigInput)) == 2 })
+	run.stop()
+	r.input(rigInput, 1, 7)
+	r.start()
+	r.exactlyOnce(r.chains(r.audited(1)), rigInput, 1, 1)
+}
+
 // TestDataLoss: the broker says that the log was truncated below what the lane
 // had read: kgo moves on by itself; the lane must not.
 func TestDataLoss(t *testing.T) {
