@@ -1,7 +1,6 @@
 package configs
 
 import (
-	"math"
 	"net"
 	"net/netip"
 	"net/url"
@@ -229,11 +228,12 @@ func (l *loader) health(o object) Health {
 	return h
 }
 
-// recordBytes reads limits, or fallback.
+// recordBytes reads limits, or fallback. A batch of more than 64 MiB is never
+// unpacked, so no record of that size could be processed.
 func (l *loader) recordBytes(o object, fallback int64) int64 {
 	s, ok := o.section("limits", limitsSection)
 	if !ok {
 		return fallback
 	}
-	return s.integer("record_bytes", fallback, 1024, min(100<<20, math.MaxInt32))
+	return s.integer("record_bytes", fallback, 1024, 64<<20)
 }

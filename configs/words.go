@@ -127,7 +127,7 @@ var (
 		{name: "insecure", shape: "boolean", fallback: "false"},
 	}}
 	limitsSection = section{"limits", []word{
-		{name: "record_bytes", shape: "integer 1024 to 104857600", fallback: "1000000"},
+		{name: "record_bytes", shape: "integer 1024 to 67108864", fallback: "1000000"},
 		{name: "split_elements", later: true}, {name: "identifiers", later: true},
 	}}
 	streamSection = section{"a stream", []word{
