@@ -50,8 +50,10 @@ func TestHealthBeforeKafka(t *testing.T) {
 	if reason != "kafka_unreachable" {
 		t.Errorf("held because %q, want kafka_unreachable", reason)
 	}
-	if resp, err := http.Get("http://" + env["CONSENTSTREAM_HEALTH"] + "/healthz"); err != nil || resp.StatusCode != http.StatusOK {
-		t.Errorf("liveness: %v, %v", resp, err)
+	if resp, err := http.Get("http://" + env["CONSENTSTREAM_HEALTH"] + "/healthz"); err != nil {
+		t.Error(err)
+	} else if resp.Body.Close(); resp.StatusCode != http.StatusOK {
+		t.Errorf("liveness is %s", resp.Status)
 	}
 	stop()
 	select {
