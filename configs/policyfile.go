@@ -121,12 +121,6 @@ func (l *loader) namespace(e item) policy.Namespace {
 	return n
 }
 
-var bases = map[string]policy.Basis{
-	"consent": policy.Consent, "contract": policy.Contract, "legal_obligation": policy.LegalObligation,
-	"vital_interests": policy.VitalInterests, "public_task": policy.PublicTask,
-	"legitimate_interests": policy.LegitimateInterests,
-}
-
 var basisNames = []string{"consent", "contract", "legal_obligation", "vital_interests", "public_task", "legitimate_interests"}
 
 func (l *loader) purpose(e item) policy.Purpose {
@@ -139,7 +133,7 @@ func (l *loader) purpose(e item) policy.Purpose {
 		return p
 	}
 	p.DataUse = l.dataUse(o)
-	p.Basis = bases[o.choice("legal_basis", "", basisNames, nil)]
+	p.Basis, _ = policy.ParseBasis(o.choice("legal_basis", "", basisNames, nil))
 	p.Retention = o.duration("retention")
 	p.DirectMarketing = o.boolean("direct_marketing")
 	p.SurvivesRestriction = o.boolean("survives_restriction")

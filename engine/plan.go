@@ -76,15 +76,6 @@ func (s *CompiledStream) Topic() string { return s.wiring.Topic }
 // Format is the stream's declared encoding.
 func (s *CompiledStream) Format() schemas.Format { return s.wiring.Format }
 
-// OutputTopics lists the topics that the stream writes, in policy order.
-func (s *CompiledStream) OutputTopics() []string {
-	topics := make([]string, len(s.purposes))
-	for i := range s.purposes {
-		topics[i] = s.purposes[i].topic
-	}
-	return topics
-}
-
 // Plan compiles a writer schema. The plan is used after Install. The error is
 // a *schemas.Fault: records of that schema are to be refused.
 func (s *CompiledStream) Plan(schemaID int, avsc string) (*Plan, error) {

@@ -127,12 +127,13 @@ func (p *pseudonymize) canonical(v schemas.Value) ([]byte, error) {
 	case schemas.Int, schemas.Long:
 		raw = strconv.AppendInt(raw, v.Int, 10)
 	case schemas.Number:
-		if !integerLiteral(v.Text) {
+		switch {
+		case string(v.Text) == "-0":
+			raw = append(raw, '0')
+		case schemas.IsInteger(v.Text):
+			raw = append(raw, v.Text...)
+		default:
 			return nil, ErrValue
-		}
-		raw = append(raw, v.Text...)
-		if string(raw) == "-0" {
-			raw = raw[1:]
 		}
 	case schemas.Fixed:
 		if v.Logical != schemas.UUID || len(v.Text) != 16 {
@@ -164,20 +165,4 @@ func (p *pseudonymize) normalized(raw []byte) ([]byte, error) {
 	}
 	p.text = all
 	return all[len(raw):], nil
-}
-
-// integerLiteral reports that a JSON number has neither fraction nor exponent:
-// then its text, "-0" aside, is the only one of its value (RFC 8259 section 6
-// allows no leading zeros).
-func integerLiteral(text []byte) bool {
-	digits := text
-	if len(digits) > 0 && digits[0] == '-' {
-		digits = digits[1:]
-	}
-	for _, c := range digits {
-		if c < '0' || c > '9' {
-			return false
-		}
-	}
-	return len(digits) == 1 || len(digits) > 1 && digits[0] != '0'
 }

@@ -41,9 +41,10 @@ func (t Type) String() string {
 	return s
 }
 
-// IsInteger reports that the literal of a JSON number is an integer in decimal.
-// Minus zero is not: zero has another text already, and what is equal must have
-// equal text to be looked up or pseudonymized.
+// IsInteger reports that a JSON number has neither fraction nor exponent: then
+// its text is the only one of its value, and what is equal can be looked up and
+// pseudonymized by it (RFC 8259 section 6 allows no leading zeros). Minus zero is
+// not such a text: zero has another one already.
 func IsInteger(literal []byte) bool {
 	digits := literal
 	if len(digits) > 0 && digits[0] == '-' {
@@ -57,5 +58,5 @@ func IsInteger(literal []byte) bool {
 			return false
 		}
 	}
-	return len(digits) > 0
+	return len(digits) == 1 || len(digits) > 1 && digits[0] != '0'
 }
