@@ -207,6 +207,12 @@ func Load(path string) (*Ring, error) {
 	return r, nil
 }
 
+// forbidden are the permission bits that a key file must not have. That its
+// group may read it is let through, because Kubernetes gives every file of a
+// secret mount to the pod's fsGroup and adds that bit (mode 0440), and there the
+// group is the pod's own.
+const forbidden fs.FileMode = 0o027
+
 func read(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	switch {
@@ -223,8 +229,8 @@ func read(path string) ([]byte, error) {
 		return nil, err
 	case !st.Mode().IsRegular():
 		return nil, fmt.Errorf("key file %s is not a regular file", path)
-	case st.Mode().Perm()&0o077 != 0:
-		return nil, fmt.Errorf("key file %s has mode %04o: others can read or change it; run: chmod 600 %s (Kubernetes: defaultMode 0400)",
+	case st.Mode().Perm()&forbidden != 0:
+		return nil, fmt.Errorf("key file %s has mode %04o: others can read it, or its group can change it; run: chmod 600 %s (Kubernetes: defaultMode 0400)",
 			path, st.Mode().Perm(), shellQuote(path))
 	case st.Size() > maxFile:
 		return nil, fmt.Errorf("key file %s is larger than %d bytes", path, maxFile)

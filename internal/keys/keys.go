@@ -15,8 +15,9 @@
 // standard base64 (RFC 4648 section 4), not all zero, no two roots equal. The
 // sign id is 1 to 64 characters of [A-Za-z0-9._-].
 //
-// The file must be readable by its owner only: Load refuses a mode with any
-// of the bits 0077, and Write creates it 0600 and never overwrites one.
+// Load refuses a file that its group can write or that others can do anything
+// with (a mode with any of the bits 0027); Write creates it 0600 and never
+// overwrites one.
 //
 // # Derivation
 //

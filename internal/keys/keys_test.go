@@ -237,7 +237,8 @@ func TestLoadChecksPermissions(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err := Load(path)
-		if open := mode&0o077 != 0; open != (err != nil) {
+		// Group write, and anything for others. The group may read: see forbidden.
+		if open := mode&0o020 != 0 || mode&0o007 != 0; open != (err != nil) {
 			t.Errorf("mode %04o: %v", mode, err)
 		} else if open && !strings.Contains(err.Error(), "chmod 600 '"+path+"'") {
 			t.Errorf("mode %04o: no command that mends it in %v", mode, err)
@@ -252,7 +253,8 @@ func TestLoadChecksPermissions(t *testing.T) {
 }
 
 // A Kubernetes secret mount is keys.json -> ..data/keys.json, ..data -> a
-// time-stamped directory, and the links have mode 0777.
+// time-stamped directory, the links have mode 0777, and with an fsGroup the
+// file has mode 0440.
 func TestLoadFollowsSecretMounts(t *testing.T) {
 	dir := t.TempDir()
 	stamped := filepath.Join(dir, "..2026_11_22")
@@ -260,6 +262,9 @@ func TestLoadFollowsSecretMounts(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := mustParse(t, golden).Write(filepath.Join(stamped, "keys.json")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(filepath.Join(stamped, "keys.json"), 0o440); err != nil {
 		t.Fatal(err)
 	}
 	for link, target := range map[string]string{"..data": "..2026_11_22", "keys.json": "..data/keys.json"} {
