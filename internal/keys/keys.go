@@ -21,7 +21,7 @@
 //
 // # Derivation
 //
-//	K(use, name, epoch) = HKDF-SHA-256(secret: root of epoch, salt: none, info, 32 bytes)
+//	K(use, name, epoch) = HKDF-SHA-256(secret: root of epoch, salt: none, info, 32 bytes; 64 for "encrypt")
 //	info = lp("consentstream v1") ‖ lp(use) ‖ lp(name) ‖ epoch as 8 bytes big-endian
 //	lp(x) = length of x in bytes as 4 bytes big-endian ‖ x
 //
@@ -48,9 +48,11 @@ import (
 // Use is what a derived key is for; each use is its own domain.
 type Use string
 
-// The uses of DESIGN section 6. Derive knows no others.
+// The uses of DESIGN section 6, and those of two treatments. Derive knows no others.
 const (
 	UsePseudonym  Use = "pseudonym"  // name: the purpose
+	UseEncrypt    Use = "encrypt"    // name: the purpose; 64 bytes, as AES-SIV with AES-256 needs (RFC 5297 section 2.2)
+	UseDateShift  Use = "date_shift" // name: the purpose
 	UseNonce      Use = "nonce"      // name: the purpose (AUDIT A8)
 	UseTag        Use = "tag"        // name: the namespace; "!audit" for audit tags
 	UseRow        Use = "row"        // name: ""; rows and watermarks in Redis
@@ -133,12 +135,14 @@ func (r *Ring) Epochs() []int {
 	return out
 }
 
-// Derive gives the 32-byte key of (use, name, epoch) as in the package comment.
+// Derive gives the key of (use, name, epoch) as in the package comment.
 // It fails on a use that is not listed above and wraps ErrUnknownEpoch.
 func (r *Ring) Derive(use Use, name string, epoch int) (Key, error) {
 	switch use {
-	case UsePseudonym, UseNonce, UseTag, UseRow, UseOffset, UseQuarantine:
-		return r.derive(use, name, epoch)
+	case UsePseudonym, UseDateShift, UseNonce, UseTag, UseRow, UseOffset, UseQuarantine:
+		return r.derive(use, name, epoch, sha256.Size)
+	case UseEncrypt:
+		return r.derive(use, name, epoch, 2*sha256.Size)
 	}
 	return nil, errors.New("no such key use")
 }
@@ -146,7 +150,7 @@ func (r *Ring) Derive(use Use, name string, epoch int) (Key, error) {
 // Check is the epoch's check value: two files whose roots of an epoch differ
 // have different ones. It is public.
 func (r *Ring) Check(epoch int) (v [8]byte, err error) {
-	k, err := r.derive(useCheck, "", epoch)
+	k, err := r.derive(useCheck, "", epoch, sha256.Size)
 	if err != nil {
 		return v, err
 	}
@@ -154,10 +158,10 @@ func (r *Ring) Check(epoch int) (v [8]byte, err error) {
 	return v, nil
 }
 
-func (r *Ring) derive(use Use, name string, epoch int) (Key, error) {
+func (r *Ring) derive(use Use, name string, epoch, size int) (Key, error) {
 	for _, e := range r.epochs {
 		if e.number == epoch {
-			return hkdf.Key(sha256.New, e.root, nil, string(info(use, name, epoch)), sha256.Size)
+			return hkdf.Key(sha256.New, e.root, nil, string(info(use, name, epoch)), size)
 		}
 	}
 	return nil, fmt.Errorf("epoch %d: %w", epoch, ErrUnknownEpoch)

@@ -44,6 +44,8 @@ func TestGoldenKeys(t *testing.T) {
 		want  string
 	}{
 		{1, UsePseudonym, "analytics", "9105412b0b6b04754da26319568594ca3a7cf03559ba528c3f147ce8d8153c99"},
+		{1, UseEncrypt, "analytics", "780c4756ff72a44897254b04b6900c6581d21d17661337f4d9577dcb827a35ded331b8f779fb507fb33dc909dd49ad9362ad012e8f70836792f17b4df1c5b55f"},
+		{1, UseDateShift, "analytics", "3cfb547074d74af246496c9a4ff21d617e6033c565ea996fc76ad32723603399"},
 		{1, UseNonce, "analytics", "8a59277f534432f486879e3fdd75161809b974dd45cd911b2efb4eef944fc9ef"},
 		{1, UseTag, "crm", "ee0a800f11a9f8049730c1b57cdac001166f3ccb4630bf520dadf165354aa4d2"},
 		{1, UseTag, "!audit", "4feee56c839c1ccf2457b69226129d9a0bb8361edc3bd4cf374c9cf631fa4d73"},
