@@ -59,7 +59,7 @@ func TestDecodeDenies(t *testing.T) {
 func TestExtremeInstants(t *testing.T) {
 	for _, at := range []int64{0, -1, Infinite, -Infinite + 1, math.MaxInt64, math.MinInt64} {
 		r := NewRow()
-		r.slot("a").Y = Terms{Set: true, Key: "a", T: at, Effective: -at, Expires: at, Start: at}
+		r.slot("a").Y = Terms{Set: true, Key: "a", T: at, Received: at / 2, Effective: -at, Expires: at, Start: at}
 		b, got := r.AppendTo(nil), NewRow()
 		if err := got.Decode(b, nil); err != nil || text(got) != text(r) {
 			t.Errorf("%d: %v\n%s\n%s", at, err, text(r), text(got))
@@ -71,7 +71,7 @@ func TestExtremeInstants(t *testing.T) {
 func FuzzRowDecode(f *testing.F) {
 	f.Add(NewRow().AppendTo(nil))
 	f.Add(benchRow().AppendTo(nil))
-	f.Add([]byte{1, 31, 0x80, 0x80})
+	f.Add([]byte{rowVersion, 31, 0x80, 0x80})
 	r := NewRow()
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if r.Decode(b, nil) != nil {

@@ -33,19 +33,19 @@
 // in encoding/binary ("u" unsigned, "z" zigzag), shortest form only; a string is
 // its length (u) and its bytes; a delta is z of the wrapped difference.
 //
-//	row      1 version (1) | 1 flags | [z malformed] | [birth date] | [last interaction]
+//	row      1 version (2) | 1 flags | [z malformed] | [birth date] | [last interaction]
 //	         | [jurisdiction] | [16 salt] | list of slot | list of string notice ids
 //	         | list of edge | list of (u partition, u offset) last
 //	         flags, from bit 0: malformed, birth date, last interaction,
 //	         jurisdiction, salt; lists start with their length (u)
 //	instant  (birth date: z T, z days; last interaction: z T, z ms; jurisdiction: z T, string)
 //	slot     string key | 1 families (bit f = Family f; bit 7 = terms) | 1 flags
-//	         (bit 0 pending, 1 seen, 2 lseen) | denial of each family set, ascending
-//	         | [terms] | [z seen] | [z lseen]
+//	         (bit 0 pending, 1 lseen) | denial of each family set, ascending
+//	         | [terms] | [z lseen]
 //	denial   z at | 1 action | u partition | u offset
 //	terms    1 flags (bit 0 explicit, 1 children, 2 guardian, 3 proven, 4 expires,
-//	         5 covers the past, 6 covers all of its effective time) | z T | u partition
-//	         | u offset | delta effective to T | [delta expires to T] | [delta start to
+//	         5 covers the past, 6 covers all of its effective time) | z T | delta received
+//	         to T | u partition | u offset | delta effective to T | [delta expires to T] | [delta start to
 //	         effective] | list of string recipients | overrides | string notice id | version
 //	edge     16 tag | 1 kinds | z link no | z link yes | z unlink no | z unlink yes
 //
@@ -133,8 +133,12 @@ type Denial struct {
 
 // Terms are what the winning grant says (DECISION.md, terms).
 type Terms struct {
-	Set        bool
-	T          int64 // t_yes, ms
+	Set bool
+	T   int64 // t_yes, ms
+	// Received is when it reached the log, ms: of the grants of one instant T,
+	// the newest receipt. What they amount to is faultless only if each of them
+	// is, so the one received last is too (D14).
+	Received   int64
 	Key        string
 	Pos        Position
 	Effective  int64
@@ -158,7 +162,6 @@ type Slot struct {
 	Key     string
 	No      [Families]Denial
 	Y       Terms
-	Seen    int64 // newest receipt of a grant; -Infinite: none
 	LSeen   int64 // newest receipt of a lift (slot "*"); -Infinite: none
 	Pending bool  // a request was seen
 }

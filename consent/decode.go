@@ -94,11 +94,7 @@ func (s *Slot) decode(d *decoder) {
 		s.Y = Terms{Recipients: s.Y.Recipients[:0], Overrides: s.Y.Overrides[:0]}
 	}
 	s.Pending = flags&slotPending != 0
-	s.Seen, s.LSeen = -Infinite, -Infinite
-	if flags&slotSeen != 0 {
-		s.Seen = d.varint()
-		d.need(s.Seen != -Infinite)
-	}
+	s.LSeen = -Infinite
 	if flags&slotLSeen != 0 {
 		s.LSeen = d.varint()
 		d.need(s.LSeen != -Infinite)
@@ -119,6 +115,7 @@ func (t *Terms) decode(d *decoder, key string) {
 	t.Explicit, t.Children = flags&termsExplicit != 0, flags&termsChildren != 0
 	t.Guardian, t.Proven = flags&termsGuardian != 0, flags&termsProven != 0
 	t.T = d.varint()
+	t.Received = t.T + d.varint()
 	t.Pos = d.position()
 	t.Effective = t.T + d.varint()
 	t.Expires = Infinite

@@ -3,7 +3,7 @@ package consent
 import "encoding/binary"
 
 // rowVersion is the first byte of an encoded row.
-const rowVersion = 1
+const rowVersion = 2
 
 // Flags of a row.
 const (
@@ -18,7 +18,6 @@ const (
 // Flags of a slot. Bit 7 of its family byte says that terms follow.
 const (
 	slotPending = 1 << iota
-	slotSeen
 	slotLSeen
 	slotFlags
 )
@@ -75,16 +74,12 @@ func (s *Slot) appendTo(dst []byte) []byte {
 	for f := range s.No {
 		families |= bit(s.No[f].Set, 1<<f)
 	}
-	dst = append(dst, families,
-		bit(s.Pending, slotPending)|bit(s.Seen != -Infinite, slotSeen)|bit(s.LSeen != -Infinite, slotLSeen))
+	dst = append(dst, families, bit(s.Pending, slotPending)|bit(s.LSeen != -Infinite, slotLSeen))
 	for f := range s.No {
 		dst = s.No[f].appendTo(dst)
 	}
 	if s.Y.Set {
 		dst = s.Y.appendTo(dst)
-	}
-	if s.Seen != -Infinite {
-		dst = binary.AppendVarint(dst, s.Seen)
 	}
 	if s.LSeen != -Infinite {
 		dst = binary.AppendVarint(dst, s.LSeen)
@@ -116,6 +111,7 @@ func (t *Terms) flags() byte {
 func (t *Terms) appendTo(dst []byte) []byte {
 	flags := t.flags()
 	dst = binary.AppendVarint(append(dst, flags), t.T)
+	dst = binary.AppendVarint(dst, t.Received-t.T)
 	dst = t.Pos.appendTo(dst)
 	dst = binary.AppendVarint(dst, t.Effective-t.T)
 	if flags&termsExpires != 0 {

@@ -85,7 +85,6 @@ func (r *Row) permit(e *Event) {
 	for _, k := range e.Purposes {
 		s := r.slot(k)
 		s.Y = Newest(s.Y, e.terms(k))
-		s.Seen = max(s.Seen, e.Received)
 	}
 }
 
@@ -183,7 +182,7 @@ func (r *Row) find(key string) (int, bool) {
 func (r *Row) slot(key string) *Slot {
 	i, ok := r.find(key)
 	if !ok {
-		r.Slots = slices.Insert(r.Slots, i, Slot{Key: key, Seen: -Infinite, LSeen: -Infinite})
+		r.Slots = slices.Insert(r.Slots, i, Slot{Key: key, LSeen: -Infinite})
 	}
 	return &r.Slots[i]
 }

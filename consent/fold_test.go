@@ -131,6 +131,12 @@ func TestFoldCases(t *testing.T) {
 			func(r *Row) bool { return r.BirthDate.Set && r.Slot("a").No[FamilyErase].Set && r.Slot("*") == nil }},
 		{"D14 malformed", []Event{{Received: 7, Malformed: FaultSyntax, Action: Grant, Purposes: []string{"a"}}},
 			func(r *Row) bool { return r.Malformed == 7 && len(r.Slots) == 0 }},
+		{"D14 the receipt of a grant is its own", []Event{
+			{Action: Grant, Received: 9, Asserted: at(9), Purposes: []string{"a"}}, {Action: Grant, Received: 20, Asserted: at(5), Purposes: []string{"a"}}},
+			func(r *Row) bool { return r.Slot("a").Y.T == 9 && r.Slot("a").Y.Received == 9 }},
+		{"D14 of one instant the last receipt", []Event{
+			{Action: Grant, Received: 9, Asserted: at(9), Purposes: []string{"a"}}, {Action: Grant, Received: 20, Asserted: at(9), Purposes: []string{"a"}}},
+			func(r *Row) bool { return r.Slot("a").Y.T == 9 && r.Slot("a").Y.Received == 20 }},
 		{"D16 equal instants meet", []Event{
 			{Action: Grant, Purposes: []string{"a"}, Recipients: []string{"m", "n"}, Expires: at(9)},
 			{Action: Grant, Purposes: []string{"a"}, Recipients: []string{"n", "o"}, Children: true}},
@@ -159,9 +165,9 @@ func TestFoldCases(t *testing.T) {
 		{"D9 contradictory jurisdictions are unknown", []Event{{Action: Grant, Jurisdiction: "DE"}, {Action: Grant, Jurisdiction: "FR"}},
 			func(r *Row) bool { return r.Jurisdiction.Set && r.Jurisdiction.Value == "" }},
 		{"request", []Event{{Action: Request, Purposes: []string{"a"}}},
-			func(r *Row) bool { return r.Slot("a").Pending && r.Slot("a").Seen == -Infinite }},
+			func(r *Row) bool { return r.Slot("a").Pending && !r.Slot("a").Y.Set }},
 		{"opt_in grants", []Event{{Action: OptIn, Purposes: []string{"a"}, Received: 3}},
-			func(r *Row) bool { return r.Slot("a").Y.Set && r.Slot("a").Seen == 3 }},
+			func(r *Row) bool { return r.Slot("a").Y.Set && r.Slot("a").Y.Received == 3 }},
 		{"withdraw beats refuse beats opt_out at one instant", []Event{{Action: Withdraw}, {Action: Refuse}, {Action: OptOut, At: Position{9, 9}}},
 			func(r *Row) bool { return r.Slot("*").No[FamilyWithdraw].Action == Withdraw }},
 		{"positions", []Event{{Action: Grant, At: Position{2, 5}}, {Action: Grant, At: Position{2, 3}}, {Action: Grant, At: Position{0, 1}}},

@@ -8,7 +8,7 @@ import (
 // terms are what the grant e says for purpose k.
 func (e *Event) terms(k string) Terms {
 	t := Terms{
-		Set: true, T: e.timeYes(), Key: k, Pos: e.At,
+		Set: true, T: e.timeYes(), Received: e.Received, Key: k, Pos: e.At,
 		Effective: e.timeYes(), Expires: Infinite,
 		Explicit: e.ConsentType == ConsentExplicit, Children: e.Children, Guardian: e.Guardian,
 		Proven: e.proven(),
@@ -63,7 +63,7 @@ func Newest(a, b Terms) Terms {
 
 func meet(a, b Terms) Terms {
 	m := Terms{
-		Set: true, T: a.T, Key: a.Key, Pos: a.Pos,
+		Set: true, T: a.T, Received: max(a.Received, b.Received), Key: a.Key, Pos: a.Pos,
 		Effective: max(a.Effective, b.Effective), Expires: min(a.Expires, b.Expires), Start: max(a.Start, b.Start),
 		Explicit: a.Explicit && b.Explicit, Children: a.Children && b.Children, Guardian: a.Guardian && b.Guardian,
 		Proven:     a.Proven && b.Proven && a.NoticeID == b.NoticeID && a.NoticeVer == b.NoticeVer,

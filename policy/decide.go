@@ -96,7 +96,7 @@ type state struct {
 
 	lastInteraction int64
 	malformed       int64
-	seen, lseen     int64 // newest receipt of a grant, of a lift
+	lseen           int64 // newest receipt of a lift
 	lift            int64
 	erased          *consent.Denial
 	restricted      *consent.Denial
@@ -108,7 +108,7 @@ func (s *state) gather(p *Purpose, rows []*consent.Row, f *Facts, now int64) {
 	*s = state{
 		p: p, rows: rows, now: now, eventTime: min(f.EventTime, now),
 		lastNo: -consent.Infinite, lastInteraction: -consent.Infinite, malformed: -consent.Infinite,
-		seen: -consent.Infinite, lseen: -consent.Infinite, lift: -consent.Infinite,
+		lseen: -consent.Infinite, lift: -consent.Infinite,
 	}
 	for _, r := range rows {
 		if r == nil {
@@ -150,7 +150,7 @@ func (s *state) add(slot *consent.Slot) {
 		}
 	}
 	s.pending = s.pending || slot.Pending
-	s.seen, s.lseen = max(s.seen, slot.Seen), max(s.lseen, slot.LSeen)
+	s.lseen = max(s.lseen, slot.LSeen)
 }
 
 func (s *state) addDenial(f consent.Family, n *consent.Denial) {
@@ -200,10 +200,11 @@ func (s *state) judge(d *Decision) {
 	}
 }
 
-// stateMalformed reports a malformed event that neither a later-received
-// faultless grant nor a lift has superseded (D14).
+// stateMalformed reports a malformed event that neither a lift nor the grant
+// that counts, where it is faultless and was itself received later, has
+// superseded (D14).
 func (s *state) stateMalformed() bool {
-	return s.malformed > -consent.Infinite && s.lseen <= s.malformed && !(s.faultless && s.seen > s.malformed)
+	return s.malformed > -consent.Infinite && s.lseen <= s.malformed && !(s.faultless && s.g.received > s.malformed)
 }
 
 // marketingObjection: article 21(2) is absolute, so under a basis other than

@@ -14,6 +14,7 @@ type grant struct {
 	set       bool
 	key       string
 	t         int64
+	received  int64
 	pos       consent.Position
 	effective int64
 	expires   int64
@@ -32,7 +33,7 @@ func (g *grant) add(y *consent.Terms, p *Purpose) {
 		return
 	}
 	one := grant{
-		set: true, key: y.Key, t: y.T, pos: y.Pos, effective: y.Effective, expires: y.Expires, start: y.Start,
+		set: true, key: y.Key, t: y.T, received: y.Received, pos: y.Pos, effective: y.Effective, expires: y.Expires, start: y.Start,
 		explicit: y.Explicit, proven: y.Proven, covered: subset(p.Recipients, y.Recipients),
 		noticeID: y.NoticeID, noticeVer: y.NoticeVer,
 	}
@@ -49,6 +50,7 @@ func (g *grant) meet(o *grant) {
 	if o.pos.Before(g.pos) {
 		g.pos = o.pos
 	}
+	g.received = max(g.received, o.received) // each of them is faultless if the meet is
 	g.effective, g.expires, g.start = max(g.effective, o.effective), min(g.expires, o.expires), max(g.start, o.start)
 	g.explicit, g.covered = g.explicit && o.explicit, g.covered && o.covered
 	g.proven = g.proven && o.proven && g.noticeID == o.noticeID && g.noticeVer == o.noticeVer

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -208,6 +209,55 @@ func TestNarrowing(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// TestMalformedNeedsAGrantOfItsOwn is D14: where a malformed event that no lift
+// followed is cleared, one grant clears it alone, with every other forgotten. So
+// it is never one grant's receipt and another's faultlessness together.
+func TestMalformedNeedsAGrantOfItsOwn(t *testing.T) {
+	var d Decision
+	cleared := 0
+	cases(t, 60_000, func(r draw) error {
+		p, f, now, group := r.purpose(), r.facts(), r.time()+int64(r.IntN(3))-1, r.group()
+		i := r.IntN(len(group))
+		group[i] = append(group[i], consent.Event{At: consent.Position{Offset: 999}, Received: r.time(), Malformed: consent.FaultSyntax})
+		standing := func(group [][]consent.Event) bool {
+			Decide(p, fold(group), &f, now, &d)
+			return d.Reason == StateMalformed || slices.Contains(d.Secondary, StateMalformed)
+		}
+		if f.Unresolved || p.Basis == LegalObligation || lifted(group) || standing(group) {
+			return nil
+		}
+		cleared++
+		for i, events := range group {
+			for _, e := range events {
+				if !e.Action.Permissive() {
+					continue
+				}
+				alone := withoutGrants(group)
+				alone[i] = append(alone[i], e)
+				if !standing(alone) {
+					return nil
+				}
+			}
+		}
+		return fmt.Errorf("no grant clears alone\npurpose %+v facts %+v now %d\n%+v", *p, f, now, group)
+	})
+	if cleared < 100 {
+		t.Errorf("cleared %d times", cleared)
+	}
+}
+
+// lifted reports a lift, of whatever time.
+func lifted(group [][]consent.Event) bool {
+	for _, events := range group {
+		for _, e := range events {
+			if e.Malformed == consent.NoFault && e.Action == consent.LiftRestriction {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func withoutGrants(group [][]consent.Event) [][]consent.Event {

@@ -10,8 +10,9 @@ import (
 	"github.com/consentstream/consentstream/consent"
 )
 
-// Format is the version of the byte formats in this package; part of the Epoch.
-const Format = 1
+// Format is the version of the byte formats in this package and of the rows in
+// them; part of the Epoch, so that two builds that differ never meet.
+const Format = 2
 
 // Limits that keep counts inside their fields; DESIGN section 6 allows at most
 // 256 consent partitions.

@@ -28,7 +28,7 @@ func TestRebuild(t *testing.T) {
 		"row lost":   func(f *fake, key string) { f.HDel(key, string(tag[:])) },
 		"junk added": func(f *fake, key string) { f.HSet(key, "junk", "x") },
 		"row altered": func(f *fake, key string) {
-			f.HSet(key, string(tag[:]), "\x01\x00\x00\x00\x01abcdefghijklmnopqrstuvwxyz")
+			f.HSet(key, string(tag[:]), "\x02\x00\x00\x00\x01abcdefghijklmnopqrstuvwxyz")
 		},
 		"watermark gone":  func(f *fake, key string) { f.HDel(key, "w") },
 		"watermark noise": func(f *fake, key string) { f.HSet(key, "w", "noise") },

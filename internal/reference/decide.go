@@ -117,7 +117,7 @@ func judge(p *Purpose, rows []*Row, event, now int64) (deny []fault, permit faul
 		return list
 	}
 	var g *terms
-	seen, mal, lseen, last, pending := int64(-inf), int64(-inf), int64(-inf), int64(-inf), false
+	mal, lseen, last, pending := int64(-inf), int64(-inf), int64(-inf), false
 	for _, r := range rows {
 		mal, lseen, last = max(mal, r.mal), max(lseen, r.lseen), max(last, r.lastInteraction)
 		for _, k := range keys {
@@ -125,7 +125,7 @@ func judge(p *Purpose, rows []*Row, event, now int64) (deny []fault, permit faul
 				if s.y != nil && (k == p.ID || s.y.kids) {
 					g = newest(g, s.y)
 				}
-				seen, pending = max(seen, s.seen), pending || s.q
+				pending = pending || s.q
 			}
 		}
 	}
@@ -169,7 +169,7 @@ func judge(p *Purpose, rows []*Row, event, now int64) (deny []fault, permit faul
 	if len(restricted) > 0 && !p.SurvivesRestriction {
 		add(6, "PROCESSING_RESTRICTED", restricted...)
 	}
-	malformed := mal > -inf && lseen <= mal && !(g != nil && len(why) == 0 && seen > mal)
+	malformed := mal > -inf && lseen <= mal && !(g != nil && len(why) == 0 && g.recv > mal)
 	if malformed && p.Basis != "legal_obligation" {
 		add(6, "STATE_MALFORMED")
 	}

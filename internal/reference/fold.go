@@ -28,7 +28,7 @@ func (a tuple) position() *Position { return &Position{int32(a.partition), a.off
 
 // terms are what a grant says.
 type terms struct {
-	t, eff, exp, start               int64
+	t, recv, eff, exp, start         int64
 	key                              string
 	pos                              [2]int64
 	explicit, kids, guardian, proven bool
@@ -37,10 +37,9 @@ type terms struct {
 }
 
 type slot struct {
-	no   map[string]tuple
-	y    *terms
-	seen int64
-	q    bool
+	no map[string]tuple
+	y  *terms
+	q  bool
 }
 
 // Row is the state of one identifier.
@@ -53,7 +52,7 @@ type Row struct {
 
 func (r *Row) at(k string) *slot {
 	if r.slots[k] == nil {
-		r.slots[k] = &slot{no: map[string]tuple{}, seen: -inf}
+		r.slots[k] = &slot{no: map[string]tuple{}}
 	}
 	return r.slots[k]
 }
@@ -125,7 +124,6 @@ func (r *Row) fold(e *Event) {
 		for _, k := range e.Purposes {
 			s := r.at(k)
 			s.y = newest(s.y, e.terms(k))
-			s.seen = max(s.seen, e.Received)
 		}
 	case e.Action == "lift_restriction" && e.Asserted != nil && len(e.Purposes) == 0: // D12
 		place.at = e.yes()
@@ -147,7 +145,7 @@ func (r *Row) fold(e *Event) {
 }
 
 func (e *Event) terms(k string) *terms {
-	y := terms{t: e.yes(), key: k, pos: [2]int64{int64(e.Partition), e.Offset}, eff: e.yes(), exp: inf,
+	y := terms{t: e.yes(), recv: e.Received, key: k, pos: [2]int64{int64(e.Partition), e.Offset}, eff: e.yes(), exp: inf,
 		explicit: e.Type == "explicit", kids: e.Children, guardian: e.Guardian,
 		recipients: map[string]bool{}, notice: [2]string{e.NoticeID, e.NoticeVersion}}
 	if e.Effective != nil {
@@ -181,7 +179,7 @@ func newest(a, b *terms) *terms {
 	case b.t > a.t:
 		return b
 	}
-	m := terms{t: a.t, key: a.key, pos: a.pos, eff: max(a.eff, b.eff), exp: min(a.exp, b.exp), start: max(a.start, b.start),
+	m := terms{t: a.t, recv: max(a.recv, b.recv), key: a.key, pos: a.pos, eff: max(a.eff, b.eff), exp: min(a.exp, b.exp), start: max(a.start, b.start),
 		explicit: a.explicit && b.explicit, kids: a.kids && b.kids, guardian: a.guardian && b.guardian,
 		recipients: map[string]bool{}, notice: a.notice, proven: a.proven && b.proven && a.notice == b.notice}
 	if len(b.key) < len(a.key) {
