@@ -41,8 +41,8 @@ func (r *rig) outage(change func(*memoryRegistry)) {
 	change(r.memoryRegistry)
 }
 
-// TestAvroSchemas: a writer schema that cannot be looked up holds, an output
-// schema that the registry refuses holds under its name, an id that the registry
+// TestAvroSchemas: a writer schema that cannot be looked up holds its lane, an
+// output schema that the registry refuses holds it under its name, an id that the registry
 // does not know costs the record, and a schema that was learned needs no
 // registry any more.
 func TestAvroSchemas(t *testing.T) {
@@ -51,7 +51,10 @@ func TestAvroSchemas(t *testing.T) {
 	run := r.start()
 	r.eventually("ready", func() bool { return run.Status().Ready })
 	holding := func(code HoldCode) func() bool {
-		return func() bool { st := run.Status(); return len(st.Holds) == 1 && st.Holds[0].Code == code }
+		return func() bool {
+			st := run.Status()
+			return len(st.Holds) == 1 && st.Holds[0].Code == code && st.Holds[0].Lane == "events/0" && !st.Ready
+		}
 	}
 	r.outage(func(m *memoryRegistry) { m.down = errBroken })
 	r.produce(contact(id))

@@ -1,7 +1,8 @@
 package pipeline
 
 import (
-	"maps"
+	"cmp"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -19,7 +20,7 @@ type board struct {
 
 	mu       sync.Mutex
 	parks    map[laneKey]*Parked
-	holds    map[int]*Held
+	holds    map[holder]*Held
 	lanes    map[int]int // by worker; absent: not in the group
 	outdated string
 }
@@ -29,9 +30,16 @@ type laneKey struct {
 	partition int32
 }
 
-// Held is a worker that holds.
+// holder is who holds: a worker with all its lanes, or, with a lane, that alone.
+type holder struct {
+	worker int
+	lane   laneKey
+}
+
+// Held is a worker that holds, or one lane that its worker has set aside.
 type Held struct {
 	Worker int       `json:"worker"`
+	Lane   string    `json:"lane,omitempty"` // topic/partition; "": all of the worker's
 	Code   HoldCode  `json:"reason"`
 	Detail string    `json:"detail,omitempty"`
 	Mend   string    `json:"command,omitempty"`
@@ -41,7 +49,7 @@ type Held struct {
 }
 
 func newBoard(log zerolog.Logger, m *metrics, now func() time.Time) *board {
-	return &board{log: log, metrics: m, now: now, parks: map[laneKey]*Parked{}, holds: map[int]*Held{}, lanes: map[int]int{}}
+	return &board{log: log, metrics: m, now: now, parks: map[laneKey]*Parked{}, holds: map[holder]*Held{}, lanes: map[int]int{}}
 }
 
 // park shows a parked lane until it is revoked or the process ends.
@@ -103,45 +111,62 @@ func (b *board) drop(key laneKey) {
 	}
 }
 
-// hold shows a hold; the log has a line when it begins or changes.
+// hold shows that a worker holds; the log has a line when it begins or changes.
 func (b *board) hold(worker int, h *Hold) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	old := b.holds[worker]
+	b.begin(holder{worker: worker}, "", h)
+}
+
+// holdLane shows that one lane is set aside while its worker goes on.
+func (b *board) holdLane(worker int, lane laneKey, h *Hold) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.begin(holder{worker, lane}, fmt.Sprintf("%s/%d", lane.topic, lane.partition), h)
+}
+
+func (b *board) begin(who holder, lane string, h *Hold) {
+	old := b.holds[who]
 	if old != nil && old.Code == h.Code && old.Detail == h.Detail {
 		return
 	}
-	b.unhold(worker)
-	b.holds[worker] = &Held{Worker: worker, Code: h.Code, Detail: h.Detail, Mend: h.Mend, Since: b.now(), untilCommit: h.untilCommit}
+	b.unhold(who)
+	b.holds[who] = &Held{Worker: who.worker, Lane: lane, Code: h.Code, Detail: h.Detail, Mend: h.Mend, Since: b.now(), untilCommit: h.untilCommit}
 	b.metrics.holding.WithLabelValues(string(h.Code)).Inc()
-	b.log.Warn().Int("worker", worker).Str("reason", string(h.Code)).Str("detail", h.Detail).Str("command", h.Mend).Msg("holding: nothing is emitted, nothing is lost")
+	line := b.log.Warn().Int("worker", who.worker)
+	what := "holding: nothing is emitted, nothing is lost"
+	if lane != "" {
+		line, what = line.Str("topic", who.lane.topic).Int32("partition", who.lane.partition), "lane set aside, the others go on: nothing of it is emitted, nothing is lost"
+	}
+	line.Str("reason", string(h.Code)).Str("detail", h.Detail).Str("command", h.Mend).Msg(what)
 }
 
 // release ends a worker's hold, except one that only a commit ends: such a batch
 // is decided again and again, and health must not flicker meanwhile.
-func (b *board) release(worker int) { b.end(worker, false) }
+func (b *board) release(worker int) { b.end(holder{worker: worker}, false) }
 
 // committed ends a worker's hold, of whatever kind.
-func (b *board) committed(worker int) { b.end(worker, true) }
+func (b *board) committed(worker int) { b.end(holder{worker: worker}, true) }
 
-func (b *board) end(worker int, committed bool) {
+// releaseLane ends the hold of a lane that its worker had set aside.
+func (b *board) releaseLane(worker int, lane laneKey) { b.end(holder{worker, lane}, true) }
+
+func (b *board) end(who holder, committed bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	old := b.holds[worker]
-	if old != nil && old.untilCommit && !committed {
+	old := b.holds[who]
+	if old == nil || old.untilCommit && !committed {
 		return
 	}
-	if old != nil {
-		b.log.Info().Int("worker", worker).Str("reason", string(old.Code)).Dur("held", b.now().Sub(old.Since)).Msg("hold ended")
-	}
-	b.unhold(worker)
+	b.log.Info().Int("worker", who.worker).Str("lane", old.Lane).Str("reason", string(old.Code)).Dur("held", b.now().Sub(old.Since)).Msg("hold ended")
+	b.unhold(who)
 }
 
-func (b *board) unhold(worker int) {
-	if old := b.holds[worker]; old != nil {
+func (b *board) unhold(who holder) {
+	if old := b.holds[who]; old != nil {
 		b.metrics.holding.WithLabelValues(string(old.Code)).Dec()
 		b.metrics.held.WithLabelValues(string(old.Code)).Add(b.now().Sub(old.Since).Seconds())
-		delete(b.holds, worker)
+		delete(b.holds, who)
 	}
 }
 
@@ -156,13 +181,16 @@ func (b *board) assigned(worker, lanes int) {
 	b.metrics.lanes.Set(float64(total))
 }
 
-// forget is for a worker whose session ended.
+// forget is for a worker whose session ended: the next owner of its batch, and of
+// the lanes that it had set aside, finds out for itself.
 func (b *board) forget(worker int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.lanes, worker)
-	if old := b.holds[worker]; old != nil && old.untilCommit {
-		b.unhold(worker) // the next owner of its batch finds out for itself
+	for who, old := range b.holds {
+		if who.worker == worker && (old.untilCommit || old.Lane != "") {
+			b.unhold(who)
+		}
 	}
 }
 
@@ -185,8 +213,8 @@ type Status struct {
 	Parked   []*Parked `json:"parked"`
 }
 
-// status is ready where all workers are in the group, none holds and the
-// instance is not outdated. Parked lanes do not make it unready: the others run,
+// status is ready where all workers are in the group, neither they nor a lane
+// hold and the instance is not outdated. Parked lanes do not make it unready: the others run,
 // and taking the instance away would stop those too.
 func (b *board) status(workers int) Status {
 	b.mu.Lock()
@@ -195,22 +223,19 @@ func (b *board) status(workers int) Status {
 	for _, n := range b.lanes {
 		st.Lanes += n
 	}
-	for _, w := range slices.Sorted(maps.Keys(b.holds)) {
-		held := *b.holds[w]
+	for _, h := range b.holds {
+		held := *h
 		st.Holds = append(st.Holds, &held)
 	}
+	slices.SortFunc(st.Holds, func(x, y *Held) int {
+		return cmp.Or(cmp.Compare(x.Worker, y.Worker), cmp.Compare(x.Lane, y.Lane))
+	})
 	for _, p := range b.parks {
 		parked := *p
 		st.Parked = append(st.Parked, &parked)
 	}
 	slices.SortFunc(st.Parked, func(x, y *Parked) int {
-		if x.Topic != y.Topic {
-			if x.Topic < y.Topic {
-				return -1
-			}
-			return 1
-		}
-		return int(x.Partition - y.Partition)
+		return cmp.Or(cmp.Compare(x.Topic, y.Topic), cmp.Compare(x.Partition, y.Partition))
 	})
 	st.Ready = len(b.lanes) == workers && len(st.Holds) == 0 && b.outdated == ""
 	return st

@@ -25,7 +25,8 @@
 //   - a record is bad: it is quarantined and audited, the others go on (P9);
 //   - something that we depend on is missing or behind: the batch is held, with
 //     a code that log, metric and health name, and tried again with a fresh
-//     fence, fresh states and a fresh time (Hold; P10);
+//     fence, fresh states and a fresh time (Hold; P10). What only some lanes
+//     need, a writer schema, holds those alone: they are set aside (aside.go);
 //   - a lane is not what its metadata says, or its log lost records: the lane is
 //     parked until somebody decides (`consentstream lane reset`), others go on;
 //   - the result of a commit is unknown, or the session is spoilt: the client is

@@ -17,6 +17,7 @@ import (
 // after the fence would be decided on a state older than itself. The batch may
 // be empty.
 func (s *session) gather(ctx context.Context) error {
+	s.recall()
 	s.losses = s.lanes.losses()
 	bytes := 0
 	deadline := time.Now().Add(s.w.cfg.Limits.Wait)

@@ -33,6 +33,8 @@ type lane struct {
 	stagedLast int
 }
 
+func (l *lane) key() laneKey { return laneKey{l.topic, l.Partition} }
+
 // rewind forgets what the open transaction did to l.
 func (l *lane) rewind() {
 	l.position, l.positionEpoch = l.offset, l.epoch

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -82,6 +83,8 @@ type session struct {
 	// Over transactions of this session.
 	refused  map[source]refusal
 	suspects map[source]bool
+	aside    map[laneKey]*aside
+	asking   sync.WaitGroup // the goroutines of aside
 }
 
 // The client's buffers. One transaction takes at most 8 MB, which are 2 to 4 MB
@@ -131,7 +134,7 @@ func (s *session) opts() []kgo.Opt {
 // transaction which a predecessor of the same id left open, which would else
 // make the group's offsets wait for its timeout.
 func (w *worker) open(ctx context.Context) (*session, context.Context, error) {
-	s := &session{w: w, batch: w.engine.NewBatch(), sheet: newSheet(), failed: make(chan error, 1), refused: map[source]refusal{}}
+	s := &session{w: w, batch: w.engine.NewBatch(), sheet: newSheet(), failed: make(chan error, 1), refused: map[source]refusal{}, aside: map[laneKey]*aside{}}
 	ctx, s.interrupt = context.WithCancel(ctx)
 	txn, err := kgo.NewGroupTransactSession(append(s.opts(), w.cfg.KafkaOpts...)...)
 	if err != nil {
@@ -149,6 +152,7 @@ func (w *worker) open(ctx context.Context) (*session, context.Context, error) {
 
 func (s *session) close() {
 	s.interrupt()
+	s.asking.Wait()
 	s.closing.Store(true)
 	s.w.member, _ = s.cl.GroupMetadata()
 	s.txn.Close()
