@@ -136,8 +136,8 @@ func wantFinding(t *testing.T, cfg engine.Config, at, message, nearest string, w
 func TestCheckTie(t *testing.T) {
 	cfg := sound()
 	cfg.Streams[0].Schema = nested
-	cfg.Streams[0].Fields = fieldRules("id", "user.unique_id", "a.*", "user.contact", "*.x", "system")
-	wantFinding(t, cfg, "streams[0].fields[a.*]", "a.* and *.x match a.x equally well", "", false)
+	cfg.Streams[0].Fields = fieldRules("id", "user.unique_id", "a.x", "user.contact", "a.x.**", "system")
+	wantFinding(t, cfg, "streams[0].fields[a.x]", "a.x and a.x.** match a.x equally well", "", false)
 }
 
 func TestCheckSound(t *testing.T) {

@@ -41,7 +41,7 @@ func (c *checker) checkRules(at string, s *CompiledStream, layout schemas.Layout
 			continue
 		}
 		for i := range s.rules {
-			used[i] = used[i] || s.rules[i].covers(p)
+			used[i] = used[i] || s.rules[i].path.Covers(p)
 		}
 		if n.Leaf && !c.checkLeaf(at, s, n) {
 			withheld = append(withheld, n.Path)

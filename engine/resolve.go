@@ -44,15 +44,17 @@ func (rs ruleSet) category(path string) (category string, rule int, err error) {
 	}
 	best, tied := -1, -1
 	for i := range rs {
-		if !rs[i].covers(p) {
+		if !rs[i].path.Covers(p) {
 			continue
 		}
-		switch {
-		case best < 0:
+		if best < 0 {
 			best = i
-		case rs[i].beats(&rs[best]):
+			continue
+		}
+		switch c := rs[i].path.Compare(rs[best].path); {
+		case c > 0:
 			best, tied = i, -1
-		case !rs[best].beats(&rs[i]) && rs[i].category != rs[best].category:
+		case c == 0 && rs[i].category != rs[best].category:
 			tied = i
 		}
 	}
@@ -63,36 +65,6 @@ func (rs ruleSet) category(path string) (category string, rule int, err error) {
 		return "", -1, nil
 	}
 	return rs[best].category, best, nil
-}
-
-// covers reports that p is the rule's position or lies below it.
-func (r *pathRule) covers(p schemas.Path) bool {
-	if len(r.path) > len(p) {
-		return false
-	}
-	for i, s := range r.path {
-		if s != p[i] && (s.Kind != schemas.StepAnyMember || p[i].Kind != schemas.StepMember) {
-			return false
-		}
-	}
-	return true
-}
-
-// beats reports that r is more specific: longer, or as long with fewer *.
-func (r *pathRule) beats(o *pathRule) bool {
-	if len(r.path) != len(o.path) {
-		return len(r.path) > len(o.path)
-	}
-	return r.wildcards() < o.wildcards()
-}
-
-func (r *pathRule) wildcards() (n int) {
-	for _, s := range r.path {
-		if s.Kind == schemas.StepAnyMember {
-			n++
-		}
-	}
-	return n
 }
 
 // resolveNodes gives each node of a layout its category, "" for none. What two

@@ -114,10 +114,13 @@ func (l *jsonLayout) insert(path Path) (NodeID, error) {
 	for i, step := range path {
 		kind := Record
 		switch step.Kind {
+		case StepMember:
 		case StepElements:
 			kind = Array
 		case StepAnyMember:
 			return 0, fmt.Errorf("step %d: member names matched by .* are data; needs ~key, not supported yet", i+1)
+		default:
+			return 0, fmt.Errorf("step %d: %s is not supported yet in JSON", i+1, step.text())
 		}
 		if have := l.nodes[at].Type.Kind; have != Any && have != kind {
 			return 0, fmt.Errorf("%s is an array here and an object in another path", describe(path[:i]))

@@ -135,7 +135,7 @@ func newReference(rules []rule, gates uint32) reference {
 
 func (r reference) children(at Path) (steps []Step) {
 	for _, p := range r.named {
-		if len(p) > len(at) && p.HasPrefix(at) && !slices.Contains(steps, p[len(at)]) {
+		if len(p) > len(at) && slices.Equal(p[:len(at)], at) && !slices.Contains(steps, p[len(at)]) {
 			steps = append(steps, p[len(at)])
 		}
 	}

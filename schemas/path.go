@@ -2,6 +2,7 @@ package schemas
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -9,24 +10,28 @@ import (
 
 // Path names positions of a record, as the wiring writes them:
 //
-//	path    = first { next }
-//	first   = name | "*" | element
-//	next    = "." ( name | "*" ) | element
-//	element = "[*]"
-//	name    = bare | quoted
-//	bare    = one or more of: Unicode letters and digits, "_", "-", "$"
-//	quoted  = `"` { any character but `"`, `\` and controls | `\"` | `\\` } `"`
+//	path      = first { next } [ "~key" ]
+//	first     = name | "*" | "**" | element
+//	next      = "." ( name | "*" | "**" ) | element
+//	element   = "[*]" | "[" digits "]" | "[" name "==" text "]"
+//	name      = bare | text
+//	bare      = one or more of: Unicode letters and digits, "_", "-", "$"
+//	text      = `"` { any character but `"`, `\` and controls | `\"` | `\\` } `"`
 //
-// `a.b` is member b of a, `a[*]` every element of the array a, `a.*` every
-// member (or map value) of a; `"a.b".c` quotes a name that is not bare. The
-// words `[n]`, `**`, `~key` and `[key=="v"]` are recognised and refused as not
-// supported yet, so that no configuration of theirs is read as something else.
+// `a.b` is member b of a, `a[*]` every element of the array a, `a[0]` its first,
+// `a[key=="v"]` every element whose member key is the string v; `a.*` is every
+// member of a, or every value of the map a, and `a.*~key` the keys of those
+// instead of the values. `**` is any number of members and elements, also none:
+// `**.email` is every member email, however deep. `"a.b".c` quotes a name that is
+// not bare.
 type Path []Step
 
 // Step is one level of a Path. The zero Step is invalid.
 type Step struct {
-	Kind StepKind
-	Name string // StepMember only: the name itself, without quotes
+	Kind  StepKind
+	Name  string // StepMember, StepPredicate: the member's name, without quotes
+	Value string // StepPredicate: the text that the member must be
+	Index int    // StepIndex: from 0
 }
 
 // StepKind is how a Step chooses.
@@ -38,6 +43,10 @@ const (
 	StepMember             // the member (field) of this name
 	StepElements           // [*]: every element of an array
 	StepAnyMember          // *: every member, or every value of a map
+	StepIndex              // [n]: one element of an array
+	StepPredicate          // [key=="v"]: the elements whose member key is the string v
+	StepDeep               // **: any number of members and elements, also none
+	StepKey                // ~key: the key of the entry instead of its value; the last step
 )
 
 // MaxPathSteps is the most steps a Path may have: what lies deeper than the
@@ -49,8 +58,6 @@ type PathError struct {
 	Path    string // the text, from configuration: it is no personal data
 	Column  int    // 1-based, in characters
 	Message string
-	// Unsupported marks a word of the path language that is not supported yet.
-	Unsupported bool
 }
 
 func (e *PathError) Error() string {
@@ -72,41 +79,43 @@ func ParsePath(s string) (Path, error) {
 func (p Path) String() string {
 	var b strings.Builder
 	for i, s := range p {
-		if s.Kind == StepElements {
-			b.WriteString("[*]")
-			continue
-		}
-		if i > 0 {
+		if i > 0 && (s.Kind == StepMember || s.Kind == StepAnyMember || s.Kind == StepDeep) {
 			b.WriteByte('.')
 		}
-		if s.Kind == StepAnyMember {
-			b.WriteByte('*')
-			continue
-		}
-		b.WriteString(quoteName(s.Name))
+		b.WriteString(s.text())
 	}
 	return b.String()
 }
 
-// HasPrefix reports whether p is q or lies below it: then what is said of q
-// cascades to p.
-func (p Path) HasPrefix(q Path) bool {
-	if len(q) > len(p) {
-		return false
+func (s Step) text() string {
+	switch s.Kind {
+	case StepMember:
+		return quoteName(s.Name)
+	case StepElements:
+		return "[*]"
+	case StepAnyMember:
+		return "*"
+	case StepIndex:
+		return "[" + strconv.Itoa(s.Index) + "]"
+	case StepPredicate:
+		return "[" + quoteName(s.Name) + "==" + quote(s.Value) + "]"
+	case StepDeep:
+		return "**"
+	case StepKey:
+		return "~key"
 	}
-	for i, s := range q {
-		if p[i] != s {
-			return false
-		}
-	}
-	return true
+	return "?" // no path: ParsePath refuses it
 }
 
 func quoteName(name string) string {
 	if name != "" && strings.IndexFunc(name, func(r rune) bool { return !isBare(r) }) < 0 {
 		return name
 	}
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(name) + `"`
+	return quote(name)
+}
+
+func quote(text string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text) + `"`
 }
 
 func isBare(r rune) bool {
@@ -114,120 +123,4 @@ func isBare(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_' || r == '-' || r == '$'
 	}
 	return r != utf8.RuneError && (unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r))
-}
-
-type pathParser struct {
-	text string
-	pos  int
-}
-
-func (p *pathParser) parse() (Path, error) {
-	if p.text == "" {
-		return nil, p.errorAt(0, "a path is empty")
-	}
-	if !utf8.ValidString(p.text) {
-		return nil, p.errorAt(0, "a path is not UTF-8")
-	}
-	var path Path
-	for p.pos < len(p.text) {
-		if len(path) == MaxPathSteps {
-			return nil, p.errorAt(p.pos, fmt.Sprintf("more than %d steps", MaxPathSteps))
-		}
-		s, err := p.step(len(path) == 0)
-		if err != nil {
-			return nil, err
-		}
-		path = append(path, s)
-	}
-	return path, nil
-}
-
-func (p *pathParser) step(first bool) (Step, error) {
-	switch {
-	case p.text[p.pos] == '[':
-		return p.element()
-	case p.text[p.pos] == '~':
-		return Step{}, p.unsupported("map keys (~key)")
-	case first:
-		return p.member()
-	case p.text[p.pos] != '.':
-		return Step{}, p.errorAt(p.pos, `expected "." or "[*]"; a name with other characters is written in double quotes`)
-	}
-	p.pos++
-	if p.pos == len(p.text) {
-		return Step{}, p.errorAt(p.pos, `expected a name after "."`)
-	}
-	return p.member()
-}
-
-func (p *pathParser) element() (Step, error) {
-	rest := p.text[p.pos+1:]
-	switch {
-	case strings.HasPrefix(rest, "*]"):
-		p.pos += len("[*]")
-		return Step{Kind: StepElements}, nil
-	case rest != "" && (rest[0] >= '0' && rest[0] <= '9' || rest[0] == '-'):
-		return Step{}, p.unsupported("array indexes ([n])")
-	case strings.Contains(rest, "=="):
-		return Step{}, p.unsupported(`predicates ([key=="v"])`)
-	}
-	return Step{}, p.errorAt(p.pos, `expected "[*]"`)
-}
-
-func (p *pathParser) member() (Step, error) {
-	switch rest := p.text[p.pos:]; {
-	case strings.HasPrefix(rest, "**"):
-		return Step{}, p.unsupported("any depth (**)")
-	case rest[0] == '*':
-		p.pos++
-		return Step{Kind: StepAnyMember}, nil
-	case rest[0] == '"':
-		return p.quoted()
-	}
-	end := p.pos
-	for end < len(p.text) {
-		r, n := utf8.DecodeRuneInString(p.text[end:])
-		if !isBare(r) {
-			break
-		}
-		end += n
-	}
-	if end == p.pos {
-		return Step{}, p.errorAt(p.pos, "expected a name; a name with other characters is written in double quotes")
-	}
-	s := Step{Kind: StepMember, Name: p.text[p.pos:end]}
-	p.pos = end
-	return s, nil
-}
-
-func (p *pathParser) quoted() (Step, error) {
-	start := p.pos
-	var name []byte
-	for p.pos++; p.pos < len(p.text); p.pos++ {
-		switch c := p.text[p.pos]; {
-		case c == '"':
-			p.pos++
-			return Step{Kind: StepMember, Name: string(name)}, nil
-		case c < ' ' || c == 0x7f:
-			return Step{}, p.errorAt(p.pos, "a control character in a name")
-		case c == '\\':
-			p.pos++
-			if p.pos == len(p.text) || p.text[p.pos] != '"' && p.text[p.pos] != '\\' {
-				return Step{}, p.errorAt(p.pos-1, `only \" and \\ are escapes in a quoted name`)
-			}
-		}
-		name = append(name, p.text[p.pos])
-	}
-	return Step{}, p.errorAt(start, "the quoted name does not end")
-}
-
-func (p *pathParser) errorAt(pos int, message string) *PathError {
-	column := utf8.RuneCountInString(p.text[:min(pos, len(p.text))]) + 1
-	return &PathError{Path: p.text, Column: column, Message: message}
-}
-
-func (p *pathParser) unsupported(what string) error {
-	e := p.errorAt(p.pos, what+": not supported yet")
-	e.Unsupported = true
-	return e
 }

@@ -15,7 +15,13 @@ func member(name string) Step { return Step{Kind: StepMember, Name: name} }
 var (
 	elements  = Step{Kind: StepElements}
 	anyMember = Step{Kind: StepAnyMember}
+	deep      = Step{Kind: StepDeep}
+	key       = Step{Kind: StepKey}
 )
+
+func index(n int) Step { return Step{Kind: StepIndex, Index: n} }
+
+func where(name, value string) Step { return Step{Kind: StepPredicate, Name: name, Value: value} }
 
 func TestParsePath(t *testing.T) {
 	for _, tt := range []struct {
@@ -37,6 +43,20 @@ func TestParsePath(t *testing.T) {
 		{`""`, Path{member("")}},
 		{"größe-1.$ref_2", Path{member("größe-1"), member("$ref_2")}},
 		{`"xdm:name"`, Path{member("xdm:name")}},
+		{"a[0]", Path{member("a"), index(0)}},
+		{"[12][999999999].b", Path{index(12), index(999999999), member("b")}},
+		{`p[key=="email"].value`, Path{member("p"), where("key", "email"), member("value")}},
+		{`p["a b"=="]\"\\"]`, Path{member("p"), where("a b", `]"\`)}},
+		{`p[0=="x"]`, Path{member("p"), where("0", "x")}},
+		{`p[key==""]`, Path{member("p"), where("key", "")}},
+		{"**", Path{deep}},
+		{"**.email", Path{deep, member("email")}},
+		{"a.**.b", Path{member("a"), deep, member("b")}},
+		{"a.**[*].*", Path{member("a"), deep, elements, anyMember}},
+		{"utm.*~key", Path{member("utm"), anyMember, key}},
+		{`"a b"~key`, Path{member("a b"), key}},
+		{`"~key"`, Path{member("~key")}},
+		{`"**"."*"."[*]"`, Path{member("**"), member("*"), member("[*]")}},
 	} {
 		got, err := ParsePath(tt.text)
 		if err != nil || !slices.Equal(got, tt.want) {
@@ -50,35 +70,55 @@ func TestParsePath(t *testing.T) {
 
 func TestParsePathRefuses(t *testing.T) {
 	for _, tt := range []struct {
-		text        string
-		column      int
-		unsupported bool
+		text    string
+		column  int
+		message string
 	}{
-		{"", 1, false},
-		{".", 1, false},
-		{".a", 1, false},
-		{"a.", 3, false},
-		{"a..b", 3, false},
-		{"a b", 2, false},
-		{"a:b", 2, false},
-		{"a[", 2, false},
-		{"a[]", 2, false},
-		{"a[*]b", 5, false},
-		{"größe b", 6, false},
-		{`a."b`, 3, false},
-		{`"a\n"`, 3, false},
-		{`"a` + "\n" + `"`, 3, false},
-		{`"a"b`, 4, false},
-		{"a\xff", 1, false},
-		{"$.", 3, false},
-		{"a.*b", 4, false},
-		{"a[0]", 2, true},
-		{"a[-1].b", 2, true},
-		{"**", 1, true},
-		{"a.**.b", 3, true},
-		{"utm.*~key", 6, true},
-		{`p[key=="email"].value`, 2, true},
-		{strings.Repeat("[*]", MaxPathSteps+1), 3*MaxPathSteps + 1, false},
+		{"", 1, "empty"},
+		{".", 1, "expected a name"},
+		{".a", 1, "expected a name"},
+		{"a.", 3, "expected a name"},
+		{"a..b", 3, "expected a name"},
+		{"a b", 2, "double quotes"},
+		{"a:b", 2, "double quotes"},
+		{"größe b", 6, "double quotes"},
+		{"$.", 3, "expected a name"},
+		{"a.*b", 4, `expected "."`},
+		{"a\xff", 1, "UTF-8"},
+		{`a."b`, 3, "does not end"},
+		{`"a\n"`, 3, "escapes"},
+		{`"a` + "\n" + `"`, 3, "control"},
+		{`"a"b`, 4, `expected "."`},
+		{"a[", 2, `"[n]"`},
+		{"a[]", 2, `"[n]"`},
+		{"a[[", 2, `"[n]"`},
+		{"a[*]b", 5, `expected "."`},
+		{"a[-1].b", 3, "from 0"},
+		{"a[01]", 3, "no zero in front"},
+		{"a[1000000000]", 3, "at most 9 digits"},
+		{"a[1", 4, `expected "=="`},
+		{"a[1 ]", 4, `expected "=="`},
+		{"a[key]", 6, `expected "=="`},
+		{`a[key="v"]`, 6, `expected "=="`},
+		{"a[key==v]", 8, "text in double quotes"},
+		{"a[key==1]", 8, "text in double quotes"},
+		{"a[key==", 8, "text in double quotes"},
+		{`a[key=="v]`, 8, "does not end"},
+		{`a[key=="v"`, 11, `expected "]"`},
+		{`a[key=="v"x]`, 11, `expected "]"`},
+		{`a[*==""]`, 3, "expected a name"},
+		{"**.**", 3, "twice"},
+		{"a***", 2, `expected "."`},
+		{"a.***", 5, `expected "."`},
+		{"~key", 1, "stands behind"},
+		{"a[*]~key", 5, "stands behind"},
+		{"**~key", 3, "stands behind"},
+		{"a.~key", 3, "expected a name"},
+		{"a.*~", 4, "nothing behind"},
+		{"a.*~keys", 4, "nothing behind"},
+		{"a.*~key.b", 4, "nothing behind"},
+		{"a.*~key~key", 4, "nothing behind"},
+		{strings.Repeat("[*]", MaxPathSteps+1), 3*MaxPathSteps + 1, "steps"},
 	} {
 		got, err := ParsePath(tt.text)
 		var pe *PathError
@@ -86,40 +126,114 @@ func TestParsePathRefuses(t *testing.T) {
 			t.Errorf("ParsePath(%q) = %v, %v; want a *PathError", tt.text, got, err)
 			continue
 		}
-		if pe.Column != tt.column || pe.Unsupported != tt.unsupported {
-			t.Errorf("ParsePath(%q): %v (unsupported %v); want column %d, unsupported %v",
-				tt.text, pe, pe.Unsupported, tt.column, tt.unsupported)
-		}
-		if tt.unsupported != strings.Contains(pe.Message, "not supported yet") {
-			t.Errorf("ParsePath(%q): message %q", tt.text, pe.Message)
+		if pe.Column != tt.column || !strings.Contains(pe.Message, tt.message) {
+			t.Errorf("ParsePath(%q): %v; want column %d and %q", tt.text, pe, tt.column, tt.message)
 		}
 	}
 }
 
-func TestPathHasPrefix(t *testing.T) {
+func mustPath(t interface{ Fatal(...any) }, text string) Path {
+	p, err := ParsePath(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestPathCovers(t *testing.T) {
+	for _, tt := range []struct {
+		rule, position string
+		want           bool
+	}{
+		{"a", "a", true}, {"a", "a.b", true}, {"a.b", "a", false}, {"a", "ab", false}, {"a", "A.b", false},
+		{"a[*]", "a[*].b", true}, {"a.*", "a[*]", false}, {"a.*", "a.b.c", true}, {"a.*", "a.*", true}, {"a.b", "a.*", false},
+		{"a[*]", "a[0].b", true}, {"a[*]", `a[k=="v"]`, true}, {"a[0]", "a[*]", false}, {"a[0]", "a[1]", false},
+		{"a[0]", "a[0].b", true}, {`a[k=="v"]`, `a[k=="v"].b`, true}, {`a[k=="v"]`, `a[k=="w"]`, false}, {`a[k=="v"]`, "a[0]", false},
+		{"**", "a", true}, {"**", "a[*].b.*", true}, {"**.b", "b", true}, {"**.b", "a[*].b.c", true}, {"**.b", "a.c", false},
+		{"a.**.b", "a.b", true}, {"a.**.b", "a.x[0].y.b.z", true}, {"a.**.b", "x.a.b", false}, {"a.**", "a", true}, {"a.**", "ab", false},
+		{"**.a.**.b.c", "a.a.b.a.b.b.c", true}, {"**.a.**.b.c", "b.c.a", false}, {"**[*].b", "x.a[*].b", true}, {"**[*].b", "x.b", false},
+		{"**.a.b", "a.a.b", true}, {"**.a.b", "a.c.a.c.b", false},
+		{"m.*", "m.*~key", false}, {"m", "m.*~key", false}, {"**", "m.*~key", false}, {"**.*", "m.*~key", false},
+		{"m.*~key", "m.*~key", true}, {"m.*~key", "m.*", false}, {"**.*~key", "x.m.*~key", true}, {"**.*~key", "m.*", false},
+		{"m.*~key", "m.x.*~key", false}, {"m.a~key", "m.a~key", true}, {"m.*~key", "m.a~key", true}, {"m.**.*~key", "m.*~key", true},
+	} {
+		if got := mustPath(t, tt.rule).Covers(mustPath(t, tt.position)); got != tt.want {
+			t.Errorf("%s covers %s: %v", tt.rule, tt.position, got)
+		}
+	}
+}
+
+func TestPathCompare(t *testing.T) {
 	for _, tt := range []struct {
 		p, q string
-		want bool
+		want int
 	}{
-		{"a.b", "a", true}, {"a", "a", true}, {"a", "a.b", false}, {"ab", "a", false},
-		{"a[*].b", "a[*]", true}, {"a[*]", "a.*", false}, {"A.b", "a", false},
+		{"a.b", "a", 1}, {"a.*", "a", 1}, {"a[*].b", "a[0]", 1}, {"a.b", "a.*", 1}, {"a.*", "*.b", 1},
+		{"a[0]", "a[*]", 1}, {`a[k=="v"]`, "a[*]", 1}, {`a[k=="v"]`, "a[0]", 0},
+		{"a.**.b", "a", 1}, {"a", "**.b", 1}, {"a.b", "a.**.b", 1}, {"a.*", "a.**.b", 1}, {"a.**", "a", 0},
+		{"a.**.b", "**.a.b", 1}, {"**.a.b", "a.c", -1}, {"a.*~key", "*.a~key", 1}, {"a", "b", 0}, {"*", "*", 0},
 	} {
-		p, _ := ParsePath(tt.p)
-		q, _ := ParsePath(tt.q)
-		if got := p.HasPrefix(q); got != tt.want {
-			t.Errorf("%s.HasPrefix(%s) = %v", tt.p, tt.q, got)
+		p, q := mustPath(t, tt.p), mustPath(t, tt.q)
+		if got, back := p.Compare(q), q.Compare(p); got != tt.want || back != -tt.want {
+			t.Errorf("%s against %s: %d, and %d back; want %d", tt.p, tt.q, got, back, tt.want)
 		}
+	}
+}
+
+// slowCovers says once more what Path.Covers does, by trying everything.
+func slowCovers(rule, position Path) bool {
+	if len(rule) == 0 {
+		return len(position) == 0 || position[len(position)-1].Kind != StepKey
+	}
+	if rule[0].Kind == StepDeep {
+		return slowCovers(rule[1:], position) || len(position) > 0 && position[0].Kind != StepKey && slowCovers(rule, position[1:])
+	}
+	return len(position) > 0 && rule[0].names(position[0]) && slowCovers(rule[1:], position[1:])
+}
+
+func TestPathCoversAll(t *testing.T) {
+	rule := rapid.SliceOfN(rapid.SampledFrom([]Step{member("a"), member("b"), elements, index(0), anyMember, deep, key}), 1, 7)
+	position := rapid.SliceOfN(rapid.SampledFrom([]Step{member("a"), member("a"), member("b"), elements, index(0), anyMember, key}), 0, 9)
+	covered := 0
+	rapid.Check(t, func(t *rapid.T) {
+		p, q := Path(rule.Draw(t, "rule")), Path(position.Draw(t, "position"))
+		for _, path := range []Path{p, q} {
+			if i := slices.Index(path, key); i >= 0 && i < len(path)-1 {
+				t.Skip("~key is the last step")
+			}
+		}
+		want := slowCovers(p, q)
+		if want {
+			covered++
+		}
+		if got := p.Covers(q); got != want {
+			t.Fatalf("%s covers %s: %v, want %v", p, q, got, want)
+		}
+	})
+	if covered == 0 {
+		t.Error("no case in which a rule covers a position")
 	}
 }
 
 // Any path that can be built comes back from its text.
 func TestPathRoundTrip(t *testing.T) {
+	text := rapid.StringOf(rapid.RuneFrom([]rune(`ab0."\[*]=~ é`)))
 	step := rapid.OneOf(
-		rapid.Just(elements), rapid.Just(anyMember),
-		rapid.Map(rapid.StringOf(rapid.RuneFrom([]rune(`ab."\[*]~ é`))), member),
+		rapid.Just(elements), rapid.Just(anyMember), rapid.Just(deep),
+		rapid.Map(text, member),
+		rapid.Map(rapid.IntRange(0, 999_999_999), index),
+		rapid.Custom(func(t *rapid.T) Step { return where(text.Draw(t, "name"), text.Draw(t, "value")) }),
 	)
 	rapid.Check(t, func(t *rapid.T) {
 		p := Path(rapid.SliceOfN(step, 1, 8).Draw(t, "path"))
+		for i := len(p) - 1; i > 0; i-- {
+			if p[i].Kind == StepDeep && p[i-1].Kind == StepDeep {
+				p = slices.Delete(p, i, i+1)
+			}
+		}
+		if k := p[len(p)-1].Kind; (k == StepMember || k == StepAnyMember) && rapid.Bool().Draw(t, "key") {
+			p = append(p, key)
+		}
 		got, err := ParsePath(p.String())
 		if err != nil || !slices.Equal(got, p) {
 			t.Fatalf("%q gives %v, %v; want %v", p.String(), got, err, p)
@@ -128,7 +242,7 @@ func TestPathRoundTrip(t *testing.T) {
 }
 
 func FuzzParsePath(f *testing.F) {
-	for _, s := range []string{"a.b[*]", `"a.b".*`, "a[0]", `p[key=="x"]`, "a~key", "**", `"\\"`} {
+	for _, s := range []string{"a.b[*]", `"a.b".*`, "a[0]", `p[key=="x"].**`, "a.*~key", "**.a", `"\\"`, `p["]"=="\""]`} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

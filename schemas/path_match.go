@@ -1,0 +1,90 @@
+package schemas
+
+import "cmp"
+
+// Covers reports that position is what p names or lies below it: then what is
+// said of p cascades to it. A position is a path as layouts write their nodes':
+// its steps are members, map values (*), keys (~key), elements ([*]), and the
+// elements [n] and [key=="v"] that some path of the wiring names, which [*]
+// covers too. Nothing cascades onto keys: only a path that ends in ~key names
+// them.
+func (p Path) Covers(position Path) bool {
+	n, m := len(p), len(position)
+	if p.keyed() || position.keyed() {
+		return p.keyed() && position.keyed() && covers(p[:n-1], position[:m-1], false)
+	}
+	return covers(p, position, true)
+}
+
+func (p Path) keyed() bool { return len(p) > 0 && p[len(p)-1].Kind == StepKey }
+
+// covers matches rule against position, or with cascade against a prefix of it.
+// It goes back to the last ** only: what an earlier one could match more of, the
+// last can as well.
+func covers(rule, position Path, cascade bool) bool {
+	deep, tried := -1, 0
+	for i, j := 0, 0; ; {
+		switch {
+		case i < len(rule) && rule[i].Kind == StepDeep:
+			deep, tried = i, j
+			i++
+		case i == len(rule) && (cascade || j == len(position)):
+			return true
+		case i < len(rule) && j < len(position) && rule[i].names(position[j]):
+			i++
+			j++
+		case deep < 0 || tried == len(position):
+			return false
+		default:
+			tried++
+			i, j = deep+1, tried
+		}
+	}
+}
+
+// names reports that a step of a rule other than ** names a step of a position.
+func (s Step) names(at Step) bool {
+	switch s.Kind {
+	case StepElements:
+		return at.Kind == StepElements || at.Kind == StepIndex || at.Kind == StepPredicate
+	case StepAnyMember:
+		return at.Kind == StepMember || at.Kind == StepAnyMember
+	}
+	return s == at
+}
+
+// Compare says which of two paths that cover a position is more specific: p
+// where it is above 0, q where it is below. The one with more steps other than
+// ** is; of as many, the first that differ decide: a name, [n] or [key=="v"]
+// comes before * and [*], and these before **. At 0 neither is: where the two
+// say different things of a position, that is a tie.
+func (p Path) Compare(q Path) int {
+	if c := cmp.Compare(p.length(), q.length()); c != 0 {
+		return c
+	}
+	for i := range min(len(p), len(q)) {
+		if c := cmp.Compare(p[i].rank(), q[i].rank()); c != 0 {
+			return c
+		}
+	}
+	return 0
+}
+
+func (p Path) length() (n int) {
+	for _, s := range p {
+		if s.Kind != StepDeep {
+			n++
+		}
+	}
+	return n
+}
+
+func (s Step) rank() int {
+	switch s.Kind {
+	case StepDeep:
+		return 0
+	case StepElements, StepAnyMember:
+		return 1
+	}
+	return 2
+}
