@@ -8,8 +8,8 @@
 // in the shape of DESIGN section 5. It is strict: an unknown member, a duplicate
 // one, another case, a wrong type, ill-formed UTF-8, a time that is not RFC 3339
 // with zone, or a topic key that does not equal `namespace:value` makes the
-// event Malformed. A malformed event still denies (D14) whenever its subject
-// can be read, from the value or else from the key. Two more things are
+// event Malformed. A malformed event still denies (D14) whoever can be read from
+// it: the subject of the value, that of the key, or both where they differ. Two more things are
 // malformed for now, because to ignore them could hide a denial: the actions
 // `link` and `unlink`, and any event with a `link` that is not null.
 //

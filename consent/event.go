@@ -9,7 +9,7 @@ type Instant struct {
 }
 
 // Event is one record of the consent topic, read. Where Malformed is set, only
-// Subject, HasSubject, At and Received say anything.
+// its subjects, At and Received say anything.
 type Event struct {
 	At       Position
 	Received int64 // ms; the log append time (D2)
@@ -18,6 +18,11 @@ type Event struct {
 	// Subject is normalised. HasSubject is false where it could not be read.
 	Subject    Identifier
 	HasSubject bool
+	// KeySubject is whom the topic key of a malformed event names, where that is
+	// somebody else than Subject: nobody can tell whose event it is, so it denies
+	// both (D14).
+	KeySubject    Identifier
+	HasKeySubject bool
 
 	ID           string
 	Action       Action
@@ -36,6 +41,17 @@ type Event struct {
 	Jurisdiction string // "": none stated
 	Attributes   EventAttributes
 	Renews       string
+}
+
+// Subjects yields whose rows the event is folded into: nobody's, one's or, where
+// a malformed event names two, both.
+func (e *Event) Subjects(yield func(Identifier) bool) {
+	if e.HasSubject && !yield(e.Subject) {
+		return
+	}
+	if e.HasKeySubject {
+		yield(e.KeySubject)
+	}
 }
 
 // Notice is what the person was shown. The zero Notice is none.

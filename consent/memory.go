@@ -25,18 +25,19 @@ func (m *Memory) Fold(e *Event) bool {
 		m.next = append(m.next, 0)
 	}
 	m.next[p] = max(m.next[p], e.At.Offset+1)
-	if !e.HasSubject {
-		return false
+	known := false
+	for id := range e.Subjects {
+		tag, ok := m.tagger.TagOf(id)
+		if !ok {
+			continue
+		}
+		if m.rows[tag] == nil {
+			m.rows[tag] = NewRow()
+		}
+		m.rows[tag].Fold(e)
+		known = true
 	}
-	tag, ok := m.tagger.TagOf(e.Subject)
-	if !ok {
-		return false
-	}
-	if m.rows[tag] == nil {
-		m.rows[tag] = NewRow()
-	}
-	m.rows[tag].Fold(e)
-	return true
+	return known
 }
 
 // Row is the state of a tag, nil where nothing was said.

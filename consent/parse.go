@@ -28,8 +28,12 @@ func Parse(key, value []byte, at Position, received int64, ns Namespaces) Event 
 	switch {
 	case !e.HasSubject:
 		e.Subject, e.HasSubject = id, ok
-	case e.Malformed == NoFault && (!ok || id != e.Subject):
-		return malformed(e, FaultKeyMismatch)
+	case ok && id == e.Subject:
+	case e.Malformed == NoFault:
+		e = malformed(e, FaultKeyMismatch)
+		fallthrough
+	default:
+		e.KeySubject, e.HasKeySubject = id, ok
 	}
 	return e
 }

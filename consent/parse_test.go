@@ -127,7 +127,11 @@ func TestParseFaults(t *testing.T) {
 		if e.Malformed != c.fault || !e.HasSubject || e.Subject.Value != c.subject {
 			t.Errorf("%s: %q, subject %q", c.name, e.Malformed, string(e.Subject.Value))
 		}
-		if want := (Event{At: e.At, Received: 5, Malformed: e.Malformed, Subject: e.Subject, HasSubject: true}); !reflect.DeepEqual(e, want) {
+		want := Event{At: e.At, Received: 5, Malformed: e.Malformed, Subject: e.Subject, HasSubject: true}
+		if c.subject != "43" {
+			want.KeySubject, want.HasKeySubject = Identifier{"crm", "43"}, true
+		}
+		if !reflect.DeepEqual(e, want) {
 			t.Errorf("%s: a malformed event says more: %+v", c.name, e)
 		}
 	}
@@ -152,6 +156,7 @@ func TestParseKey(t *testing.T) {
 		{"an integer beyond 2^64", "crm:123456789012345678901234567890", false,
 			`{"id":"1","subject":{"namespace":"crm","value":123456789012345678901234567890},"action":"erase"}`, NoFault, true},
 		{"neither readable", "lead:42", false, "{", FaultSyntax, false},
+		{"somebody else", "crm:43", false, minimal + "}", FaultKeyMismatch, true},
 	} {
 		key := []byte(c.key)
 		if c.null {
@@ -160,6 +165,41 @@ func TestParseKey(t *testing.T) {
 		e := Parse(key, []byte(c.value), Position{}, 5, testNamespaces)
 		if e.Malformed != c.fault || e.HasSubject != c.has {
 			t.Errorf("%s: %q, subject %t", c.name, e.Malformed, e.HasSubject)
+		}
+	}
+}
+
+// TestTwoSubjects: a malformed event denies everybody that it may be about
+// (D14), once each.
+func TestTwoSubjects(t *testing.T) {
+	const broken = minimal + `,"shoe_size":44}`
+	for _, c := range []struct {
+		name, key, value string
+		want             []Identifier
+	}{
+		{"faultless", "crm:42", minimal + "}", []Identifier{{"crm", "42"}}},
+		{"somebody else's key", "crm:43", minimal + "}", []Identifier{{"crm", "42"}, {"crm", "43"}}},
+		{"another namespace's key", "raw:42", minimal + "}", []Identifier{{"crm", "42"}, {"raw", "42"}}},
+		{"a key that says nothing", "42", minimal + "}", []Identifier{{"crm", "42"}}},
+		{"malformed", "crm:42", broken, []Identifier{{"crm", "42"}}},
+		{"malformed, equal once normalised", "crm: 42 ", broken, []Identifier{{"crm", "42"}}},
+		{"malformed under somebody else's key", "crm:43", broken, []Identifier{{"crm", "42"}, {"crm", "43"}}},
+		{"no subject in the value", "crm:43", `{"id":"1"}`, []Identifier{{"crm", "43"}}},
+		{"no subject at all", "43", `{"id":"1"}`, nil},
+	} {
+		e := Parse([]byte(c.key), []byte(c.value), Position{}, 5, testNamespaces)
+		if got := slices.Collect(e.Subjects); !slices.Equal(got, c.want) || len(c.want) > 1 && e.Malformed == NoFault {
+			t.Errorf("%s: %d subjects, fault %q", c.name, len(got), e.Malformed)
+		}
+	}
+	m := NewMemory(NewTagger(map[string][32]byte{"crm": {1}}))
+	e := Parse([]byte("crm:43"), []byte(minimal+"}"), Position{}, 5, testNamespaces)
+	if !m.Fold(&e) {
+		t.Error("folded into no row")
+	}
+	for _, value := range []string{"42", "43"} {
+		if r := m.RowOf(Identifier{"crm", personal.String(value)}); r == nil || r.Malformed != 5 {
+			t.Errorf("%s is not denied", value)
 		}
 	}
 }
@@ -307,10 +347,13 @@ func FuzzParse(f *testing.F) {
 		} else if !e.HasSubject || e.ID == "" || e.Action == NoAction {
 			t.Errorf("faultless, but says too little: %+v", e)
 		}
-		if e.HasSubject {
-			if again, err := testNamespaces.Normalize(e.Subject.Namespace, string(e.Subject.Value)); err != nil || again != e.Subject.Value {
-				t.Error("the subject is not normalised")
+		for id := range e.Subjects {
+			if again, err := testNamespaces.Normalize(id.Namespace, string(id.Value)); err != nil || again != id.Value {
+				t.Error("a subject is not normalised")
 			}
+		}
+		if e.HasKeySubject && (e.Malformed == NoFault || !e.HasSubject || e.KeySubject == e.Subject) {
+			t.Errorf("a second subject that is none: %q, %t", e.Malformed, e.HasSubject)
 		}
 		row, back := folded([]Event{e}), NewRow()
 		if err := back.Decode(row.AppendTo(nil), nil); err != nil || text(back) != text(row) {

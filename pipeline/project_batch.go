@@ -107,18 +107,18 @@ func (pr *projection) sameMarks(ctx context.Context) error {
 	return nil
 }
 
-// happening is one event and where its row lies.
+// happening is one event and where a row of it lies.
 type happening struct {
 	bucket int
 	tag    consent.Tag
-	event  consent.Event
+	event  *consent.Event
 }
 
 // take folds one batch of records into the store.
 func (pr *projection) take(ctx context.Context, records []*kgo.Record) error {
 	var events []happening
 	next := slices.Clone(pr.next)
-	malformed := 0
+	known, malformed := 0, 0
 	for _, r := range records {
 		if r.Partition < 0 || int(r.Partition) >= len(next) || r.Offset < next[r.Partition] {
 			return kafkaHold(HoldKafka, errors.New("records out of order"))
@@ -129,22 +129,25 @@ func (pr *projection) take(ctx context.Context, records []*kgo.Record) error {
 		if r.Attrs.IsControl() {
 			continue
 		}
-		h, ok, err := pr.read(ctx, r)
+		e, tags, err := pr.read(ctx, r)
 		if err != nil {
 			return err
 		}
-		if h.event.Malformed != consent.NoFault {
+		if e.Malformed != consent.NoFault {
 			malformed++
 		}
-		if ok {
-			events = append(events, h)
+		if len(tags) > 0 {
+			known++
+		}
+		for _, tag := range tags {
+			events = append(events, happening{pr.cfg.Store.Bucket(&tag), tag, e})
 		}
 	}
 	if err := pr.write(ctx, events, next); err != nil {
 		return err
 	}
 	pr.next = next
-	pr.status.written(next, len(events), malformed)
+	pr.status.written(next, known, malformed)
 	return nil
 }
 
@@ -152,36 +155,38 @@ func (pr *projection) take(ctx context.Context, records []*kgo.Record) error {
 // refuses undeclared namespaces, so this is a wrong wiring, not a wrong event.
 const faultNoKey = consent.Fault("namespace_without_key")
 
-// read parses a record. ok means that its subject can be read: a malformed event
-// then denies, by its row, until it is superseded (DECISION D14). Without a
-// subject all that can be done is to set the record aside and raise alarm.
-func (pr *projection) read(ctx context.Context, r *kgo.Record) (h happening, ok bool, err error) {
+// read parses a record and gives the tags of the rows that it is folded into:
+// one, or two where a malformed event names two people. A malformed event denies
+// by them until it is superseded (DECISION D14). Without a subject all that can
+// be done is to set the record aside and raise alarm.
+func (pr *projection) read(ctx context.Context, r *kgo.Record) (*consent.Event, []consent.Tag, error) {
 	at := consent.Position{Partition: r.Partition, Offset: r.Offset}
 	// LogAppendTime: the broker's receipt (DECISION D2).
-	h.event = consent.Parse(r.Key, r.Value, at, r.Timestamp.UnixMilli(), pr.cfg.Namespaces)
-	if h.event.HasSubject {
-		h.tag, ok = pr.tagger.TagOf(h.event.Subject)
-		if !ok && h.event.Malformed == consent.NoFault {
-			h.event.Malformed = faultNoKey
+	e := consent.Parse(r.Key, r.Value, at, r.Timestamp.UnixMilli(), pr.cfg.Namespaces)
+	var tags []consent.Tag
+	for id := range e.Subjects {
+		if tag, ok := pr.tagger.TagOf(id); ok {
+			tags = append(tags, tag)
 		}
 	}
-	if ok {
-		h.bucket = pr.cfg.Store.Bucket(&h.tag)
+	known := len(tags) > 0
+	if !known && e.Malformed == consent.NoFault {
+		e.Malformed = faultNoKey
 	}
-	if h.event.Malformed == consent.NoFault {
-		return h, ok, nil
+	if e.Malformed == consent.NoFault {
+		return &e, tags, nil
 	}
 	line := pr.cfg.Log.Warn()
-	if !ok {
+	if !known {
 		line = pr.cfg.Log.Error()
 	}
-	line.Int32("partition", at.Partition).Int64("offset", at.Offset).Str("reason", string(h.event.Malformed)).Bool("subject_known", ok).Msg("malformed consent event")
+	line.Int32("partition", at.Partition).Int64("offset", at.Offset).Str("reason", string(e.Malformed)).Bool("subject_known", known).Msg("malformed consent event")
 	if pr.cfg.Quarantine != nil {
-		if err := pr.cfg.Quarantine.QuarantineConsent(ctx, r, h.event.Malformed); err != nil {
-			return h, ok, kafkaHold(HoldProduce, err)
+		if err := pr.cfg.Quarantine.QuarantineConsent(ctx, r, e.Malformed); err != nil {
+			return &e, tags, kafkaHold(HoldProduce, err)
 		}
 	}
-	return h, ok, nil
+	return &e, tags, nil
 }
 
 // write folds events into their rows and moves every bucket's watermark to
@@ -279,7 +284,7 @@ func fold(events []happening, pages []*redisstore.Page) {
 		if *row == nil {
 			*row = consent.NewRow()
 		}
-		(*row).Fold(&events[i].event)
+		(*row).Fold(events[i].event)
 	}
 }
 

@@ -48,8 +48,8 @@ func propTag(subject int) (tag consent.Tag) {
 	return tag
 }
 
-func drawEvent(t *rapid.T, part int32, offset int64) consent.Event {
-	e := consent.Event{
+func drawEvent(t *rapid.T, part int32, offset int64) *consent.Event {
+	e := &consent.Event{
 		At: consent.Position{Partition: part, Offset: offset}, HasSubject: true, ID: "e",
 		Received: rapid.Int64Range(1, 5).Draw(t, "received") * 1000,
 		Action:   rapid.SampledFrom([]consent.Action{consent.Grant, consent.Withdraw, consent.Object, consent.Erase, consent.Request}).Draw(t, "action"),
@@ -70,7 +70,7 @@ func (log propLog) rowAt(tag consent.Tag, cut consent.Vector) *consent.Row {
 				if row == nil {
 					row = consent.NewRow()
 				}
-				row.Fold(&h.event)
+				row.Fold(h.event)
 			}
 		}
 	}

@@ -357,17 +357,18 @@ func TestMalformedConsent(t *testing.T) {
 			&kgo.Record{Topic: devstack.ConsentTopic, Key: []byte(canary), Value: []byte("{" + canary)},
 			&kgo.Record{Topic: devstack.ConsentTopic, Key: []byte("crm:2"), Value: nil},
 			consentRecord(0, "3", "withdraw"),
+			&kgo.Record{Topic: devstack.ConsentTopic, Key: []byte("crm:4"), Value: consentRecord(0, "5", "withdraw").Value},
 		)
 		p, stop := w.start()
 		defer stop()
 		w.settle()
 		w.wantRows("3")
-		for _, s := range []string{canary, "2"} {
+		for _, s := range []string{canary, "2", "4", "5"} {
 			if row := w.row(s); row == nil || row.Malformed == -consent.Infinite {
 				t.Errorf("%s: the malformed event does not deny: %+v", s, row)
 			}
 		}
-		if st := p.Status(); st.Malformed != 3 || st.Events != 3 || len(w.bad) != 3 {
+		if st := p.Status(); st.Malformed != 4 || st.Events != 4 || len(w.bad) != 4 {
 			t.Errorf("%+v, quarantined %v", st, w.bad)
 		}
 		if err := stop(); err != nil || strings.Contains(w.log.String(), "canary") {

@@ -110,8 +110,10 @@ func (c *checker) learn(r *kgo.Record) {
 	if e.Malformed {
 		c.malformed[reference.Position{Partition: r.Partition, Offset: r.Offset}] = true
 	}
-	if e.Subject != "" {
-		c.subjects[e.Subject] = append(c.subjects[e.Subject], e)
+	for _, subject := range []string{e.Subject, e.KeySubject} {
+		if subject != "" {
+			c.subjects[subject] = append(c.subjects[subject], e)
+		}
 	}
 }
 

@@ -9,13 +9,14 @@ import (
 )
 
 // Event is one record of the consent topic as DESIGN section 5 and DECISION D2,
-// D7, D11 and D14 read it. Of a malformed one only Subject, place and Received
+// D7, D11 and D14 read it. Of a malformed one only subjects, place and Received
 // count. Times are ms since 1970.
 type Event struct {
 	Partition          int32
 	Offset, Received   int64
 	Malformed          bool
 	Subject            string // namespace:value, normalised; "" where it cannot be read
+	KeySubject         string // of a malformed one: whom the key names, if somebody else
 	Action             string
 	Purposes           []string
 	Asserted           *int64
@@ -68,6 +69,9 @@ func (p *Policy) ReadEvent(key, value []byte, partition int32, offset, received 
 	if utf8.Valid(value) && !t.doubled() && t.fault() != "lone_surrogate" && full.read(p, t) && full.Subject == keyed {
 		full.Malformed = false
 		return full
+	}
+	if keyed != e.Subject {
+		e.KeySubject = keyed
 	}
 	return e
 }
