@@ -51,7 +51,7 @@ func (rs ruleSet) category(path string) (category string, rule int, err error) {
 			best = i
 			continue
 		}
-		switch c := rs[i].path.Compare(rs[best].path); {
+		switch c := rs[i].path.Compare(rs[best].path, p); {
 		case c > 0:
 			best, tied = i, -1
 		case c == 0 && rs[i].category != rs[best].category:

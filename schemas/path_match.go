@@ -53,13 +53,15 @@ func (s Step) names(at Step) bool {
 	return s == at
 }
 
-// Compare says which of two paths that cover a position is more specific: p
-// where it is above 0, q where it is below. The one with more steps other than
-// ** is; of as many, the first that differ decide: a name, [n] or [key=="v"]
-// comes before * and [*], and these before **. At 0 neither is: where the two
-// say different things of a position, that is a tie.
-func (p Path) Compare(q Path) int {
-	if c := cmp.Compare(p.length(), q.length()); c != 0 {
+// Compare says which of two paths that cover a position is more specific there:
+// p where it is above 0, q where it is below. The one that names more of the
+// position is: **.email says more of a.b.email than a.b does, which only
+// cascades to it. Where both name as much, the first steps that differ decide: a
+// name, [n] or [key=="v"] comes before * and [*], and these before **. At 0
+// neither is: where the two say different things of a position, that is a tie.
+func (p Path) Compare(q, position Path) int {
+	p, q = p.trimDeep(), q.trimDeep()
+	if c := cmp.Compare(p.reach(position), q.reach(position)); c != 0 {
 		return c
 	}
 	for i := range min(len(p), len(q)) {
@@ -70,11 +72,21 @@ func (p Path) Compare(q Path) int {
 	return 0
 }
 
-func (p Path) length() (n int) {
-	for _, s := range p {
-		if s.Kind != StepDeep {
-			n++
-		}
+// trimDeep leaves out the ** at the end of p, which says no more than that p's
+// category cascades.
+func (p Path) trimDeep() Path {
+	for len(p) > 0 && p[len(p)-1].Kind == StepDeep {
+		p = p[:len(p)-1]
+	}
+	return p
+}
+
+// reach is the length of the longest beginning of position that p names, -1
+// where it names none.
+func (p Path) reach(position Path) int {
+	n := len(position)
+	for n >= 0 && !covers(p, position[:n], false) {
+		n--
 	}
 	return n
 }

@@ -165,17 +165,20 @@ func TestPathCovers(t *testing.T) {
 
 func TestPathCompare(t *testing.T) {
 	for _, tt := range []struct {
-		p, q string
-		want int
+		p, q, at string
+		want     int
 	}{
-		{"a.b", "a", 1}, {"a.*", "a", 1}, {"a[*].b", "a[0]", 1}, {"a.b", "a.*", 1}, {"a.*", "*.b", 1},
-		{"a[0]", "a[*]", 1}, {`a[k=="v"]`, "a[*]", 1}, {`a[k=="v"]`, "a[0]", 0},
-		{"a.**.b", "a", 1}, {"a", "**.b", 1}, {"a.b", "a.**.b", 1}, {"a.*", "a.**.b", 1}, {"a.**", "a", 0},
-		{"a.**.b", "**.a.b", 1}, {"**.a.b", "a.c", -1}, {"a.*~key", "*.a~key", 1}, {"a", "b", 0}, {"*", "*", 0},
+		{"a.b", "a", "a.b", 1}, {"a.*", "a", "a.b.c", 1}, {"a[*].b", "a[0]", "a[0].b", 1}, {"a.b", "a.*", "a.b", 1}, {"a.*", "*.b", "a.b", 1},
+		{"a[0]", "a[*]", "a[0]", 1}, {`a[k=="v"]`, "a[*]", `a[k=="v"]`, 1},
+		{"a.**.b", "a", "a.x.b", 1}, {"**.b", "a", "a.b", 1}, {"**.b", "a.x", "a.x.y.b.z", 1}, {"**.b", "**.x", "b.a.x", -1},
+		{"a.b", "a.**.b", "a.b", 1}, {"a.*", "a.**.b", "a.b", 1}, {"a.*", "a.**.b", "a.x.b", -1},
+		{"a.**", "a", "a.b", 0}, {"**", "a", "a.b", -1}, {"a.**", "a.b", "a.b.c.d", -1},
+		{"a.**.b", "**.a.b", "a.a.b", 1}, {"**.a.b", "a.c", "a.a.b", 1},
+		{"a.*~key", "*.a~key", "a.a~key", 1}, {"a", "a", "a.b", 0}, {"*", "*", "a", 0}, {"*.b", "**.b", "x.b", 1},
 	} {
-		p, q := mustPath(t, tt.p), mustPath(t, tt.q)
-		if got, back := p.Compare(q), q.Compare(p); got != tt.want || back != -tt.want {
-			t.Errorf("%s against %s: %d, and %d back; want %d", tt.p, tt.q, got, back, tt.want)
+		p, q, at := mustPath(t, tt.p), mustPath(t, tt.q), mustPath(t, tt.at)
+		if got, back := p.Compare(q, at), q.Compare(p, at); got != tt.want || back != -tt.want {
+			t.Errorf("%s against %s at %s: %d, and %d back; want %d", tt.p, tt.q, tt.at, got, back, tt.want)
 		}
 	}
 }
