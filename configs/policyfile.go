@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 
+	"github.com/consentstream/consentstream/consent"
 	"github.com/consentstream/consentstream/policy"
 )
 
@@ -115,7 +116,7 @@ func (l *loader) namespace(e item) policy.Namespace {
 		l.report(e.keyPlace(), "", "%s is not a namespace name: lower-case letters, digits and _, a letter first", e.name)
 	}
 	if o, ok := l.object(e, namespaceSection); ok {
-		n.Normalize = o.choice("normalize", "none", []string{"none", "trim", "lower", "email"}, []string{"phone", "nfc"})
+		n.Normalize = o.choice("normalize", "none", consent.Normalizations(), nil)
 		o.choice("scope", "person", []string{"person"}, []string{"device", "contact_point", "household"})
 	}
 	return n

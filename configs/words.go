@@ -33,7 +33,7 @@ var (
 		{name: "defaults", later: true}, {name: "regimes", later: true}, {name: "tags", later: true},
 	}}
 	namespaceSection = section{"a namespace", []word{
-		{name: "normalize", shape: "none, trim, lower or email", fallback: "none"},
+		{name: "normalize", shape: "none, trim, nfc, lower, email or phone", fallback: "none"},
 		{name: "scope", shape: "person", fallback: "person"},
 	}}
 	purposeSection = section{"a purpose", []word{

@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"unicode"
@@ -15,7 +17,7 @@ import (
 
 var testNamespaces = NewNamespaces([]NamespaceRule{
 	{"raw", NormalizeNone}, {"crm", NormalizeTrim}, {"low", NormalizeLower}, {"email", NormalizeEmail}, {"zero", NoNormalization},
-	{"twice", NormalizeTrim}, {"twice", NormalizeTrim},
+	{"twice", NormalizeTrim}, {"twice", NormalizeTrim}, {"nfc", NormalizeNFC}, {"phone", NormalizePhone},
 })
 
 // TestNormalize is SEMANTICS 8.11 and 8.12.
@@ -61,6 +63,34 @@ func TestNormalize(t *testing.T) {
 		{"low", "a\u034fb", "", ErrEncoding},
 		{"low", "a\ufe0f", "", ErrEncoding},
 		{"raw", "a\u200b", "a\u200b", nil},
+		{"nfc", " A\u030a ", "Å", nil},
+		{"nfc", "a\u200b", "", ErrEncoding},
+		{"email", "Ann@BÜCHER.example", "ann@xn--bcher-kva.example", nil},
+		{"email", "ann@bu\u0308cher\u3002example", "ann@xn--bcher-kva.example", nil},
+		{"email", "ann@xn--BCHER-kva.example", "ann@xn--bcher-kva.example", nil},
+		{"email", "ann@under_score.example", "ann@under_score.example", nil},
+		{"email", "a@b@Bücher.example", "a@b@xn--bcher-kva.example", nil},
+		{"email", "ann@xn--a", "", ErrDomain},
+		{"email", "ann@-ü.example", "", ErrDomain},
+		{"email", "bücher", "bücher", nil}, // no domain
+		{"phone", "+49 171 1234567", "+491711234567", nil},
+		{"phone", " +49 (0)171/123-45.67 ", "+491711234567", nil},
+		{"phone", "tel:+49-171-1234567", "+491711234567", nil},
+		{"phone", "+390612345678", "+390612345678", nil}, // Italy keeps its 0
+		{"phone", "+1 (201) 555-0123", "+12015550123", nil},
+		{"phone", "+1 201 555 0123 ext. 7", "", ErrPhone},
+		{"phone", "+1 201 555 0123;ext=7", "", ErrPhone},
+		{"phone", "+1-800-FLOWERS", "", ErrPhone},
+		{"phone", "0171 1234567", "", ErrPhone},
+		{"phone", "0049 171 1234567", "", ErrPhone},
+		{"phone", "+49 1", "", ErrPhone},
+		{"phone", "+999 123456789", "", ErrPhone},
+		{"phone", "+1 000 000 0000", "", ErrPhone},
+		{"phone", "+" + strings.Repeat("1 ", 40), "", ErrPhone},
+		{"phone", "+", "", ErrPhone},
+		{"phone", "tel:", "", ErrPhone},
+		{"phone", "tel:tel:+491711234567", "", ErrPhone},
+		{"phone", "unknown", "", ErrPlaceholder},
 		{"zero", "a", "", ErrNamespace},
 		{"twice", "a", "", ErrNamespace},
 		{"other", "a", "", ErrNamespace},
@@ -80,6 +110,9 @@ func TestNormalize(t *testing.T) {
 func FuzzNormalize(f *testing.F) {
 	f.Add("low", " İx")
 	f.Add("email", "ann@example.com")
+	f.Add("email", "ann@\u3002Bücher.xn--bcher-kva")
+	f.Add("phone", "tel:+49 (0)171/123-45.67")
+	f.Add("phone", "+1 201 555 0123")
 	f.Fuzz(func(t *testing.T, namespace, raw string) {
 		got, err := testNamespaces.Normalize(namespace, raw)
 		if err != nil {
@@ -104,7 +137,7 @@ func TestNormalForm(t *testing.T) {
 	runes := rapid.OneOf(rapid.RuneFrom(nil, unicode.Letter, unicode.Mark, unicode.Zs), rapid.RuneFrom([]rune("aAeEÅÖİıſKẞ\u0301\u0308\u0327\u0345 ")))
 	rapid.Check(t, func(t *rapid.T) {
 		raw := rapid.StringOfN(runes, 1, 8, -1).Draw(t, "raw")
-		for _, namespace := range []string{"raw", "crm", "low", "email"} {
+		for _, namespace := range []string{"raw", "crm", "nfc", "low", "email"} {
 			got, err := testNamespaces.Normalize(namespace, raw)
 			if err != nil {
 				continue
@@ -113,11 +146,40 @@ func TestNormalForm(t *testing.T) {
 				t.Fatalf("%s %q: %q, then %q, %v", namespace, raw, string(got), string(again), err)
 			}
 			nfd, err := testNamespaces.Normalize(namespace, norm.NFD.String(raw))
-			if namespace == "email" && (err == nil && nfd != got) {
+			if (namespace == "email" || namespace == "nfc") && (err == nil && nfd != got) {
 				t.Fatalf("%q: %q, decomposed %q", raw, string(got), string(nfd))
 			}
 		}
 	})
+}
+
+// TestPhoneNumbers: a number is its own normal form, whatever stands between its
+// digits.
+func TestPhoneNumbers(t *testing.T) {
+	accepted := 0
+	rapid.Check(t, func(t *rapid.T) {
+		code := rapid.SampledFrom([]string{"49", "39", "1", "44", "33", "7", "86", "55", "54", "52", "225", "800", "690", ""}).Draw(t, "code")
+		digits := code + rapid.StringMatching(`0{0,2}[0-9]{3,13}`).Draw(t, "digits")
+		got, err := testNamespaces.Normalize("phone", "+"+digits)
+		var spelled strings.Builder
+		for _, c := range "+" + digits {
+			fmt.Fprintf(&spelled, "%c%s", c, rapid.SampledFrom([]string{"", "", " ", "-", "."}).Draw(t, "separator"))
+		}
+		same, err2 := testNamespaces.Normalize("phone", spelled.String())
+		if same != got || !errors.Is(err2, err) {
+			t.Fatalf("%s: %q, %v; %s: %q, %v", digits, string(got), err, &spelled, string(same), err2)
+		}
+		if err != nil {
+			return
+		}
+		accepted++
+		if again, err := testNamespaces.Normalize("phone", string(got)); err != nil || again != got {
+			t.Fatalf("%s: %q, then %q, %v", digits, string(got), string(again), err)
+		}
+	})
+	if accepted < 10 {
+		t.Errorf("only %d numbers were accepted", accepted)
+	}
 }
 
 func TestNamespacesHash(t *testing.T) {
@@ -135,6 +197,44 @@ func TestNamespacesHash(t *testing.T) {
 	ab := NewNamespaces([]NamespaceRule{{"b", NormalizeTrim}, {"a", NormalizeTrim}}).Hash()
 	if seen[ab] != "a, b" {
 		t.Error("order matters")
+	}
+}
+
+// TestKeyName: no two namespaces share tag keys, and no two rules of one do.
+func TestKeyName(t *testing.T) {
+	seen := map[string]bool{}
+	for _, name := range []string{"a", "b"} {
+		for _, word := range Normalizations() {
+			n, ok := ParseNormalization(word)
+			if !ok || n.String() != word {
+				t.Errorf("%s is read as %d, %v", word, n, ok)
+			}
+			key := NewNamespaces([]NamespaceRule{{name, n}}).KeyName(name)
+			if seen[key] || !strings.HasSuffix(key, fmt.Sprintf("/%d", NormalizerVersion)) {
+				t.Errorf("%s %s has the key name %s", name, word, key)
+			}
+			seen[key] = true
+		}
+	}
+	for _, word := range []string{"", "Trim", "e.164"} {
+		if n, ok := ParseNormalization(word); ok || n != NoNormalization {
+			t.Errorf("%q is read", word)
+		}
+	}
+}
+
+// TestPhoneVersion: the library's tables decide what a number becomes, so another
+// version of it is another NormalizerVersion. Whoever updates it raises that, and
+// then the version here.
+func TestPhoneVersion(t *testing.T) {
+	text, err := os.ReadFile("../go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const at = "v1.8.1, NormalizerVersion 3"
+	m := regexp.MustCompile(`nyaruka/phonenumbers (v\S+)`).FindStringSubmatch(string(text))
+	if m == nil || fmt.Sprintf("%s, NormalizerVersion %d", m[1], NormalizerVersion) != at {
+		t.Errorf("%q: the phone tables were last looked at with %s", m, at)
 	}
 }
 

@@ -75,7 +75,7 @@ type Policy struct {
 // Namespace is a kind of identifier and how it is normalised.
 type Namespace struct {
 	Name      string
-	Normalize string // "none", "trim", "lower", "email"
+	Normalize string // consent.Normalizations
 }
 
 // Purpose is why data is processed.

@@ -49,10 +49,9 @@ func ReadPolicy(text []byte) (*Policy, error) {
 	}
 	p := &Policy{Revision: doc.Revision, Namespaces: map[string]string{}, Purposes: map[string]*Purpose{}}
 	for name, ns := range doc.Namespaces {
-		if ns.Normalize != "none" && ns.Normalize != "trim" {
-			return nil, fmt.Errorf("namespace %s: the reference does not know normalize %q", name, ns.Normalize)
+		if p.Namespaces[name] = ns.Normalize; ns.Normalize == "" {
+			p.Namespaces[name] = "none"
 		}
-		p.Namespaces[name] = ns.Normalize
 	}
 	for id, words := range doc.Purposes {
 		purpose, err := readPurpose(id, words)

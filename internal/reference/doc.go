@@ -17,7 +17,7 @@
 //
 // It knows what configs/demo uses. What it does not know is an error and never
 // a guess: Avro maps, unions of several branches, a named type that is used
-// twice, namespaces that are normalised otherwise than by none and trim.
+// twice.
 //
 // It must not be given hostile Avro: goavro believes lengths. Whether a record
 // is malformed Avro is for the caller to know; malformed JSON it finds itself.

@@ -4,7 +4,6 @@ import (
 	"regexp"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 )
 
@@ -140,29 +139,6 @@ func (p *Policy) identify(namespace, value string) string {
 		return namespace + ":" + v
 	}
 	return ""
-}
-
-var placeholders = regexp.MustCompile(`(?i)^(null|\(null\)|<null>|nil|none|undefined|nan|n/a|0|-0|anonymous|anonymous_user|unknown|` +
-	`\[object object\]|test@test\.com|00000000-0000-0000-0000-000000000000)$`)
-
-func (p *Policy) normalize(namespace, value string) (string, bool) {
-	rule, ok := p.Namespaces[namespace]
-	if !ok || len(value) > 1024 || !utf8.ValidString(value) {
-		return "", false
-	}
-	if rule == "trim" {
-		value = strings.TrimSpace(value)
-		if strings.ContainsFunc(value, func(r rune) bool {
-			return unicode.In(r, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
-		}) {
-			return "", false
-		}
-	}
-	word := strings.TrimSpace(value)
-	if word == "" || placeholders.MatchString(word) || strings.ContainsRune(value, utf8.RuneError) || strings.ContainsFunc(value, unicode.IsControl) {
-		return "", false
-	}
-	return value, true
 }
 
 // read fills e from the members; false where one of them is wrong.
