@@ -58,6 +58,7 @@ func (e *Engine) NewBatch() *Batch {
 // Reset empties b. Items, outputs and audit records of before are void.
 func (b *Batch) Reset() {
 	b.release()
+	b.engine.turn++
 	b.n, b.noted, b.work = 0, 0, 0
 	b.tags, b.audTags = b.tags[:0], b.audTags[:0]
 	clear(b.index)
@@ -169,15 +170,16 @@ func (b *Batch) scanValue(it *Item, s *CompiledStream) bool {
 			it.fault(f)
 			return false
 		}
-		if code, ok := s.refused[id]; ok {
-			it.fault(&schemas.Fault{Code: code})
+		known := s.plans.use(id, s.engine.turn)
+		if known == nil {
+			it.State, it.SchemaID = StateNeedsSchema, id
 			return false
 		}
-		it.SchemaID = id
-		if plan, payload = s.plans[id], rest; plan == nil {
-			it.State = StateNeedsSchema
+		if known.plan == nil {
+			it.fault(&schemas.Fault{Code: known.code})
 			return false
 		}
+		it.SchemaID, plan, payload = id, known.plan, rest
 	}
 	if plan == nil {
 		it.fault(&schemas.Fault{Code: schemas.CodeBadSchema})

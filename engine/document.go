@@ -48,10 +48,30 @@ func describe(t policy.Treatment) string {
 	return t.Name + "(" + strings.Join(params, ", ") + ")"
 }
 
-func (e *Engine) addDocuments(docs ...Document) {
-	for _, d := range docs {
-		if !slices.ContainsFunc(e.docs, func(o Document) bool { return o.Key == d.Key }) {
-			e.docs = append(e.docs, d)
+// documents are those of the policy and of all plans that are remembered. Plans
+// of several schemas can have a document in common.
+type documents struct {
+	list []Document
+	uses map[string]int // by Document.Key
+}
+
+func (d *documents) add(docs []Document) {
+	if d.uses == nil {
+		d.uses = map[string]int{}
+	}
+	for _, doc := range docs {
+		if d.uses[doc.Key]++; d.uses[doc.Key] == 1 {
+			d.list = append(d.list, doc)
 		}
+	}
+}
+
+func (d *documents) drop(docs []Document) {
+	for _, doc := range docs {
+		if d.uses[doc.Key]--; d.uses[doc.Key] > 0 {
+			continue
+		}
+		delete(d.uses, doc.Key)
+		d.list = slices.DeleteFunc(d.list, func(o Document) bool { return o.Key == doc.Key })
 	}
 }

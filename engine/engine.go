@@ -51,7 +51,8 @@ import (
 type Engine struct {
 	cfg     Config
 	streams map[string]*CompiledStream
-	docs    []Document
+	docs    documents
+	turn    uint64 // rises with every Batch.Reset; see planTable
 	tagger  *consent.Tagger
 	audTags *consent.Tagger
 	commit  *audit.Committer
@@ -76,7 +77,7 @@ func New(cfg Config) (*Engine, error) {
 	if err := e.openKeys(); err != nil {
 		return nil, err
 	}
-	e.addDocuments(newDocument(cfg.Policy.Digest(), cfg.Policy.Canonical()))
+	e.docs.add([]Document{newDocument(cfg.Policy.Digest(), cfg.Policy.Canonical())})
 	for i := range cfg.Streams {
 		s, err := e.compileStream(&cfg.Streams[i])
 		if err != nil {
@@ -90,8 +91,10 @@ func New(cfg Config) (*Engine, error) {
 // Stream is the compiled stream of an input topic; nil where the wiring has none.
 func (e *Engine) Stream(topic string) *CompiledStream { return e.streams[topic] }
 
-// Documents lists the policy and all plans compiled so far, in a stable order.
-func (e *Engine) Documents() []Document { return e.docs }
+// Documents lists the policy and the plans that are remembered, in the order in
+// which they came; those of all records since the last Batch.Reset are among them.
+// The list is good until the next Install or Refuse.
+func (e *Engine) Documents() []Document { return e.docs.list }
 
 // Input is one Kafka record. A nil Key or Value is Kafka's null.
 type Input struct {

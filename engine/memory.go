@@ -118,9 +118,10 @@ func (b *Batch) release() {
 	}
 }
 
-// release lets go of the caller's record and of what aliases it.
+// release lets go of the caller's record, of what aliases it, and of a plan that
+// may be forgotten by now.
 func (it *Item) release() {
-	it.Input, it.work.payload = Input{}, nil
+	it.Input, it.work.payload, it.work.plan = Input{}, nil, nil
 	for i := range it.Outputs {
 		o := &it.Outputs[i]
 		clear(o.Headers)

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/consentstream/consentstream/audit"
@@ -25,8 +24,7 @@ type CompiledStream struct {
 	purposes    []streamPurpose
 	key         keyPlan
 	json        *Plan
-	plans       map[int]*Plan        // nil Plan: refused, see refused
-	refused     map[int]schemas.Code // writer schemas that cannot be processed
+	plans       planTable
 	treatments  map[treatmentID]filters.Treatment
 }
 
@@ -49,14 +47,17 @@ type Plan struct {
 	work     []int32 // by node: how many purposes apply a treatment to its value
 	outputs  []OutputSchema
 	docs     []Document
+	weight   int // see maxPlanWeight
 	// Withheld lists the schema's positions, each once, that no rule classifies
 	// or for whose type some purpose's treatment has no result: they are dropped,
 	// in the latter case for that purpose, and reported.
 	Withheld []string
+	withheld map[string]bool // the same, while the plan is compiled
 }
 
 func (p *Plan) withhold(path string) {
-	if !slices.Contains(p.Withheld, path) {
+	if !p.withheld[path] {
+		p.withheld[path] = true
 		p.Withheld = append(p.Withheld, path)
 	}
 }
@@ -94,35 +95,12 @@ func (s *CompiledStream) Plan(schemaID int, avsc string) (*Plan, error) {
 // SchemaID before Install. It is empty for JSON.
 func (p *Plan) Outputs() []OutputSchema { return p.outputs }
 
-// Install makes p the plan of a writer schema.
-func (s *CompiledStream) Install(schemaID int, p *Plan) {
-	for i := range p.outputs {
-		for j := range p.views {
-			if s.purposes[j].purpose.ID == p.outputs[i].Purpose {
-				p.views[j].schemaID = p.outputs[i].SchemaID
-			}
-		}
-	}
-	s.plans[schemaID] = p
-	delete(s.refused, schemaID)
-	s.engine.addDocuments(p.docs...)
-}
-
-// Refuse sends all records of a writer schema to quarantine.
-func (s *CompiledStream) Refuse(schemaID int, code schemas.Code) { s.refused[schemaID] = code }
-
-// Forget undoes Install and Refuse, so that the schema is looked up again.
-func (s *CompiledStream) Forget(schemaID int) {
-	delete(s.plans, schemaID)
-	delete(s.refused, schemaID)
-}
-
 // Fields lists what a purpose does with each classified position of the plan
 // that a record of schemaID uses (0 for JSON).
 func (s *CompiledStream) Fields(schemaID int, purpose string) []audit.Field {
 	p := s.json
-	if p == nil {
-		p = s.plans[schemaID]
+	if e := s.plans.byID[schemaID]; p == nil && e != nil {
+		p = e.plan
 	}
 	if p == nil {
 		return nil
@@ -136,7 +114,7 @@ func (s *CompiledStream) Fields(schemaID int, purpose string) []audit.Field {
 }
 
 func (e *Engine) compileStream(w *Stream) (*CompiledStream, error) {
-	s := &CompiledStream{wiring: w, engine: e, plans: map[int]*Plan{}, refused: map[int]schemas.Code{}, treatments: map[treatmentID]filters.Treatment{}}
+	s := &CompiledStream{wiring: w, engine: e, plans: planTable{byID: map[int]*planEntry{}}, treatments: map[treatmentID]filters.Treatment{}}
 	var err error
 	if s.rules, err = newRuleSet(w.Fields); err != nil {
 		return nil, err
@@ -166,7 +144,7 @@ func (e *Engine) compileStream(w *Stream) (*CompiledStream, error) {
 	if s.json, err = s.compile(layout); err != nil {
 		return nil, err
 	}
-	e.addDocuments(s.json.docs...)
+	e.docs.add(s.json.docs)
 	return s, nil
 }
 
@@ -207,8 +185,8 @@ func (s *CompiledStream) compilePurpose(id string) (streamPurpose, error) {
 
 // compile makes the plan of one layout.
 func (s *CompiledStream) compile(layout schemas.Layout) (*Plan, error) {
-	p := &Plan{layout: layout, subject: findNode(layout, s.wiring.Subject.Path), time: findNode(layout, s.wiring.EventTime.Path)}
-	p.work = make([]int32, len(layout.Nodes()))
+	p := &Plan{layout: layout, subject: findNode(layout, s.wiring.Subject.Path), time: findNode(layout, s.wiring.EventTime.Path), withheld: map[string]bool{}}
+	p.work, p.weight = make([]int32, len(layout.Nodes())), planWeight(layout)
 	p.timeRule = newTimeRule(s.wiring.EventTime, layout, p.time)
 	resolved := s.resolveNodes(layout)
 	for i, n := range layout.Nodes() {
@@ -227,6 +205,7 @@ func (s *CompiledStream) compile(layout schemas.Layout) (*Plan, error) {
 			p.outputs = append(p.outputs, out)
 		}
 	}
+	p.withheld = nil
 	return p, nil
 }
 

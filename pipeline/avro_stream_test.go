@@ -1,6 +1,8 @@
 package pipeline
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -146,5 +148,49 @@ func TestWatchdog(t *testing.T) {
 	case <-ended:
 	case <-time.After(5 * time.Second):
 		t.Fatal("a stuck call does not end the process")
+	}
+}
+
+// TestManySchemas: more writer schemas in one batch than a stream remembers are
+// decided all the same, and what a wide schema withholds is one bounded line.
+func TestManySchemas(t *testing.T) {
+	r, id := avroRig(t)
+	ids := make([]int, 0, 600)
+	for n := range cap(ids) {
+		ids = append(ids, r.variant(n))
+	}
+	r.contacts(0, ids...)
+	r.contacts(1, id)
+	wide := contactSchema[:len(contactSchema)-2]
+	for n := range 30 {
+		wide += fmt.Sprintf(`,{"name":"f%d","type":{"type":"array","items":"int"}}`, n)
+	}
+	wideID, err := r.Register(t.Context(), "events-value", wide+"]}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec := contact(wideID)
+	rec.Partition, rec.Value = 1, append(rec.Value, make([]byte, 30)...) // empty arrays
+	r.produce(rec)
+	run := r.start()
+	lanes := r.chains(r.audited(602))
+	r.exactlyOnce(lanes, rigInput, 0, 600)
+	for o, a := range r.exactlyOnce(lanes, rigInput, 1, 2) {
+		if a.Kind != audit.LeafRecord {
+			t.Errorf("offset %d: %v %s", o, a.Kind, a.Detail)
+		}
+	}
+	run.stop()
+	lines := 0
+	for line := range strings.Lines(r.log.String()) {
+		if strings.Contains(line, fmt.Sprintf(`"schema_id":%d,`, wideID)) {
+			lines++
+			if !strings.Contains(line, `"fields":30,`) || !strings.Contains(line, `"f19[*]"]`) {
+				t.Errorf("log: %s", line)
+			}
+		}
+	}
+	if lines == 0 {
+		t.Error("nothing is said of the withheld fields")
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/consentstream/consentstream/engine"
@@ -82,12 +83,13 @@ func (e *Enforcer) newWorker(n int, ground *ground) (*worker, error) {
 	w := &worker{
 		cfg: &e.cfg, number: n, id: e.cfg.memberID(n), log: e.cfg.Log.With().Int("worker", n).Logger(),
 		board: e.board, metrics: e.metrics, limits: e.limits, states: &e.states,
-		counts: map[string]int32{}, learned: map[schemaKey]bool{}, published: map[string]bool{},
+		counts: map[string]int32{}, published: map[string]bool{},
 		written:      e.cfg.written(),
 		policyDigest: e.cfg.Engine.Policy.Digest(), revision: e.cfg.Engine.Policy.Revision,
 		keyEpoch: int32(e.cfg.Keys.Active()), auditSchema: ground.auditSchema,
 		consentID: ground.consentID, consentPartitions: ground.consentPartitions,
 	}
+	w.schemaLog = w.log.Sample(&zerolog.BurstSampler{Burst: 100, Period: time.Minute})
 	w.allTopics = append(append(e.cfg.inputs(), e.cfg.Topics.Consent), w.written...)
 	var err error
 	if w.keyCheck, err = e.cfg.Keys.Check(e.cfg.Keys.Active()); err != nil {

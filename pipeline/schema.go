@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"maps"
 	"time"
 
 	"github.com/consentstream/consentstream/engine"
@@ -47,6 +48,8 @@ func (s *session) resolveSchemas(ctx context.Context) error {
 		case errors.As(err, &u) && ctx.Err() == nil:
 			s.setAside(ctx, l, u)
 			away = away || u.hold.Code == HoldRegistry
+		case errors.Is(err, errRetry):
+			return err
 		case err != nil:
 			return errDropped // shutting down
 		}
@@ -61,9 +64,13 @@ func (s *session) resolveSchemas(ctx context.Context) error {
 // away, and scans the item again.
 func (s *session) resolve(ctx context.Context, it *engine.Item, away bool) error {
 	stream, id := it.Lane.Stream, it.SchemaID
-	if !s.installed(stream, id) {
-		if away {
+	if !stream.Knows(id) {
+		switch {
+		case away:
 			return s.noSchema(id)
+		case stream.Full():
+			s.w.shrink(len(s.batch.Items()))
+			return errRetry
 		}
 		err := s.learn(ctx, stream, id)
 		if errors.Is(err, schemas.ErrUnknownSchema) {
@@ -89,17 +96,6 @@ func (s *session) noSchema(id int) *unlearned {
 	}}
 }
 
-// installed remembers what this worker has installed or refused, so that one
-// batch asks once per schema.
-func (s *session) installed(stream *engine.CompiledStream, id int) bool {
-	return s.w.learned[schemaKey{stream.Topic(), id}]
-}
-
-type schemaKey struct {
-	topic string
-	id    int
-}
-
 // learn installs the plan of one writer schema. The error is *unlearned or wraps
 // schemas.ErrUnknownSchema.
 func (s *session) learn(ctx context.Context, stream *engine.CompiledStream, id int) error {
@@ -115,7 +111,6 @@ func (s *session) learn(ctx context.Context, stream *engine.CompiledStream, id i
 	plan, planErr := stream.Plan(id, text)
 	if err != nil || planErr != nil {
 		stream.Refuse(id, schemas.CodeBadSchema)
-		s.w.learned[schemaKey{stream.Topic(), id}] = true
 		return nil
 	}
 	outputs := plan.Outputs()
@@ -125,13 +120,36 @@ func (s *session) learn(ctx context.Context, stream *engine.CompiledStream, id i
 		}
 	}
 	stream.Install(id, plan)
-	s.w.learned[schemaKey{stream.Topic(), id}] = true
-	for _, path := range plan.Withheld {
-		// Paths are names of the writer's schema, which is no personal data; a
-		// field that nobody classified is withheld and this says so (P1).
-		s.w.log.Warn().Str("topic", stream.Topic()).Int("schema_id", id).Str("path", path).Msg("field withheld: it has no category, or no treatment for its type")
-	}
+	s.w.forgetPublished()
+	s.w.warnWithheld(stream.Topic(), id, plan.Withheld)
 	return nil
+}
+
+// maxNamed is how many fields a warning names: a schema may have thousands.
+const maxNamed = 20
+
+// warnWithheld says that fields which nobody classified are withheld (P1). Paths
+// are names of the writer's schema, which is no personal data.
+func (w *worker) warnWithheld(topic string, schemaID int, paths []string) {
+	if len(paths) == 0 {
+		return
+	}
+	w.schemaLog.Warn().Str("topic", topic).Int("schema_id", schemaID).Int("fields", len(paths)).Strs("paths", paths[:min(len(paths), maxNamed)]).
+		Msg("fields withheld: they have no category, or no treatment for their type")
+}
+
+// forgetPublished forgets documents that the engine has forgotten, now and then:
+// else whoever registers schemas would fill the memory with their digests.
+func (w *worker) forgetPublished() {
+	docs := w.engine.Documents()
+	if len(w.published) < 2*len(docs)+1000 {
+		return
+	}
+	current := make(map[string]bool, len(docs))
+	for _, d := range docs {
+		current[d.Key] = true
+	}
+	maps.DeleteFunc(w.published, func(key string, _ bool) bool { return !current[key] })
 }
 
 func (s *session) register(ctx context.Context, o *engine.OutputSchema) error {

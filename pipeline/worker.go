@@ -28,6 +28,9 @@ type worker struct {
 	id     string // transactional id and static group instance id
 	member string // the group's member id of the last session
 	log    zerolog.Logger
+	// schemaLog says what of writer schemas is withheld. Whoever writes an input
+	// names schemas, so it drops lines beyond a few a minute.
+	schemaLog zerolog.Logger
 
 	engine     *engine.Engine
 	guard      *guard
@@ -37,9 +40,8 @@ type worker struct {
 	states     *atomic.Pointer[Hold]
 	quarantine *keys.MAC
 	counts     map[string]int32 // partition counts of the topics that we write
-	learned    map[schemaKey]bool
-	published  map[string]bool // documents that a committed transaction holds
-	allTopics  []string        // what a fence asks Metadata about
+	published  map[string]bool  // documents that a committed transaction holds
+	allTopics  []string         // what a fence asks Metadata about
 	written    []string
 
 	most int // records of a batch, see shrink; 0: Limits.Records

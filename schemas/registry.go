@@ -62,8 +62,13 @@ const sweepEvery = negativeCache / 10
 // notFoundPauses are the pauses between the tries: three tries within 2 s.
 var notFoundPauses = [...]time.Duration{500 * time.Millisecond, time.Second}
 
+// maxCached bounds the texts that are remembered, in bytes: whoever may register
+// schemas could fill the memory with them. Beyond it all are forgotten at once.
+const maxCached = 64 << 20
+
 // Registry is a caching schema registry client. It is safe for concurrent use.
-// Ids and schemas are immutable, so what was found is cached for good.
+// Ids and schemas are immutable, so what was found is cached until there is too
+// much of it.
 type Registry struct {
 	cfg RegistryConfig
 
@@ -72,6 +77,7 @@ type Registry struct {
 	refused    map[int]refusal
 	sweep      time.Time // when to forget next
 	registered map[registration]int
+	cachedSize int // bytes of schemas and registered
 }
 
 type refusal struct {
@@ -112,8 +118,20 @@ func (r *Registry) Schema(ctx context.Context, id int) (string, error) {
 		r.refuse(id, err)
 		return "", err
 	}
+	r.makeRoom(len(s.Schema))
 	r.schemas[id] = s.Schema
 	return s.Schema, nil
+}
+
+// perEntry is what a map's entry takes besides the text.
+const perEntry = 100
+
+func (r *Registry) makeRoom(n int) {
+	if r.cachedSize += n + perEntry; r.cachedSize > maxCached {
+		clear(r.schemas)
+		clear(r.registered)
+		r.cachedSize = n + perEntry
+	}
 }
 
 // refuse remembers err for id. Ids come from records, so that a hostile topic
@@ -195,6 +213,7 @@ func (r *Registry) Register(ctx context.Context, subject, text string) (int, err
 		return 0, err
 	}
 	r.mu.Lock()
+	r.makeRoom(len(subject) + len(text))
 	r.registered[key] = id
 	r.mu.Unlock()
 	return id, nil

@@ -300,3 +300,49 @@ func TestRegistryDown(t *testing.T) {
 		t.Error("an empty config was accepted")
 	}
 }
+
+// texts answers every id with a schema of a megabyte.
+type texts struct {
+	RegistryClient
+	asked int
+}
+
+func (c *texts) SchemaByID(context.Context, int) (sr.Schema, error) {
+	c.asked++
+	return sr.Schema{Schema: strings.Repeat("x", 1<<20)}, nil
+}
+
+func (c *texts) LookupSchema(context.Context, string, sr.Schema) (sr.SubjectSchema, error) {
+	c.asked++
+	return sr.SubjectSchema{ID: 1}, nil
+}
+
+// TestRegistryCacheIsBounded: whoever may register schemas cannot fill the memory
+// with their texts; what is forgotten is asked for again.
+func TestRegistryCacheIsBounded(t *testing.T) {
+	clock := &registryClock{}
+	c := &texts{}
+	r, err := NewRegistry(RegistryConfig{Client: c, Now: clock.Now, Sleep: clock.Sleep})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id := range 200 {
+		if _, err := r.Schema(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.Register(t.Context(), "s", strings.Repeat("y", 1<<20-id)); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(r.schemas) + len(r.registered); n<<20 > maxCached {
+			t.Fatalf("%d texts of a megabyte are held after %d schemas", n, id)
+		}
+	}
+	for range 2 { // the last is cached
+		if _, err := r.Schema(t.Context(), 199); err != nil || c.asked != 400 {
+			t.Errorf("asked %d times, %v", c.asked, err)
+		}
+	}
+	if _, err := r.Schema(t.Context(), 0); err != nil || c.asked != 401 {
+		t.Errorf("asked %d times, %v", c.asked, err)
+	}
+}
