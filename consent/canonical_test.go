@@ -38,6 +38,14 @@ func TestDecodeIsCanonical(t *testing.T) {
 	terms := func(flags int, times ...any) []byte {
 		return slots(slot("a", slotTerms, 0, flags, int64(5), int64(2), 0, 0, int64(0), raw(times...), none, none, "", ""))
 	}
+	longer := func(flags int, by ...any) []byte {
+		return slots(slot("a", slotTerms, flags, termsEffective, int64(5), int64(2), 0, 0, int64(0), none, none, "", "", raw(by...)))
+	}
+	ofSize := func(n int) []byte { // a row of n bytes, most of them one text
+		head := raw(rowVersion, rowJurisdiction, int64(0))
+		text := binary.AppendUvarint(nil, uint64(n-len(head)-3-4))
+		return raw(head, text, make([]byte, n-len(head)-len(text)-4), none, none, none, none)
+	}
 	notices := func(list ...any) []byte { return row(0, none, len(list), raw(list...), none, none) }
 	edge := func(tag byte) []byte { return raw(bytes.Repeat([]byte{tag}, 16), 1, 0, 0, 0, 0) }
 	last := func(n int, parts ...any) []byte { return row(0, none, none, none, n, raw(parts...)) }
@@ -90,6 +98,12 @@ func TestDecodeIsCanonical(t *testing.T) {
 		{"start", true, terms(0, int64(1))},
 		{"start as effective", false, terms(0, int64(0))},
 		{"start in the past", false, terms(0, -Infinite-5)},
+		{"longer lists once", true, longer(slotLonger, 1)},
+		{"longer by nothing", false, longer(slotLonger, 0)},
+		{"longer than a row", false, longer(slotLonger, binary.AppendUvarint(nil, MaxRowBytes+1))},
+		{"longer than the lists of no terms", false, slots(slot("a", 0, slotLonger, 1))},
+		{"the longest row", true, ofSize(MaxRowBytes)},
+		{"longer than a row may be", false, ofSize(MaxRowBytes + 1)},
 		{"notices", true, notices("a", "b")},
 		{"notices descend", false, notices("b", "a")},
 		{"notice twice", false, notices("a", "a")},

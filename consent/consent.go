@@ -24,6 +24,13 @@
 // repetition give the same row. Rows are never merged; several identifiers of
 // one person are decided together (package policy).
 //
+// A row is bounded: by MaxSlots, MaxNotices, and MaxRowBytes of its encoding.
+// Beyond that it denies for good, like a malformed event that nothing clears,
+// and keeps only what concerns the whole subject. What counts are the longest
+// lists of each slot and not those of the grant that won, so that this too does
+// not depend on the order. Parse refuses an event that alone takes half of it:
+// its purposes times recipients, overrides and notice.
+//
 // Every instant is a count of milliseconds since 1970-01-01T00:00:00Z.
 //
 // # Encoding of a row
@@ -40,8 +47,9 @@
 //	         jurisdiction, salt; lists start with their length (u)
 //	instant  (birth date: z T, z days; last interaction: z T, z ms; jurisdiction: z T, string)
 //	slot     string key | 1 families (bit f = Family f; bit 7 = terms) | 1 flags
-//	         (bit 0 pending, 1 lseen) | denial of each family set, ascending
-//	         | [terms] | [z lseen]
+//	         (bit 0 pending, 1 lseen, 2 longer) | denial of each family set, ascending
+//	         | [terms] | [z lseen] | [u longer: by how many bytes Slot.Lists exceeds
+//	         the lists and notice of the terms]
 //	denial   z at | 1 action | u partition | u offset
 //	terms    1 flags (bit 0 explicit, 1 children, 2 guardian, 3 proven, 4 expires,
 //	         5 covers the past, 6 covers all of its effective time) | z T | delta received
@@ -164,6 +172,9 @@ type Slot struct {
 	Y       Terms
 	LSeen   int64 // newest receipt of a lift (slot "*"); -Infinite: none
 	Pending bool  // a request was seen
+	// Lists is what the longest lists and notice of any grant of this slot take
+	// in a row's encoding, in bytes: see MaxRowBytes.
+	Lists int
 }
 
 // Attribute is a per-identifier fact from an event; the newest statement wins.
@@ -201,8 +212,8 @@ type Edge struct {
 // Row is not valid: use NewRow.
 type Row struct {
 	// Malformed is the newest receipt of a malformed event; -Infinite: none;
-	// Infinite: more was said than a row may hold (MaxSlots, MaxNotices), which
-	// denies for good.
+	// Infinite: more was said than a row may hold (MaxSlots, MaxNotices,
+	// MaxRowBytes), which denies for good.
 	Malformed       int64
 	Slots           []Slot   // ascending by Key
 	Notices         []string // ascending, unique
@@ -215,12 +226,6 @@ type Row struct {
 	// -1 where none did. It ends with the last partition that has one.
 	Last Vector
 }
-
-// Bounds of a row. Beyond them a row denies for good instead of growing.
-const (
-	MaxSlots   = 256
-	MaxNotices = 256
-)
 
 // NewRow is the row of an identifier of which nothing is known.
 func NewRow() *Row { return &Row{Malformed: -Infinite} }

@@ -16,6 +16,7 @@ var ErrRow = errors.New("malformed consent state")
 // intern turns text into strings that may be kept, see Interner; nil copies.
 func (r *Row) Decode(b []byte, intern func([]byte) string) error {
 	d := decoder{b: b, intern: intern}
+	d.need(len(b) <= MaxRowBytes)
 	r.decode(&d)
 	if err := d.end(); err != nil {
 		r.Reset()
@@ -88,8 +89,9 @@ func (s *Slot) decode(d *decoder) {
 			s.No[f].decode(d, Family(f))
 		}
 	}
+	s.Lists = 0
 	if families&slotTerms != 0 {
-		s.Y.decode(d, s.Key)
+		s.Lists = s.Y.decode(d, s.Key)
 	} else {
 		s.Y = Terms{Recipients: s.Y.Recipients[:0], Overrides: s.Y.Overrides[:0]}
 	}
@@ -98,6 +100,11 @@ func (s *Slot) decode(d *decoder) {
 	if flags&slotLSeen != 0 {
 		s.LSeen = d.varint()
 		d.need(s.LSeen != -Infinite)
+	}
+	if flags&slotLonger != 0 {
+		longer := d.uvarint()
+		d.need(s.Y.Set && longer > 0 && longer <= MaxRowBytes)
+		s.Lists += int(longer)
 	}
 }
 
@@ -108,7 +115,8 @@ func (n *Denial) decode(d *decoder, family Family) {
 	*n = Denial{Set: true, At: at, Rank: action.rank(), Pos: d.position(), Action: action}
 }
 
-func (t *Terms) decode(d *decoder, key string) {
+// decode also tells how many bytes the lists and the notice took.
+func (t *Terms) decode(d *decoder, key string) (lists int) {
 	flags := d.byte()
 	d.need(flags < termsFlags && flags&(termsPast|termsEffective) != termsPast|termsEffective)
 	t.Set, t.Key = true, key
@@ -133,8 +141,10 @@ func (t *Terms) decode(d *decoder, key string) {
 		t.Start = t.Effective + d.varint()
 		d.need(t.Start != -Infinite && t.Start != t.Effective)
 	}
+	lists = len(d.b)
 	t.Recipients, t.Overrides = d.strings(t.Recipients), d.strings(t.Overrides)
 	t.NoticeID, t.NoticeVer = d.string(t.NoticeID), d.string(t.NoticeVer)
+	return lists - len(d.b)
 }
 
 func (r *Row) decodeEdges(d *decoder) {

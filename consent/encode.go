@@ -19,6 +19,7 @@ const (
 const (
 	slotPending = 1 << iota
 	slotLSeen
+	slotLonger
 	slotFlags
 )
 
@@ -74,7 +75,8 @@ func (s *Slot) appendTo(dst []byte) []byte {
 	for f := range s.No {
 		families |= bit(s.No[f].Set, 1<<f)
 	}
-	dst = append(dst, families, bit(s.Pending, slotPending)|bit(s.LSeen != -Infinite, slotLSeen))
+	longer := s.Lists - s.Y.lists() // negative without terms
+	dst = append(dst, families, bit(s.Pending, slotPending)|bit(s.LSeen != -Infinite, slotLSeen)|bit(longer > 0, slotLonger))
 	for f := range s.No {
 		dst = s.No[f].appendTo(dst)
 	}
@@ -83,6 +85,9 @@ func (s *Slot) appendTo(dst []byte) []byte {
 	}
 	if s.LSeen != -Infinite {
 		dst = binary.AppendVarint(dst, s.LSeen)
+	}
+	if longer > 0 {
+		dst = binary.AppendUvarint(dst, uint64(longer))
 	}
 	return dst
 }

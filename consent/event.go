@@ -96,6 +96,7 @@ const (
 	FaultType        Fault = "type"         // a value of another type than the member's
 	FaultMissing     Fault = "missing"      // no id, subject or action
 	FaultTooMany     Fault = "too_many"     // a list or text beyond its bound
+	FaultTooBroad    Fault = "too_broad"    // its purposes times its lists take more than half of a row
 	FaultTime        Fault = "time"         // not RFC 3339 with zone, second 60, or outside 1970-9999
 	FaultWord        Fault = "word"         // a value outside a closed set
 	FaultPurpose     Fault = "purpose"      // not a purpose id

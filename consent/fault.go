@@ -5,13 +5,15 @@ package consent
 func (f Fault) Explain() string { return faultTexts[f] }
 
 var faultTexts = map[Fault]string{
-	FaultNull:        "the value is null",
-	FaultTooLarge:    "larger than 64 KiB",
-	FaultSyntax:      "not one JSON object in UTF-8, or a member stands twice",
-	FaultMember:      "a member that consent events do not have",
-	FaultType:        "a member's value is of another type than it should be",
-	FaultMissing:     "id, subject and action are needed",
-	FaultTooMany:     "a list or a text is too long",
+	FaultNull:     "the value is null",
+	FaultTooLarge: "larger than 64 KiB",
+	FaultSyntax:   "not one JSON object in UTF-8, or a member stands twice",
+	FaultMember:   "a member that consent events do not have",
+	FaultType:     "a member's value is of another type than it should be",
+	FaultMissing:  "id, subject and action are needed",
+	FaultTooMany:  "a list or a text is too long",
+	FaultTooBroad: "its purposes, each with all recipients, overrides and the notice, take more than 32 KiB of a person's state: " +
+		"send several events with fewer purposes each",
 	FaultTime:        "a time is not RFC 3339 with a zone, such as 2026-11-01T10:00:00Z",
 	FaultWord:        "action, consent_type or another member has a word that it does not know",
 	FaultPurpose:     "a purpose is not written as one: lower-case letters, digits and _, in parts joined by dots",

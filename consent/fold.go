@@ -83,8 +83,9 @@ func (r *Row) restrict(e *Event) {
 
 func (r *Row) permit(e *Event) {
 	for _, k := range e.Purposes {
-		s := r.slot(k)
-		s.Y = Newest(s.Y, e.terms(k))
+		s, y := r.slot(k), e.terms(k)
+		s.Lists = max(s.Lists, y.lists())
+		s.Y = Newest(s.Y, y)
 	}
 }
 
@@ -160,18 +161,6 @@ func (r *Row) forget() {
 	if r.erased() {
 		r.BirthDate, r.LastInteraction, r.Jurisdiction, r.Salt = Attribute{}, Attribute{}, Attribute{}, [16]byte{}
 	}
-}
-
-// bound gives up on a row that has grown beyond its limits: it denies for good
-// and keeps only what concerns the whole subject. That this happened is itself
-// a maximum (Malformed), so Fold stays a join.
-func (r *Row) bound() {
-	if r.Malformed != Infinite && len(r.Slots) <= MaxSlots && len(r.Notices) <= MaxNotices {
-		return
-	}
-	r.Malformed = Infinite
-	r.Notices = r.Notices[:0]
-	r.Slots = slices.DeleteFunc(r.Slots, func(s Slot) bool { return s.Key != "*" })
 }
 
 func (r *Row) find(key string) (int, bool) {

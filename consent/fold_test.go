@@ -2,7 +2,9 @@ package consent
 
 import (
 	"fmt"
+	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -10,20 +12,44 @@ import (
 
 // TestFoldIsAJoin: any order and any repetition of events gives the same row.
 func TestFoldIsAJoin(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) { checkJoin(t, genEvents(t, 0, 8)) })
+}
+
+// TestOverflowIsAJoin: so it is where events are about as much as a row holds;
+// and no row is longer than it may be.
+func TestOverflowIsAJoin(t *testing.T) {
+	overflown, rows := 0, 0
 	rapid.Check(t, func(t *rapid.T) {
-		events := genEvents(t, 8)
-		want := text(folded(events))
-		again := slices.Clone(events)
-		for range rapid.IntRange(0, 4).Draw(t, "repeats") {
-			if len(events) > 0 {
-				again = append(again, rapid.SampledFrom(events).Draw(t, "repeat"))
-			}
+		events := genEvents(t, 3, 12)
+		for i := range events {
+			widen(t, &events[i])
 		}
-		again = rapid.Permutation(again).Draw(t, "order")
-		if got := text(folded(again)); got != want {
-			t.Fatalf("order matters:\n%s\n%s", want, got)
+		row := checkJoin(t, events)
+		if n := len(row.AppendTo(nil)); n > MaxRowBytes || !row.Overflown() && n > row.size() {
+			t.Fatalf("a row of %d bytes, counted as %d", n, row.size())
+		}
+		if rows++; row.Overflown() {
+			overflown++
 		}
 	})
+	if overflown < rows/20 || overflown > rows*19/20 {
+		t.Errorf("%d of %d rows were too long", overflown, rows)
+	}
+}
+
+func checkJoin(t *rapid.T, events []Event) *Row {
+	row := folded(events)
+	again := slices.Clone(events)
+	for range rapid.IntRange(0, 4).Draw(t, "repeats") {
+		if len(events) > 0 {
+			again = append(again, rapid.SampledFrom(events).Draw(t, "repeat"))
+		}
+	}
+	again = rapid.Permutation(again).Draw(t, "order")
+	if got, want := text(folded(again)), text(row); got != want {
+		t.Fatalf("order matters:\n%s\n%s", want, got)
+	}
+	return row
 }
 
 // TestFoldOverDecodedMemory: rows that were written, read into used memory and
@@ -32,7 +58,7 @@ func TestFoldOverDecodedMemory(t *testing.T) {
 	in := NewInterner(100)
 	used := NewRow()
 	rapid.Check(t, func(t *rapid.T) {
-		events := genEvents(t, 8)
+		events := genEvents(t, 0, 8)
 		r := NewRow()
 		for i := range events {
 			r.Fold(&events[i])
@@ -181,22 +207,68 @@ func TestFoldCases(t *testing.T) {
 	}
 }
 
-// TestBoundedRow: a row that somebody makes grow denies for good, in any order.
+// TestBoundedRow: a row that somebody makes grow denies for good, in any order,
+// however it grows.
 func TestBoundedRow(t *testing.T) {
-	var events []Event
-	for i := range MaxSlots + 5 {
-		events = append(events, Event{At: Position{0, int64(i)}, Action: Grant, Purposes: []string{fmt.Sprintf("p%d", i)}})
+	name := func(i int) string { return fmt.Sprintf("%0128d", i) }
+	purpose := func(i int) []string { return []string{fmt.Sprintf("p%d", i)} }
+	wide := make([]string, maxRecipients)
+	for i := range wide {
+		wide[i] = name(i)
 	}
-	events = append(events, Event{At: Position{0, 999}, Action: Restrict, Received: 4})
-	forward := folded(events)
-	slices.Reverse(events)
-	if a, b := text(forward), text(folded(events)); a != b {
-		t.Errorf("order matters:\n%s\n%s", a, b)
+	for what, event := range map[string]func(i int) Event{
+		"purposes":   func(i int) Event { return Event{Action: Grant, Purposes: purpose(i)} },
+		"notices":    func(i int) Event { return Event{Action: Attributes, Notice: Notice{ID: fmt.Sprint(i)}} },
+		"recipients": func(i int) Event { return Event{Action: Grant, Purposes: purpose(i % 9), Recipients: wide} },
+		"overrides":  func(i int) Event { return Event{Action: Grant, Purposes: purpose(i % 9), Overrides: wide} },
+		"recipients once, none later": func(i int) Event {
+			return Event{Action: Grant, Received: int64(i), Purposes: purpose(i % 9), Recipients: wide[:max(0, 64-i/9*64)]}
+		},
+		"long names": func(i int) Event {
+			return Event{Action: Withdraw, Purposes: []string{"p" + name(i%250)}, Notice: Notice{ID: name(i % 250)}}
+		},
+	} {
+		var events []Event
+		for i := range MaxSlots + 5 {
+			events = append(events, event(i))
+			events[i].At.Offset = int64(i)
+		}
+		events = append(events, Event{At: Position{0, 999}, Action: Restrict, Received: 4})
+		forward := folded(events)
+		slices.Reverse(events)
+		if a, b := text(forward), text(folded(events)); a != b {
+			t.Errorf("%s: order matters:\n%.999s\n%.999s", what, a, b)
+		}
+		if !forward.Overflown() || len(forward.Slots) != 1 || forward.Slot("*") == nil {
+			t.Errorf("%s: the row keeps %d slots, malformed %d", what, len(forward.Slots), forward.Malformed)
+		}
+		if err := NewRow().Decode(forward.AppendTo(nil), nil); err != nil {
+			t.Error(err)
+		}
 	}
-	if forward.Malformed != Infinite || len(forward.Slots) != 1 || forward.Slot("*") == nil {
-		t.Errorf("row keeps %d slots, malformed %d", len(forward.Slots), forward.Malformed)
+}
+
+// TestRowSizeIsAnUpperBound: no row is longer than what is counted for it, also
+// where every number takes its longest form.
+func TestRowSizeIsAnUpperBound(t *testing.T) {
+	const far, lists = math.MaxInt64, 30_000
+	pos := Position{MaxPartitions - 1, far}
+	r := &Row{Malformed: far, Salt: [16]byte{1}, Notices: []string{strings.Repeat("n", maxName)}}
+	r.BirthDate, r.LastInteraction = Attribute{Set: true, T: far, N: far}, Attribute{Set: true, T: far, N: far}
+	r.Jurisdiction = Attribute{Set: true, T: far, Value: "US-CAL"}
+	for range MaxPartitions {
+		r.Last = append(r.Last, far)
 	}
-	if err := NewRow().Decode(forward.AppendTo(nil), nil); err != nil {
-		t.Error(err)
+	for i := range MaxSlots {
+		s := r.slot(fmt.Sprintf("%0128d", i))
+		for f := range s.No {
+			s.No[f] = Denial{Set: true, At: far, Pos: pos, Action: Withdraw}
+		}
+		s.Y = Terms{Set: true, T: math.MinInt64, Received: -1, Pos: pos, Effective: -2, Expires: -3, Start: far}
+		s.LSeen, s.Lists = far, lists
+	}
+	// Of the lists that each slot has seen, only their length is written.
+	if n, counted := len(r.AppendTo(nil)), r.size()-MaxSlots*(lists-r.Slots[0].Y.lists()); n > counted || n < counted*3/4 {
+		t.Errorf("%d bytes, counted as %d", n, counted)
 	}
 }

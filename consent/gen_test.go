@@ -17,6 +17,19 @@ func genInstant(t *rapid.T, name string) Instant {
 	return Instant{Set: rapid.Bool().Draw(t, name+" set"), Ms: genTime.Draw(t, name)}
 }
 
+// widen makes most events grants with lists of which four fill a row, so that
+// whether a row overflows hangs on which of them it has seen.
+func widen(t *rapid.T, e *Event) {
+	if e.Malformed != NoFault || rapid.IntRange(0, 3).Draw(t, "as it is") == 0 {
+		return
+	}
+	e.Action, e.Recipients = Grant, nil
+	for i := range rapid.SampledFrom([]int{64, 60, 10, 0}).Draw(t, "recipients") {
+		e.Recipients = append(e.Recipients, fmt.Sprintf("%0250d", i))
+	}
+	e.Purposes = rapid.SampledFrom([][]string{{"a"}, {"a.b", "b"}, {"a.b.c"}, {"a.bc", "a"}}).Draw(t, "of")
+}
+
 func genSet(t *rapid.T, name string) []string {
 	var list []string
 	for _, s := range rapid.SliceOfN(genName, 0, 3).Draw(t, name) {
@@ -55,8 +68,8 @@ func genEvent(t *rapid.T, offset int64) Event {
 	return e
 }
 
-func genEvents(t *rapid.T, most int) []Event {
-	events := make([]Event, rapid.IntRange(0, most).Draw(t, "events"))
+func genEvents(t *rapid.T, least, most int) []Event {
+	events := make([]Event, rapid.IntRange(least, most).Draw(t, "events"))
 	for i := range events {
 		events[i] = genEvent(t, int64(i))
 	}

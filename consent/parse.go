@@ -145,6 +145,8 @@ func (p *parser) check() {
 		p.fail(FaultBlanket)
 	case e.Action.Permissive() && len(e.Purposes) == 0:
 		p.fail(FaultNoPurpose)
+	case e.stateBytes() > maxEventState:
+		p.fail(FaultTooBroad)
 	}
 }
 

@@ -105,6 +105,7 @@ func TestParseFaults(t *testing.T) {
 		{"null purpose", with(`"purposes":[null]`), FaultType, "42"},
 		{"nested purposes", with(`"purposes":[["a"]]`), FaultType, "42"},
 		{"many purposes", with(`"purposes":["a"` + strings.Repeat(`,"a"`, maxPurposes) + `]`), FaultTooMany, "42"},
+		{"purposes times recipients", broad(32, 64, 64), FaultTooBroad, "42"},
 		{"boolean as text", with(`"covers_past":"true"`), FaultType, "42"},
 		{"time as a number", with(`"asserted_at":1793527200`), FaultType, "42"},
 		{"time without zone", with(`"asserted_at":"2026-11-01T10:00:00"`), FaultTime, "42"},
@@ -200,6 +201,50 @@ func TestTwoSubjects(t *testing.T) {
 	for _, value := range []string{"42", "43"} {
 		if r := m.RowOf(Identifier{"crm", personal.String(value)}); r == nil || r.Malformed != 5 {
 			t.Errorf("%s is not denied", value)
+		}
+	}
+}
+
+// broad is a grant of so many purposes for so many recipients of so long names.
+func broad(purposes, recipients, length int) string {
+	list := func(n, length int) string {
+		var names []string
+		for i := range n {
+			names = append(names, fmt.Sprintf(`"p%0*d"`, length-1, i))
+		}
+		return "[" + strings.Join(names, ",") + "]"
+	}
+	return strings.Replace(minimal, `"withdraw"`, `"grant"`, 1) + `,"purposes":` + list(purposes, 20) + `,"recipients":` + list(recipients, length) + `}`
+}
+
+// TestBroadest: what people may need to say in one event is accepted, and what
+// one event may say twice over fits into a row.
+func TestBroadest(t *testing.T) {
+	for _, c := range []struct {
+		purposes, recipients, length int
+		fault                        Fault
+	}{
+		{11, 64, 24, NoFault}, // TCF's purposes, as many vendors as an event may name
+		{64, 10, 24, NoFault},
+		{1, 64, 128, NoFault},
+		{64, 0, 1, NoFault},
+		{64, 64, 24, FaultTooBroad},
+		{11, 64, 64, FaultTooBroad},
+	} {
+		e := ParseUnkeyed([]byte(broad(c.purposes, c.recipients, c.length)), Position{}, 5, testNamespaces)
+		if e.Malformed != c.fault {
+			t.Errorf("%d purposes × %d recipients of %d bytes: %q", c.purposes, c.recipients, c.length, e.Malformed)
+		}
+		if e.Malformed == NoFault && e.stateBytes() > maxEventState {
+			t.Errorf("%d bytes of state", e.stateBytes())
+		}
+		again := e
+		again.Purposes = nil
+		for _, k := range e.Purposes {
+			again.Purposes = append(again.Purposes, "q"+k[1:])
+		}
+		if e.Malformed == NoFault && folded([]Event{e, again}).Overflown() {
+			t.Error("two events do not fit into a row")
 		}
 	}
 }

@@ -219,7 +219,7 @@ func (pr *projection) write(ctx context.Context, events []happening, next consen
 			pr.keepMark(page)
 		}
 	}
-	fold(events, todo)
+	pr.fold(events, todo)
 	if err := pr.cfg.Store.Apply(ctx, todo); err != nil {
 		return err
 	}
@@ -269,7 +269,7 @@ func (pr *projection) advance(page *redisstore.Page, next consent.Vector) (neede
 // fold folds each event into its row, where the bucket has to be written. A row
 // that has an event already does not change by it: the fold is a join. So
 // nothing depends on which bucket is how far ahead.
-func fold(events []happening, pages []*redisstore.Page) {
+func (pr *projection) fold(events []happening, pages []*redisstore.Page) {
 	rows := make(map[consent.Tag]**consent.Row, len(events))
 	for _, page := range pages {
 		for i := range page.Tags {
@@ -284,7 +284,12 @@ func fold(events []happening, pages []*redisstore.Page) {
 		if *row == nil {
 			*row = consent.NewRow()
 		}
-		(*row).Fold(events[i].event)
+		held := !(*row).Overflown()
+		if (*row).Fold(events[i].event); held && (*row).Overflown() {
+			at := events[i].event.At
+			pr.cfg.Log.Error().Int32("partition", at.Partition).Int64("offset", at.Offset).
+				Msg("consent event does not fit into its person's state, which denies for good from now on")
+		}
 	}
 }
 

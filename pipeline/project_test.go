@@ -377,6 +377,30 @@ func TestMalformedConsent(t *testing.T) {
 	})
 }
 
+// TestOverflownRow: more than a row holds denies for good, and the log says which
+// event it was, once.
+func TestOverflownRow(t *testing.T) {
+	inConsentWorld(t, func(w *consentWorld) {
+		var names []string
+		for i := range 64 {
+			names = append(names, fmt.Sprintf(`"%0128d"`, i))
+		}
+		for i := range 4 {
+			w.send(&kgo.Record{Topic: devstack.ConsentTopic, Key: []byte("crm:1"), Value: fmt.Appendf(nil,
+				`{"id":"x","subject":{"namespace":"crm","value":"1"},"action":"grant","purposes":["a%d","b%d","c%d"],"recipients":[%s]}`, i, i, i, strings.Join(names, ","))})
+		}
+		p, stop := w.start()
+		defer stop()
+		w.settle()
+		if row := w.row("1"); row == nil || !row.Overflown() || len(w.bad) != 0 {
+			t.Errorf("%d slots, quarantined %v, %+v", len(row.Slots), w.bad, p.Status())
+		}
+		if err := stop(); err != nil || strings.Count(w.log.String(), "does not fit") != 1 || !strings.Contains(w.log.String(), `"offset":2`) {
+			t.Error(err, w.log.String())
+		}
+	})
+}
+
 func TestProjectorConfig(t *testing.T) {
 	if _, err := NewProjector(ProjectorConfig{}); err == nil || !strings.Contains(err.Error(), "Store") {
 		t.Error(err)

@@ -104,6 +104,7 @@ type shown struct {
 	Known     bool           `json:"known"`
 	Watermark consent.Vector `json:"watermark"`
 	Malformed string         `json:"malformed_received,omitempty"`
+	Overflown bool           `json:"overflown,omitempty"`
 	Purposes  []shownSlot    `json:"purposes"`
 }
 
@@ -136,7 +137,7 @@ func shownState(row *consent.Row, cut consent.Vector) shown {
 		return s
 	}
 	s.Known = true
-	s.Malformed = instant(row.Malformed)
+	s.Malformed, s.Overflown = instant(row.Malformed), row.Overflown()
 	for i := range row.Slots {
 		s.Purposes = append(s.Purposes, shownSlotOf(&row.Slots[i]))
 	}
@@ -171,6 +172,9 @@ func printState(w io.Writer, row *consent.Row, cut consent.Vector) error {
 	if !s.Known {
 		_, err := fmt.Fprintln(w, "nothing was ever said about this person: consent purposes deny")
 		return err
+	}
+	if s.Overflown {
+		fmt.Fprintln(w, "more was said of this person than a state holds; it denies for good")
 	}
 	if s.Malformed != "" {
 		fmt.Fprintf(w, "a malformed event was received %s; it denies until a later grant or lift\n", s.Malformed)
