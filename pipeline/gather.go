@@ -12,36 +12,54 @@ import (
 	"github.com/consentstream/consentstream/schemas"
 )
 
+// pollStep is how many records are asked for at once, at most. What was fetched may
+// be far larger than a batch should be (4 MB on the wire can unpack to 64 MB a
+// record batch), and one poll hands out all that fit the number.
+const pollStep = 32
+
 // gather polls until the batch is full or Limits.Wait has passed. Nothing is
 // polled after it until the transaction has ended: a record that was polled
 // after the fence would be decided on a state older than itself. The batch may
-// be empty.
+// be empty. It goes beyond Limits.Bytes by less than pollStep records, and by no
+// more than one where they are of a size.
 func (s *session) gather(ctx context.Context) error {
 	s.recall()
 	s.losses = s.lanes.losses()
-	bytes := 0
 	deadline := time.Now().Add(s.w.cfg.Limits.Wait)
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
-	for {
-		room := s.w.room() - len(s.batch.Items())
-		if room <= 0 || bytes >= s.w.cfg.Limits.Bytes || ctx.Err() != nil {
+	for bytes, step := 0, 1; ; step = min(2*step, pollStep) {
+		records, left := len(s.batch.Items()), s.w.cfg.Limits.Bytes-bytes
+		if records >= s.w.room() || left <= 0 || ctx.Err() != nil {
 			return nil
 		}
-		fetches := s.txn.PollRecords(ctx, room)
-		if s.lanes.losses() != s.losses {
-			return errDropped
+		if bytes > 0 {
+			step = min(step, 1+left*records/bytes)
 		}
-		for i := range fetches {
-			for j := range fetches[i].Topics {
-				n, err := s.takeTopic(&fetches[i].Topics[j])
-				bytes += n
-				if err != nil {
-					return err
-				}
+		n, err := s.poll(ctx, min(step, s.w.room()-records))
+		if err != nil {
+			return err
+		}
+		bytes += n
+	}
+}
+
+// poll takes at most n records into the batch, and gives their size.
+func (s *session) poll(ctx context.Context, n int) (bytes int, err error) {
+	fetches := s.txn.PollRecords(ctx, n)
+	if s.lanes.losses() != s.losses {
+		return 0, errDropped
+	}
+	for i := range fetches {
+		for j := range fetches[i].Topics {
+			n, err := s.takeTopic(&fetches[i].Topics[j])
+			bytes += n
+			if err != nil {
+				return bytes, err
 			}
 		}
 	}
+	return bytes, nil
 }
 
 // room is how many records the next batch may have.

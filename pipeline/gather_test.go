@@ -2,9 +2,11 @@ package pipeline
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -73,5 +75,46 @@ func TestAuditTrimmed(t *testing.T) {
 	run.stop()
 	if got := r.outputNumbers(rigInput + ".service"); got[1] != 1 {
 		t.Errorf("service got %v", got)
+	}
+}
+
+// TestGatherBytes: a batch is not much larger than Limits.Bytes, whatever one
+// fetch brought, and no record is lost or decided twice for it.
+func TestGatherBytes(t *testing.T) {
+	const limit, large = 1 << 20, 1 << 18
+	r := newRig(t, func(cfg *Config) {
+		cfg.Limits.Bytes, cfg.Limits.Wait = limit, time.Second
+		cfg.Metrics = prometheus.NewRegistry()
+	})
+	zeros := fmt.Sprintf(`{"id":"1","pad":"%0*d"}`, large, 0)
+	cl := r.client(kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchCompression(kgo.GzipCompression()), kgo.ProducerBatchMaxBytes(32<<20))
+	var rs []*kgo.Record
+	for range 100 { // 25 MB in a few kB
+		rs = append(rs, &kgo.Record{Topic: rigInput, Value: []byte(zeros)})
+	}
+	for range 5 {
+		rs = append(rs, &kgo.Record{Topic: rigInput, Value: []byte(`{"id":"1"}`)})
+	}
+	if err := cl.ProduceSync(t.Context(), rs...).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	s := r.session()
+	seen := int64(0)
+	for seen < 105 {
+		if err := s.gather(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		bytes := 0
+		for _, it := range s.batch.Items() {
+			if it.Offset != seen {
+				t.Fatalf("offset %d, want %d", it.Offset, seen)
+			}
+			seen++
+			bytes += len(it.Value)
+		}
+		if n := len(s.batch.Items()); bytes > limit+large || seen < 100 && bytes < limit-large {
+			t.Errorf("a batch of %d records and %d bytes", n, bytes)
+		}
+		s.clear()
 	}
 }

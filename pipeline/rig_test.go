@@ -29,7 +29,7 @@ import (
 // rig is a broker, a state store and a registry in this process, and what a
 // test does with them.
 type rig struct {
-	t     *testing.T
+	t     testing.TB
 	stack *devstack.Stack
 	cfg   Config
 	cl    *kgo.Client // the test's own: produces inputs and consents
@@ -47,9 +47,11 @@ const (
 
 // newRig starts the stack with one JSON stream of two purposes: analytics needs
 // consent, service is a contract.
-func newRig(t *testing.T, change ...func(*Config)) *rig {
+func newRig(t testing.TB, change ...func(*Config)) *rig {
 	t.Helper()
-	t.Parallel() // most of a rig's time is waiting
+	if t, ok := t.(*testing.T); ok {
+		t.Parallel() // most of a rig's time is waiting
+	}
 	ring, err := keys.Generate(rand.Reader, "test")
 	if err != nil {
 		t.Fatal(err)
@@ -184,7 +186,7 @@ func rigStream(topic string) engine.Stream {
 // running is an enforcer that runs in the background of a test.
 type running struct {
 	*Enforcer
-	t      *testing.T
+	t      testing.TB
 	cancel context.CancelFunc
 	done   chan struct{}
 	err    error
@@ -209,6 +211,32 @@ func (r *rig) start(change ...func(*Config)) *running {
 	}()
 	r.t.Cleanup(func() { run.cancel(); <-run.done })
 	return run
+}
+
+// session is a worker's session that has joined the group and owns both lanes, for
+// a test to call its steps.
+func (r *rig) session() *session {
+	r.t.Helper()
+	e, err := New(r.cfg)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	ground, err := e.prepare(r.t.Context())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	w, err := e.newWorker(0, ground)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(w.guard.stop)
+	s, _, err := w.open(r.t.Context())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(s.close)
+	r.eventually("both lanes are assigned", func() bool { return len(s.lanes.snapshot()) == 2 })
+	return s
 }
 
 // stop ends the enforcer as a signal would.
