@@ -25,6 +25,8 @@ const (
 	CodeDuplicateKey    Code = "duplicate_key"
 	CodeLoneSurrogate   Code = "lone_surrogate"
 	CodeTopLevelScalar  Code = "top_level_scalar"
+	CodeNotArray        Code = "not_an_array"      // nothing to split the record at
+	CodeTooManyElements Code = "too_many_elements" // to split the record into
 	CodeTreatmentFailed Code = "treatment_failed"
 	CodePanic           Code = "panic"
 	CodeNotEncodable    Code = "not_encodable" // eval: the text is no value of the writer schema
