@@ -56,10 +56,10 @@ func (m *Memory) Next() Vector { return m.next }
 // Read fills the snapshot for the tags, as a store does; ServerTime is left to
 // the caller, who has the clock.
 func (m *Memory) Read(tags []Tag, into *Snapshot) {
-	into.Rows, into.Cut = into.Rows[:0], into.Cut[:0]
+	into.Reset(len(tags))
 	cut := slices.Clone(m.next)
-	for _, tag := range tags {
-		into.Rows = append(into.Rows, m.rows[tag])
-		into.Cut = append(into.Cut, cut)
+	for i, tag := range tags {
+		into.SetRow(i, m.rows[tag])
+		into.Cut[i] = cut
 	}
 }

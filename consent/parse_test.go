@@ -440,8 +440,10 @@ func TestMemory(t *testing.T) {
 	tag, _ := m.tagger.TagOf(id)
 	var s Snapshot
 	m.Read([]Tag{tag, {}}, &s)
-	if m.RowOf(id) == nil || m.RowOf(id) != m.Row(tag) || s.Rows[0] != m.Row(tag) || s.Rows[1] != nil || m.RowOf(Identifier{"raw", "42"}) != nil {
-		t.Errorf("rows %v", s.Rows)
+	known, _, err := s.State(0)
+	other, _, _ := s.State(1)
+	if m.RowOf(id) == nil || m.RowOf(id) != m.Row(tag) || known != m.Row(tag) || other != nil || err != nil || m.RowOf(Identifier{"raw", "42"}) != nil {
+		t.Errorf("rows %v %v, %v", known, other, err)
 	}
 	if !slices.Equal(m.Next(), Vector{3}) || !slices.Equal(s.Cut[1], Vector{3}) {
 		t.Errorf("next %v, cut %v", m.Next(), s.Cut)

@@ -33,6 +33,8 @@ type Batch struct {
 	norm    []byte       // scratch for a normalised identifier
 	rows    [1]*consent.Row
 	dec     policy.Decision
+	result  Result
+	current *Item // that Decide is at
 }
 
 // itemWork is what a scan found and every Decide starts from.
@@ -46,8 +48,7 @@ type itemWork struct {
 	tag       int32 // index in Batch.tags
 	timeSet   bool
 	timeMs    int64
-	payload   []byte         // value behind the frame
-	outs      []audit.Output // what Audit.Decisions[].Output point to
+	payload   []byte // value behind the frame
 }
 
 // NewBatch makes an empty batch.
@@ -95,34 +96,44 @@ func (b *Batch) Rescan(it *Item) {
 	b.scan(it)
 }
 
-// Fail sends an item to quarantine for good, whatever Decide would say.
+// Fail sends an item to quarantine for good, whatever Decide would say or has
+// just said: while Decide hands the item over, its Result is a quarantine's then.
 func (b *Batch) Fail(it *Item, code schemas.Code, path string) {
 	it.work.failed = true
 	it.fault(&schemas.Fault{Code: code, Path: path})
+	if it.Result != nil {
+		it.quarantine()
+	}
 }
+
+// Failed reports that Fail was called for an item.
+func (b *Batch) Failed(it *Item) bool { return it.work.failed }
+
+// Current is the item that Decide is at, or was at when it panicked.
+func (b *Batch) Current() *Item { return b.current }
 
 func (it *Item) reset(lane *Lane, in Input) {
 	it.Lane, it.Input = lane, in
-	it.State, it.SchemaID, it.Fault = StateNone, 0, nil
-	it.work = itemWork{tag: -1, outs: it.work.outs}
-	it.clearResult()
+	it.State, it.SchemaID, it.Fault, it.Result = StateNone, 0, nil, nil
+	it.work = itemWork{tag: -1}
 }
 
-// clearResult takes back what a Decide or a fault left.
-func (it *Item) clearResult() {
-	it.Outputs = it.Outputs[:0]
-	a := &it.Audit
-	it.work.outs = it.work.outs[:0]
-	*a = audit.Record{Offset: it.Offset, Subjects: a.Subjects[:0], Decisions: a.Decisions[:0]}
+// begin empties a result for the next item.
+func (r *Result) begin(offset int64) {
+	a := &r.Audit
+	r.Outputs, r.outs = r.Outputs[:0], r.outs[:0]
+	*a = audit.Record{Offset: offset, Subjects: a.Subjects[:0], Decisions: a.Decisions[:0]}
 }
 
-func (it *Item) fault(f *schemas.Fault) {
-	it.clearResult()
-	it.State, it.Fault = StateFaulted, f
+func (it *Item) fault(f *schemas.Fault) { it.State, it.Fault = StateFaulted, f }
+
+// quarantine makes the result that of a faulted item.
+func (it *Item) quarantine() {
+	it.begin(it.Offset)
 	it.Audit.Kind = audit.LeafQuarantine
 	it.Audit.Reason = string(policy.InputMalformed)
-	it.Audit.Detail = string(f.Code)
-	it.Audit.Path = f.Path
+	it.Audit.Detail = string(it.Fault.Code)
+	it.Audit.Path = it.Fault.Path
 }
 
 // scan frames and walks the record and finds its subject and event time.

@@ -6,24 +6,22 @@ import (
 	"github.com/consentstream/consentstream/policy"
 )
 
-// Decide decides every scanned item at one moment, in their order, and splices
-// what is permitted. It starts over at each call: nothing of an earlier one
-// stays. On error, ErrInconsistentCut or ErrBatchTooLarge, no item is decided.
-func (b *Batch) Decide(st States, m Moment) error {
+// Decide decides every scanned item at one moment, in their order, splices what
+// is permitted, and hands each item over with its Result as soon as it is decided
+// or, if it was faulted, in its place. One in StateNeedsSchema is passed over. It
+// starts over at each call: nothing of an
+// earlier one stays, and what an earlier one wrote is void.
+//
+// An error ends it and says that nothing that it has handed over counts:
+// ErrInconsistentCut, ErrBatchTooLarge, an error of st, or one of each.
+func (b *Batch) Decide(st States, m Moment, each func(*Item) error) error {
 	b.arena.reset()
-	if len(st.Rows) != len(b.tags) || len(st.Cut) != len(b.tags) {
-		b.undecide()
+	b.undecide()
+	if st.Len() != len(b.tags) {
 		return ErrInconsistentCut
 	}
 	for _, it := range b.items[:b.n] {
-		if !it.undecide() {
-			continue
-		}
-		err := b.decideItem(it, st, m)
-		if err == nil && b.tooLarge() {
-			err = ErrBatchTooLarge
-		}
-		if err != nil {
+		if err := b.decideNext(it, st, m, each); err != nil {
 			b.undecide()
 			return err
 		}
@@ -31,25 +29,43 @@ func (b *Batch) Decide(st States, m Moment) error {
 	return nil
 }
 
-// undecide puts every item back.
+// decideNext decides one item and hands it over.
+func (b *Batch) decideNext(it *Item, st States, m Moment, each func(*Item) error) error {
+	b.current = it
+	it.Result = &b.result
+	it.begin(it.Offset)
+	if it.State == StateScanned {
+		if err := b.decideItem(it, st, m); err != nil {
+			return err
+		}
+		if b.tooLarge() {
+			return ErrBatchTooLarge
+		}
+	}
+	switch it.State {
+	case StateDecided:
+	case StateFaulted:
+		it.quarantine()
+	default:
+		it.Result = nil // it waits for its schema
+		return nil
+	}
+	err := each(it)
+	it.Result = nil
+	return err
+}
+
+// undecide puts every item back to where its scan left it.
 func (b *Batch) undecide() {
 	for _, it := range b.items[:b.n] {
-		it.undecide()
+		it.Result = nil
+		if it.work.scanned && !it.work.failed {
+			it.State, it.Fault = StateScanned, nil
+		}
 	}
 }
 
-// undecide puts an item back to where its scan left it; false where that is
-// not before a decision.
-func (it *Item) undecide() bool {
-	if !it.work.scanned || it.work.failed {
-		return false
-	}
-	it.State, it.Fault = StateScanned, nil
-	it.clearResult()
-	return true
-}
-
-// decideItem fills Outputs and Audit of one item; its state is StateDecided or
+// decideItem fills the Result of an item; its state is StateDecided or
 // StateFaulted afterwards.
 func (b *Batch) decideItem(it *Item, st States, m Moment) error {
 	rows, cut, err := b.rowsOf(it, st, m)
@@ -90,7 +106,10 @@ func (b *Batch) rowsOf(it *Item, st States, m Moment) (rows []*consent.Row, cut 
 	if len(m.Fence) == 0 {
 		return nil, nil, ErrInconsistentCut // nobody took a fence: a row that is missing says nothing
 	}
-	row, v := st.Rows[it.work.tag], st.Cut[it.work.tag]
+	row, v, err := st.State(int(it.work.tag))
+	if err != nil {
+		return nil, nil, err
+	}
 	if !v.Covers(m.Fence) {
 		return nil, nil, ErrInconsistentCut
 	}

@@ -130,14 +130,24 @@ type Item struct {
 	State    State
 	SchemaID int            // StateNeedsSchema
 	Fault    *schemas.Fault // StateFaulted
-	Outputs  []Output
+	// Result is there while Decide hands the item over, and nil before and after.
+	*Result
+
+	tape schemas.Tape
+	work itemWork
+}
+
+// Result is what becomes of a record. All items of a batch share one, which so
+// stays in the cache: of what it holds, only Key, Value and the values of
+// Headers of an Output may be kept, until Batch.Reset or the next Decide.
+type Result struct {
+	Outputs []Output
 	// Audit holds what the engine knows of the audit record: Kind, Offset,
 	// Reason, Detail, Path, Cut, Subjects, Decisions. The pipeline fills Lane,
 	// Index, Prev, From and Context.
 	Audit audit.Record
 
-	tape schemas.Tape
-	work itemWork
+	outs []audit.Output // what Audit.Decisions[].Output point to
 }
 
 // Output is one compliant record, ready to produce.
@@ -157,10 +167,13 @@ type Moment struct {
 	Fence consent.Vector // F
 }
 
-// States answers for the tags of Batch.Tags, by index.
-type States struct {
-	Rows []*consent.Row   // nil: a true miss (unknown)
-	Cut  []consent.Vector // V: the watermark that the row was read under
+// States answers for the tags of Batch.Tags, by index. consent.Snapshot is one.
+type States interface {
+	// Len is the number of answers.
+	Len() int
+	// State gives the row of tag i, nil for a true miss (unknown), and V, the
+	// watermark that it was read under. The row lives until the next call.
+	State(i int) (*consent.Row, consent.Vector, error)
 }
 
 // OutputSchema is a derived schema that must be registered before use.

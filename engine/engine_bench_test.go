@@ -83,10 +83,10 @@ func (d *demo) install(t testing.TB) {
 }
 
 // decide takes a batch through both steps.
-func (d *demo) decide(t testing.TB, b *engine.Batch, snap *consent.Snapshot) {
+func (d *demo) decide(t testing.TB, b *engine.Batch, snap *consent.Snapshot, each func(*engine.Item) error) {
 	d.states.Read(b.Tags(), snap)
 	m := engine.Moment{Now: nowMs, Fence: d.states.Next()}
-	if err := b.Decide(engine.States{Rows: snap.Rows, Cut: snap.Cut}, m); err != nil {
+	if err := b.Decide(snap, m, each); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -157,16 +157,13 @@ func (d *demo) steady(t testing.TB, topic string, in []engine.Input) (*engine.Ba
 		for i := range in {
 			batch.Add(lane, in[i])
 		}
-		d.decide(t, batch, snap)
 		chain := audit.NewChain(lane.Lane, 0)
-		for _, it := range batch.Items() {
+		d.decide(t, batch, snap, func(it *engine.Item) (err error) {
 			if it.State != engine.StateDecided {
 				t.Fatal(it.State, it.Fault)
 			}
-			var err error
-			if leaf, err = chain.Append(leaf[:0], &it.Audit); err != nil {
-				t.Fatal(err)
-			}
-		}
+			leaf, err = chain.Append(leaf[:0], &it.Audit)
+			return err
+		})
 	}
 }

@@ -100,13 +100,13 @@ func TestWorkIsBounded(t *testing.T) {
 		in[i] = ones(50_000)
 	}
 	items := r.add(in...)
-	err := r.batch.Decide(r.lookUp(), engine.Moment{Now: r.now, Fence: r.states.Next()})
+	err := r.run(r.lookUp(), engine.Moment{Now: r.now, Fence: r.states.Next()})
 	if !errors.Is(err, engine.ErrBatchTooLarge) {
 		t.Fatal(err)
 	}
 	for i, it := range items {
-		if it.State != engine.StateScanned || len(it.Outputs)+len(it.Audit.Decisions) > 0 {
-			t.Fatalf("item %d: state %d, %d outputs", i, it.State, len(it.Outputs))
+		if it.State != engine.StateScanned || it.Result != nil {
+			t.Fatalf("item %d: state %d, result %v", i, it.State, it.Result)
 		}
 	}
 	// In parts it is decided; the cost of the one does not count for the next.
@@ -150,7 +150,7 @@ func TestBatchOutputIsBounded(t *testing.T) {
 		in[i] = engine.Input{Value: []byte(`{"id":"42","t":"` + strings.Repeat("x", 990_000) + `"}`)}
 	}
 	r.add(in...)
-	if err := r.batch.Decide(r.lookUp(), engine.Moment{Now: r.now, Fence: r.states.Next()}); !errors.Is(err, engine.ErrBatchTooLarge) {
+	if err := r.run(r.lookUp(), engine.Moment{Now: r.now, Fence: r.states.Next()}); !errors.Is(err, engine.ErrBatchTooLarge) {
 		t.Fatal(err)
 	}
 	r.decide(in[:4]...)
@@ -160,8 +160,8 @@ func TestBatchOutputIsBounded(t *testing.T) {
 func TestNoFenceNoDecision(t *testing.T) {
 	r := newRig(t, jsonStream("id", "user.unique_id"), contract("p", "user", "keep"))
 	items := r.add(engine.Input{Value: []byte(`{"id":"42"}`)})
-	st := engine.States{Rows: make([]*consent.Row, 1), Cut: make([]consent.Vector, 1)}
-	if err := r.batch.Decide(st, engine.Moment{Now: r.now}); !errors.Is(err, engine.ErrInconsistentCut) || len(items[0].Outputs) > 0 {
-		t.Errorf("%v, %d outputs", err, len(items[0].Outputs))
+	st := states{make([]*consent.Row, 1), make([]consent.Vector, 1)}
+	if err := r.run(st, engine.Moment{Now: r.now}); !errors.Is(err, engine.ErrInconsistentCut) || items[0].Result != nil {
+		t.Errorf("%v, %v", err, items[0].Result)
 	}
 }

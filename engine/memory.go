@@ -116,15 +116,21 @@ func (b *Batch) release() {
 	if cap(b.long.Entries) > maxEntries {
 		b.long = schemas.Tape{}
 	}
+	b.current = nil
+	b.result.release()
 }
 
-// release lets go of the caller's record, of what aliases it, and of a plan that
-// may be forgotten by now.
+// release lets go of the caller's record, and of a plan that may be forgotten by
+// now.
 func (it *Item) release() {
-	it.Input, it.work.payload, it.work.plan = Input{}, nil, nil
-	for i := range it.Outputs {
-		o := &it.Outputs[i]
-		clear(o.Headers)
-		o.Key, o.Value = nil, nil
+	it.Input, it.work.payload, it.work.plan, it.Result = Input{}, nil, nil, nil
+}
+
+// release lets go of what aliases the caller's records.
+func (r *Result) release() {
+	outs := r.Outputs[:cap(r.Outputs)]
+	for i := range outs {
+		clear(outs[i].Headers[:cap(outs[i].Headers)])
+		outs[i] = Output{Headers: outs[i].Headers[:0]}
 	}
 }

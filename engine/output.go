@@ -185,6 +185,6 @@ func (b *Batch) commitOutput(it *Item, sp *streamPurpose, out *Output) *audit.Ou
 // addAuditOutput keeps an audit.Output for as long as the item. Pointers given
 // out before stay good when the slice grows: they keep the old array.
 func (it *Item) addAuditOutput(out *Output, c audit.Hash) *audit.Output {
-	it.work.outs = append(it.work.outs, audit.Output{Topic: out.Topic, Partition: out.Partition, Commitment: c})
-	return &it.work.outs[len(it.work.outs)-1]
+	it.outs = append(it.outs, audit.Output{Topic: out.Topic, Partition: out.Partition, Commitment: c})
+	return &it.outs[len(it.outs)-1]
 }

@@ -109,6 +109,9 @@ func indexes(n int) (list []int) {
 
 // all is all that an item says.
 func all(it *engine.Item) string {
+	if it.Result == nil {
+		return fmt.Sprint(it.State, it.SchemaID) // it waits for its schema
+	}
 	parts := []string{fmt.Sprint(it.State, it.Fault, it.Audit.Kind, it.Audit.Offset, it.Audit.Reason, it.Audit.Detail, it.Audit.Path, it.Audit.Cut, it.Audit.Subjects)}
 	for i := range it.Audit.Decisions {
 		d := it.Audit.Decisions[i]

@@ -71,7 +71,7 @@ func TestRescan(t *testing.T) {
 			t.Fatalf("state %d, schema %d", it.State, it.SchemaID)
 		}
 	}
-	if err := r.batch.Decide(r.lookUp(), engine.Moment{Now: nowMs, Fence: r.states.Next()}); err != nil || items[0].State != engine.StateNeedsSchema {
+	if err := r.run(r.lookUp(), engine.Moment{Now: nowMs, Fence: r.states.Next()}); err != nil || items[0].State != engine.StateNeedsSchema {
 		t.Fatalf("Decide without a schema: %v, state %d", err, items[0].State)
 	}
 	r.install(1, tagsSchema)
@@ -81,7 +81,7 @@ func TestRescan(t *testing.T) {
 	}
 	r.stream.Refuse(1, schemas.CodeBadSchema)
 	r.batch.Rescan(items[2])
-	if err := r.batch.Decide(r.lookUp(), engine.Moment{Now: nowMs, Fence: r.states.Next()}); err != nil {
+	if err := r.run(r.lookUp(), engine.Moment{Now: nowMs, Fence: r.states.Next()}); err != nil {
 		t.Fatal(err)
 	}
 	if items[0].State != engine.StateDecided || len(items[0].Outputs) != 1 {
@@ -113,7 +113,7 @@ func TestFail(t *testing.T) {
 		if items[1].State != engine.StateDecided {
 			t.Errorf("the other item: state %d", items[1].State)
 		}
-		if err := r.batch.Decide(r.lookUp(), engine.Moment{Now: nowMs, Fence: r.states.Next()}); err != nil {
+		if err := r.run(r.lookUp(), engine.Moment{Now: nowMs, Fence: r.states.Next()}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -128,7 +128,7 @@ func TestDecideAgain(t *testing.T) {
 		t.Fatalf("before: %+v", it.Audit.Decisions)
 	}
 	r.say("withdraw", `,"purposes":["p"]`)
-	if err := r.batch.Decide(r.lookUp(), engine.Moment{Now: nowMs, Fence: r.states.Next()}); err != nil {
+	if err := r.run(r.lookUp(), engine.Moment{Now: nowMs, Fence: r.states.Next()}); err != nil {
 		t.Fatal(err)
 	}
 	if d := decision(t, it, "p"); len(it.Outputs) != 1 || output(it, "p") != nil || d.Permit || d.Output != nil || len(it.Audit.Decisions) != 2 || len(it.Audit.Subjects) != 1 {
@@ -143,9 +143,9 @@ func TestInconsistentCut(t *testing.T) {
 	r.say("grant", grants("p", "explicit"))
 	items := r.decide(engine.Input{Value: []byte(`{"id":"7"}`)}, engine.Input{Value: []byte(`{"id":"42"}`)})
 	st := func(rows []*consent.Row, cut ...consent.Vector) engine.States {
-		return engine.States{Rows: rows, Cut: cut}
+		return states{rows, cut}
 	}
-	row := r.snap.Rows[1]
+	row, _, _ := r.snap.State(1)
 	for name, c := range map[string]struct {
 		st    engine.States
 		fence consent.Vector
@@ -154,30 +154,30 @@ func TestInconsistentCut(t *testing.T) {
 		"row above its watermark":          {st([]*consent.Row{nil, row}, consent.Vector{1}, consent.Vector{0}), consent.Vector{0}},
 		"another partition count":          {st([]*consent.Row{nil, row}, consent.Vector{1}, consent.Vector{1, 0}), consent.Vector{1}},
 		"a miss under an old watermark":    {st([]*consent.Row{nil, row}, consent.Vector{0}, consent.Vector{1}), consent.Vector{1}},
-		"no answers":                       {engine.States{}, consent.Vector{1}},
+		"no answers":                       {st(nil), consent.Vector{1}},
 		"one answer too few":               {st([]*consent.Row{nil}, consent.Vector{1}), consent.Vector{1}},
-		"no watermarks":                    {st([]*consent.Row{nil, row}), consent.Vector{1}},
+		"no watermarks":                    {st([]*consent.Row{nil, row}, nil, nil), consent.Vector{1}},
 		"answers for more than was asked":  {st([]*consent.Row{nil, row, row}, consent.Vector{1}, consent.Vector{1}, consent.Vector{1}), consent.Vector{1}},
 		"no fence where there are offsets": {st([]*consent.Row{nil, row}, consent.Vector{1}, consent.Vector{1}), nil},
 	} {
-		err := r.batch.Decide(c.st, engine.Moment{Now: nowMs, Fence: c.fence})
+		err := r.run(c.st, engine.Moment{Now: nowMs, Fence: c.fence})
 		if !errors.Is(err, engine.ErrInconsistentCut) {
 			t.Errorf("%s: %v", name, err)
 		}
 		for i, it := range items {
-			if it.State != engine.StateScanned || len(it.Outputs)+len(it.Audit.Decisions) > 0 {
-				t.Errorf("%s: item %d is in state %d with %d outputs", name, i, it.State, len(it.Outputs))
+			if it.State != engine.StateScanned || it.Result != nil {
+				t.Errorf("%s: item %d is in state %d with result %v", name, i, it.State, it.Result)
 			}
 		}
 	}
 	cut := consent.Vector{5}
-	if err := r.batch.Decide(st([]*consent.Row{nil, row}, cut, cut), engine.Moment{Now: nowMs, Fence: consent.Vector{0}}); err != nil {
+	if err := r.run(st([]*consent.Row{nil, row}, cut, cut), engine.Moment{Now: nowMs, Fence: consent.Vector{0}}); err != nil {
 		t.Fatal(err)
 	}
 	if items[0].Audit.Cut != nil || fmt.Sprint(items[1].Audit.Cut) != "[5]" {
 		t.Errorf("cuts %v and %v: a decision on a row above the fence stands at the watermark, others at the fence", items[0].Audit.Cut, items[1].Audit.Cut)
 	}
-	if err := r.batch.Decide(st([]*consent.Row{nil, row}, cut, cut), engine.Moment{Now: nowMs, Fence: consent.Vector{1}}); err != nil || items[1].Audit.Cut != nil {
+	if err := r.run(st([]*consent.Row{nil, row}, cut, cut), engine.Moment{Now: nowMs, Fence: consent.Vector{1}}); err != nil || items[1].Audit.Cut != nil {
 		t.Errorf("%v, cut %v: a row below the fence stands at the fence", err, items[1].Audit.Cut)
 	}
 }

@@ -3,6 +3,7 @@ package engine_test
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/linkedin/goavro/v2"
@@ -173,14 +174,60 @@ func (r *rig) add(inputs ...engine.Input) []*engine.Item {
 
 func (r *rig) lookUp() engine.States {
 	r.states.Read(r.batch.Tags(), &r.snap)
-	return engine.States{Rows: r.snap.Rows, Cut: r.snap.Cut}
+	return &r.snap
 }
+
+// run decides the batch and lets every item keep its result; on an error none
+// has one.
+func (r *rig) run(st engine.States, m engine.Moment) error {
+	kept := map[*engine.Item]*engine.Result{}
+	err := r.batch.Decide(st, m, func(it *engine.Item) error {
+		kept[it] = clone(it.Result)
+		return nil
+	})
+	for it, result := range kept {
+		if it.Result != nil {
+			r.t.Error("an item has a result after Decide")
+		}
+		if err == nil {
+			it.Result = result
+		}
+	}
+	return err
+}
+
+func clone(r *engine.Result) *engine.Result {
+	c := &engine.Result{Outputs: slices.Clone(r.Outputs), Audit: r.Audit}
+	for i := range c.Outputs {
+		c.Outputs[i].Headers = slices.Clone(c.Outputs[i].Headers)
+	}
+	c.Audit.Subjects, c.Audit.Decisions = slices.Clone(r.Audit.Subjects), slices.Clone(r.Audit.Decisions)
+	for i := range c.Audit.Decisions {
+		d := &c.Audit.Decisions[i]
+		d.Secondary = slices.Clone(d.Secondary)
+		if d.Output != nil {
+			out := *d.Output
+			d.Output = &out
+		}
+	}
+	return c
+}
+
+// states are answers that a test makes up.
+type states struct {
+	rows []*consent.Row
+	cuts []consent.Vector
+}
+
+func (s states) Len() int { return len(s.rows) }
+
+func (s states) State(i int) (*consent.Row, consent.Vector, error) { return s.rows[i], s.cuts[i], nil }
 
 // decide takes inputs through both steps.
 func (r *rig) decide(inputs ...engine.Input) []*engine.Item {
 	r.t.Helper()
 	items := r.add(inputs...)
-	if err := r.batch.Decide(r.lookUp(), engine.Moment{Now: r.now, Fence: r.states.Next()}); err != nil {
+	if err := r.run(r.lookUp(), engine.Moment{Now: r.now, Fence: r.states.Next()}); err != nil {
 		r.t.Fatal(err)
 	}
 	return items
@@ -224,6 +271,11 @@ func (r *rig) wantFault(it *engine.Item, code schemas.Code, path string) {
 	if it.State != engine.StateFaulted || it.Fault == nil || it.Fault.Code != code || it.Fault.Path != path {
 		r.t.Errorf("state %d, fault %v; want %s at %q", it.State, it.Fault, code, path)
 		return
+	}
+	if it.Result == nil {
+		if err := r.run(r.lookUp(), engine.Moment{Now: r.now, Fence: r.states.Next()}); err != nil {
+			r.t.Fatal(err)
+		}
 	}
 	a := &it.Audit
 	if a.Kind != audit.LeafQuarantine || a.Reason != string(policy.InputMalformed) || a.Detail != string(code) || a.Path != path ||

@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/consentstream/consentstream/audit"
+	"github.com/consentstream/consentstream/consent"
 	"github.com/consentstream/consentstream/engine"
 	"github.com/consentstream/consentstream/schemas"
 )
@@ -116,11 +117,14 @@ func TestGuard(t *testing.T) {
 	second, _ := g.add(b, l, engine.Input{Offset: 2, Value: []byte(`{"id":""}`)})
 	second.Lane = &engine.Lane{} // its decision looks at a stream that is not there
 	third, _ := g.add(b, l, engine.Input{Offset: 3, Value: []byte(`{"id":""}`)})
-	none := engine.States{} // nobody is asked for
-	if again, err := g.decide(b, none, engine.Moment{Now: 1}); !again || err != nil {
+	none := &consent.Snapshot{} // nobody is asked for
+	handed := 0
+	each := func(*engine.Item) error { handed++; return nil }
+	if again, err := g.decide(b, none, engine.Moment{Now: 1}, each); !again || err != nil {
 		t.Fatalf("decide: %v %v", again, err)
 	}
-	if again, err := g.decide(b, none, engine.Moment{Now: 1}); again || err != nil {
+	handed = 0
+	if again, err := g.decide(b, none, engine.Moment{Now: 1}, each); again || err != nil || handed != 4 {
 		t.Fatalf("decide again: %v %v", again, err)
 	}
 	if first.State != engine.StateDecided || second.State != engine.StateFaulted || third.State != engine.StateDecided {

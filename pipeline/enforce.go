@@ -44,23 +44,20 @@ func (s *session) transact(ctx context.Context) error {
 	if err := s.begin(); err != nil {
 		return err
 	}
-	// 3. Fence, states, decisions: as often as it takes. Nothing is produced
-	// before every decision of the batch is final.
+	// 3. Fence, states, decisions: as often as it takes. What is decided is
+	// staged record by record; nothing is produced before every decision of the
+	// batch is final.
 	// Kill: as before; a hold can be killed at any time.
 	f, m, err := s.decideHolding(ctx)
 	if err != nil {
 		return err
 	}
-	// 4. Produce outputs, quarantine and audit, and await every promise.
+	// 4. Produce what was staged, and await every promise.
 	// Kill: the records lie in an open transaction that read_committed readers
 	// never see; it is aborted. The successor decides the same records anew,
 	// with a newer fence. Their audit leaves get the same indexes, since the
 	// chain's head was never committed.
 	s.lap.start()
-	if err := s.stage(m, f); err != nil {
-		return err
-	}
-	s.lap.done(s.w.metrics, stageStage)
 	if err := s.produce(); err != nil {
 		return err
 	}
@@ -133,7 +130,7 @@ func (s *session) decideHolding(ctx context.Context) (*fence, engine.Moment, err
 		case err == nil:
 			s.w.board.release(s.w.number)
 			return f, m, nil
-		case !errors.As(err, &h):
+		case !errors.As(err, &h), h.untilCommit:
 			return nil, m, err
 		}
 		s.w.board.hold(s.w.number, h)
@@ -165,20 +162,11 @@ func (s *session) decide(ctx context.Context) (f *fence, m engine.Moment, err er
 	if m.Now, err = s.decidedAt(); err != nil {
 		return nil, m, err
 	}
-	for {
-		panicked, err := s.w.guard.decide(s.batch, engine.States{Rows: s.snap.Rows, Cut: s.snap.Cut}, m)
-		switch {
-		case errors.Is(err, engine.ErrInconsistentCut):
-			return nil, m, hold(HoldCut, "")
-		case errors.Is(err, engine.ErrBatchTooLarge):
-			s.w.shrink(len(s.batch.Items()))
-			return nil, m, errRetry
-		}
-		if err != nil || !panicked {
-			s.lap.done(s.w.metrics, stageDecide)
-			return f, m, err
-		}
+	if err := s.stage(m, f); err != nil {
+		return nil, m, err
 	}
+	s.lap.done(s.w.metrics, stageDecide)
+	return f, m, nil
 }
 
 // checkLanes compares the topic ids that a broker named a moment ago with those

@@ -93,7 +93,7 @@ const patience = 200 * time.Millisecond
 // the fence. Polling is 1 ms: this wait is on the path of every transaction
 // while consent events flow.
 func (s *session) readStates(ctx context.Context, f *fence, tags []consent.Tag) error {
-	s.snap.Rows, s.snap.Cut, s.snap.ServerTime = s.snap.Rows[:0], s.snap.Cut[:0], 0
+	s.snap.Reset(0)
 	if len(tags) == 0 {
 		return nil // nobody's consent is asked for: only denials and removals follow
 	}
@@ -104,7 +104,7 @@ func (s *session) readStates(ctx context.Context, f *fence, tags []consent.Tag) 
 		if err := s.w.cfg.States.Read(ctx, tags, &s.snap); err != nil {
 			return statesHold(err)
 		}
-		if len(s.snap.Rows) != len(tags) || len(s.snap.Cut) != len(tags) {
+		if s.snap.Len() != len(tags) {
 			return hold(HoldStates, "answer_incomplete")
 		}
 		if s.covered(f) {

@@ -74,27 +74,16 @@ func (g *guard) rescan(b *engine.Batch, it *engine.Item) {
 }
 
 // decide decides the batch. panicked means that it must be called again: the
-// item that panicked has been failed.
-func (g *guard) decide(b *engine.Batch, st engine.States, m engine.Moment) (panicked bool, err error) {
+// item that panicked has been failed. One that panics although it has been failed
+// is not the record's fault, and the process ends.
+func (g *guard) decide(b *engine.Batch, st engine.States, m engine.Moment, each func(*engine.Item) error) (panicked bool, err error) {
 	g.enter()
 	defer g.leave()
 	defer func() {
-		if recover() != nil {
+		if it := b.Current(); it != nil && !b.Failed(it) && recover() != nil {
 			panicked, err = true, nil
-			failCurrent(b)
+			b.Fail(it, schemas.CodePanic, "")
 		}
 	}()
-	return false, b.Decide(st, m)
-}
-
-// failCurrent fails the item that Decide was working on: it takes them in
-// order and puts each back to StateScanned first, so that is the first one that
-// is neither decided nor faulted.
-func failCurrent(b *engine.Batch) {
-	for _, it := range b.Items() {
-		if it.State == engine.StateScanned {
-			b.Fail(it, schemas.CodePanic, "")
-			return
-		}
-	}
+	return false, b.Decide(st, m, each)
 }

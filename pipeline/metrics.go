@@ -76,13 +76,10 @@ func (m *metrics) register(r prometheus.Registerer) error {
 func (m *metrics) committed(s *session) {
 	m.commits.Inc()
 	m.lastCommit.Set(float64(s.w.cfg.Now().Unix()))
-	items := s.batch.Items()
-	if len(items) == 0 {
-		return
+	if n := len(s.batch.Items()); n > 0 {
+		m.batch.Observe(float64(n))
+		s.tally.flush(m)
 	}
-	m.batch.Observe(float64(len(items)))
-	s.tally.count(items)
-	s.tally.flush(m)
 }
 
 // The steps of a transaction, as the label of stage_seconds.
@@ -91,8 +88,7 @@ const (
 	stageSchemas = "schemas"
 	stageFence   = "fence"
 	stageStates  = "states"
-	stageDecide  = "decide"
-	stageStage   = "stage"
+	stageDecide  = "decide" // and stage
 	stageProduce = "produce"
 	stageEnd     = "end"
 )
@@ -136,6 +132,12 @@ func (c *counts) add(name string, n int) {
 	}{name, n})
 }
 
+func (c counts) reset() {
+	for i := range c {
+		c[i].n = 0
+	}
+}
+
 func (c counts) flush(to *prometheus.CounterVec) {
 	for i := range c {
 		to.WithLabelValues(c[i].name).Add(float64(c[i].n))
@@ -143,19 +145,25 @@ func (c counts) flush(to *prometheus.CounterVec) {
 	}
 }
 
-func (t *tally) count(items []*engine.Item) {
-	for _, it := range items {
-		t.records.add(it.Lane.Topic, 1)
-		for i := range it.Outputs {
-			t.outputs.add(it.Outputs[i].Topic, 1)
-		}
-		if it.State == engine.StateFaulted {
-			t.quarantined.add(it.Lane.Topic, it.Audit.Detail)
-		}
-		for i := range it.Audit.Decisions {
-			if d := &it.Audit.Decisions[i]; !d.Permit {
-				t.denied.add(d.Purpose, d.Reason)
-			}
+// reset forgets what was counted for a transaction that was not committed.
+func (t *tally) reset() {
+	t.records.reset()
+	t.outputs.reset()
+	t.quarantined, t.denied = t.quarantined[:0], t.denied[:0]
+}
+
+// count takes in what is staged of an item.
+func (t *tally) count(it *engine.Item) {
+	t.records.add(it.Lane.Topic, 1)
+	for i := range it.Outputs {
+		t.outputs.add(it.Outputs[i].Topic, 1)
+	}
+	if it.State == engine.StateFaulted {
+		t.quarantined.add(it.Lane.Topic, it.Audit.Detail)
+	}
+	for i := range it.Audit.Decisions {
+		if d := &it.Audit.Decisions[i]; !d.Permit {
+			t.denied.add(d.Purpose, d.Reason)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/consentstream/consentstream/audit"
+	"github.com/consentstream/consentstream/consent"
 	"github.com/consentstream/consentstream/engine"
 	"github.com/consentstream/consentstream/policy"
 	"github.com/consentstream/consentstream/schemas"
@@ -77,6 +78,17 @@ func (sh *sheet) reset() {
 	sh.headers, sh.bytes, sh.failures = sh.headers[:0], sh.bytes[:0], sh.failures[:0]
 }
 
+// sheetMark is how much there is on the sheet.
+type sheetMark struct{ records, headers, bytes int }
+
+func (sh *sheet) mark() sheetMark { return sheetMark{len(sh.records), len(sh.headers), len(sh.bytes)} }
+
+// rewind takes back what was added since m.
+func (sh *sheet) rewind(m sheetMark) {
+	sh.records, sh.origin = sh.records[:m.records], sh.origin[:m.records]
+	sh.headers, sh.bytes = sh.headers[:m.headers], sh.bytes[:m.bytes]
+}
+
 // add gives the next record of the slab to fill in.
 func (sh *sheet) add(origin int32, topic string, partition int32) *kgo.Record {
 	sh.origin = append(sh.origin, origin)
@@ -103,51 +115,83 @@ func (sh *sheet) fulfil(r *kgo.Record, err error) {
 	}
 }
 
-// stage writes the transaction's records onto the sheet: outputs, quarantine
-// and audit of each lane in order, the lane's signature on its last audit
-// record, and documents that were not published yet. Records that are too large
-// for their topic by themselves are found here, before anything is produced;
-// they go to quarantine and the sheet is written again.
+// stage decides the batch and writes the transaction's records onto the sheet:
+// outputs, quarantine and audit of each lane in order, the lane's signature on
+// its last audit record, and documents that were not published yet. A record is
+// staged as soon as it is decided, while it is in the processor's cache.
 func (s *session) stage(m engine.Moment, f *fence) error {
 	for {
-		s.sheet.reset()
-		guilty, err := s.stageAll(m, f)
-		if err != nil || guilty < 0 {
+		s.beginStage(m, f)
+		panicked, err := s.w.guard.decide(s.batch, &s.snap, m, s.stageItem)
+		switch {
+		case panicked:
+			continue
+		case errors.Is(err, engine.ErrInconsistentCut):
+			return hold(HoldCut, "")
+		case errors.Is(err, engine.ErrBatchTooLarge):
+			s.w.shrink(len(s.batch.Items()))
+			return errRetry
+		case errors.Is(err, consent.ErrRow):
+			// A genuine row that does not decode: the next read looks at every
+			// row, and says which bucket it is.
+			s.snap.Whole = true
+			return hold(HoldStates, "row_malformed")
+		case err != nil:
 			return err
 		}
+		s.snap.Whole = false
+		for _, l := range s.active {
+			s.sign(l)
+		}
+		return s.stageDocuments(f)
 	}
 }
 
-// stageAll gives the index of a record that was just refused, or -1.
-func (s *session) stageAll(m engine.Moment, f *fence) (guilty int, err error) {
+func (s *session) beginStage(m engine.Moment, f *fence) {
+	s.sheet.reset()
+	s.tally.reset()
 	s.context = s.w.auditContext(m, f)
 	s.smallest = s.w.limits.smallest(s.w.written)
+	s.staging, s.staged = nil, 0
 	for _, l := range s.active {
 		l.next, l.stagedLast = l.chain(), -1
 	}
-	var l *lane
-	for i, it := range s.batch.Items() {
-		if s.tooLarge(it) {
-			return i, nil
-		}
-		if l == nil || it.Lane != &l.Lane {
-			if l = s.lanes.get(it.Lane.Topic, it.Lane.Partition); l == nil {
-				return i, errDropped
-			}
-		}
-		if ok, err := s.stageItem(int32(i), it, l); err != nil || !ok {
-			return i, err
-		}
-	}
-	for _, l := range s.active {
-		s.sign(l)
-	}
-	return -1, s.stageDocuments(f)
 }
 
-// stageItem puts one record's outputs, quarantine and audit on the sheet. ok is
-// false where its audit record does not fit its topic: it was refused then.
-func (s *session) stageItem(i int32, it *engine.Item, l *lane) (ok bool, err error) {
+// stageItem puts one record's outputs, quarantine and audit on the sheet. One
+// that is too large for its topic by itself is found here, before anything is
+// produced: it goes to quarantine instead.
+func (s *session) stageItem(it *engine.Item) error {
+	l := s.staging
+	if l == nil || it.Lane != &l.Lane {
+		if l = s.lanes.get(it.Lane.Topic, it.Lane.Partition); l == nil {
+			return errDropped
+		}
+		s.staging = l
+	}
+	i := s.staged
+	s.staged++
+	s.refuseTooLarge(it)
+	mark, chain := s.sheet.mark(), l.next
+	fits, err := s.stageResult(i, it, l)
+	if err == nil && !fits {
+		if s.refusedAlready(it) {
+			return s.topicTooSmall(s.w.cfg.Topics.Audit)
+		}
+		s.refuse(it, refusal{codeAuditTooLarge, reasonAuditTooLarge})
+		s.sheet.rewind(mark)
+		l.next = chain
+		if fits, err = s.stageResult(i, it, l); err == nil && !fits {
+			return s.topicTooSmall(s.w.cfg.Topics.Audit)
+		}
+	}
+	s.tally.count(it)
+	return err
+}
+
+// stageResult puts what an item has become on the sheet. fits is false where its
+// audit record does not fit its topic: then nothing of it counts.
+func (s *session) stageResult(i int32, it *engine.Item, l *lane) (fits bool, err error) {
 	for j := range it.Outputs {
 		s.stageOutput(i, &it.Outputs[j])
 	}
@@ -171,7 +215,7 @@ func (s *session) stageOutput(i int32, o *engine.Output) {
 
 // stageAudit appends the item's leaf to the lane's chain. The first leaf of the
 // lane in this transaction carries the context, the others inherit it (A11).
-func (s *session) stageAudit(i int32, it *engine.Item, l *lane) (ok bool, err error) {
+func (s *session) stageAudit(i int32, it *engine.Item, l *lane) (fits bool, err error) {
 	rec := &it.Audit
 	rec.Context = nil
 	if l.stagedLast < 0 {
@@ -189,10 +233,6 @@ func (s *session) stageAudit(i int32, it *engine.Item, l *lane) (ok bool, err er
 	}
 	value := s.sheet.bytes[from:len(s.sheet.bytes):len(s.sheet.bytes)]
 	if size := len(value) + auditOverhead; size > s.smallest && size > s.w.limits.of(s.w.cfg.Topics.Audit) {
-		if s.refusedAlready(it) {
-			return false, s.topicTooSmall(s.w.cfg.Topics.Audit)
-		}
-		s.refuse(it, refusal{codeAuditTooLarge, reasonAuditTooLarge})
 		return false, nil
 	}
 	l.stagedLast = len(s.sheet.records)
@@ -207,8 +247,8 @@ const (
 	auditOverhead  = recordOverhead + 16 + 64
 )
 
-// tooLarge refuses an item with an output that does not fit its topic.
-func (s *session) tooLarge(it *engine.Item) bool {
+// refuseTooLarge refuses an item with an output that does not fit its topic.
+func (s *session) refuseTooLarge(it *engine.Item) {
 	for i := range it.Outputs {
 		o := &it.Outputs[i]
 		size := recordOverhead + len(o.Key) + len(o.Value)
@@ -217,10 +257,9 @@ func (s *session) tooLarge(it *engine.Item) bool {
 		}
 		if size > s.smallest && size > s.w.limits.of(o.Topic) {
 			s.refuse(it, refusal{codeOutputTooLarge, reasonOutputTooLarge})
-			return true
+			return
 		}
 	}
-	return false
 }
 
 // refuse sends an item to quarantine, now and whenever it is delivered again.

@@ -257,7 +257,11 @@ func (w *propWorld) check(mayHold bool) {
 			continue
 		}
 		want := w.log.rowAt(tag, snap.Cut[0])
-		switch got := snap.Rows[0]; {
+		got, _, err := snap.State(0)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		switch {
 		case (got == nil) != (want == nil):
 			w.t.Fatalf("subject %d at %v: row %v, want %v", subject, snap.Cut[0], got, want)
 		case got != nil && !bytes.Equal(got.AppendTo(nil), want.AppendTo(nil)):

@@ -166,7 +166,11 @@ func (w *consentWorld) row(subject string) *consent.Row {
 	if err := w.store.Read(w.t.Context(), []consent.Tag{tag}, &snap); err != nil {
 		w.t.Fatal(err)
 	}
-	return snap.Rows[0]
+	row, _, err := snap.State(0)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return row
 }
 
 func (w *consentWorld) wantRows(subjects ...string) {

@@ -76,7 +76,9 @@ type session struct {
 	tally      tally
 	lap        lap
 	sheet      *sheet
-	smallest   int // limit of the topics that we write
+	staging    *lane // whose records are being staged
+	staged     int32 // items that were
+	smallest   int   // limit of the topics that we write
 	context    audit.Context
 	committing []*lane
 	begun      time.Time

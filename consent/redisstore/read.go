@@ -21,10 +21,12 @@ var (
 )
 
 // Read answers for the given tags, which should not repeat, in one round trip
-// and one cut: into.Rows[i] is the row of tags[i], nil for a true miss, and
-// into.Cut[i] the watermark of its bucket. The rows and vectors belong to into
-// and live until its next use. Rows are not to be written to, and a Cut is
-// shared by the tags of a bucket.
+// and one cut: into.State(i) is the row of tags[i], nil for a true miss, and the
+// watermark of its bucket. The rows and vectors belong to into and live until its
+// next use, and a Cut is shared by the tags of a bucket. Every row is verified
+// here, but decoded only when it is asked for, or at once where into.Whole is set:
+// a genuine row can only fail to decode if somebody with our keys wrote it in
+// another form.
 //
 // The caller still has to compare: Cut against its fence, and each row's Last
 // against Cut (DECISION D4).
@@ -161,18 +163,29 @@ func (s *Store) readBucket(ctx context.Context, sc *scratch, q *asked, tags []co
 		return code
 	}
 	for _, i := range q.want {
-		row := into.Spare(int(i))
-		found, code := sc.nextRow(&fields, q.bucket, &tags[i], row)
+		row, code := sc.nextRow(&fields, q.bucket, &tags[i])
+		if row != nil {
+			into.SetEncoded(int(i), row)
+		}
+		into.Cut[i] = m.Next
+		if into.Whole && code == "" {
+			code = s.decodes(into, int(i))
+		}
 		if code.rebuildable() {
 			s.condemn(ctx, q.bucket, &m)
 		}
 		if code != "" {
 			return code
 		}
-		if found {
-			into.Rows[i] = row
-		}
-		into.Cut[i] = m.Next
+	}
+	return ""
+}
+
+// decodes tells whether the row of answer i can be used.
+func (s *Store) decodes(into *consent.Snapshot, i int) Code {
+	row, _, err := into.State(i)
+	if err != nil || row != nil && len(row.Last) > s.epoch.Partitions {
+		return RowMalformed
 	}
 	return ""
 }
@@ -215,15 +228,15 @@ func (sc *scratch) openBucket(fields *reply, bucket, tags int, hlen int64, m *Ma
 	return ""
 }
 
-// nextRow takes the next row of an HMGET reply into row.
-func (sc *scratch) nextRow(fields *reply, bucket int, tag *consent.Tag, row *consent.Row) (found bool, _ Code) {
+// nextRow takes the next row of an HMGET reply, verified and encoded; nil where
+// there is none.
+func (sc *scratch) nextRow(fields *reply, bucket int, tag *consent.Tag) ([]byte, Code) {
 	b, ok := fields.bulk()
 	if !ok {
-		return false, Malformed
+		return nil, Malformed
 	}
 	if b == nil {
-		return false, ""
+		return nil, ""
 	}
-	code := sc.seal.openRow(b, bucket, tag, row, sc.intern)
-	return code == "", code
+	return sc.seal.openRow(b, bucket, tag)
 }

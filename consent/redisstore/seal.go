@@ -83,24 +83,28 @@ func (s *sealer) sealRow(bucket int, tag *consent.Tag, row *consent.Row) []byte 
 	return append(dst, s.mac(kindRow, s.active, bucket, tag, dst)...)
 }
 
-// openRow checks a row and decodes it into row. The code is empty when row is
-// good; otherwise row must not be used.
-func (s *sealer) openRow(b []byte, bucket int, tag *consent.Tag, row *consent.Row, intern func([]byte) string) Code {
-	if len(b) < headRow+macSize || b[0] != Format {
-		return RowMalformed
+// openRow verifies a row and gives its encoding, which aliases b. The code is
+// empty when the row is genuine; otherwise there is none.
+func (s *sealer) openRow(b []byte, bucket int, tag *consent.Tag) (encoded []byte, _ Code) {
+	if len(b) <= headRow+macSize || b[0] != Format {
+		return nil, RowMalformed
 	}
 	body, got := b[:len(b)-macSize], b[len(b)-macSize:]
 	key := binary.BigEndian.Uint32(b[1:5])
 	want := s.mac(kindRow, key, bucket, tag, body)
 	if want == nil && key > s.active {
-		return KeyUnknown // of a newer key file, whose owner is right: wait
+		return nil, KeyUnknown // of a newer key file, whose owner is right: wait
 	}
 	if subtle.ConstantTimeCompare(want, got) != 1 {
-		return RowMAC
+		return nil, RowMAC
 	}
-	// A genuine row that names more partitions would be judged against
-	// partitions that the watermark knows nothing of.
-	if err := row.Decode(body[headRow:], intern); err != nil || len(row.Last) > s.parts {
+	return body[headRow:], ""
+}
+
+// decodeRow decodes a verified row. A genuine row that names more partitions
+// would be judged against partitions that the watermark knows nothing of.
+func (s *sealer) decodeRow(encoded []byte, row *consent.Row, intern func([]byte) string) Code {
+	if err := row.Decode(encoded, intern); err != nil || len(row.Last) > s.parts {
 		return RowMalformed
 	}
 	return ""

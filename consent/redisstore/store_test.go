@@ -128,7 +128,7 @@ func TestReadWhatWasWritten(t *testing.T) {
 		if err := s.Read(t.Context(), tags, &snap); err != nil {
 			t.Fatal(err)
 		}
-		if snap.Rows[2] != nil {
+		if at(t, &snap, 2) != nil {
 			t.Error("a subject that nobody spoke of has a row")
 		}
 		wantCuts := []consent.Vector{{5, 3}, {9, 9}, {5, 0}, {5, 0}, {9, 9}}
@@ -137,11 +137,11 @@ func TestReadWhatWasWritten(t *testing.T) {
 				t.Errorf("cut %d is %v, want %v", i, cut, wantCuts[i])
 			}
 		}
-		withdrawn := snap.Rows[1].Slot("analytics")
+		withdrawn := at(t, &snap, 1).Slot("analytics")
 		if withdrawn == nil || !withdrawn.No[consent.FamilyWithdraw].Set || !withdrawn.Y.Set {
 			t.Error("the second batch did not fold onto the first")
 		}
-		if other := snap.Rows[4].Slot("analytics"); other == nil || other.No[consent.FamilyWithdraw].Set {
+		if other := at(t, &snap, 4).Slot("analytics"); other == nil || other.No[consent.FamilyWithdraw].Set {
 			t.Error("the withdrawal reached another row")
 		}
 		if snap.ServerTime == 0 {
@@ -152,7 +152,7 @@ func TestReadWhatWasWritten(t *testing.T) {
 
 func TestReadWithoutTags(t *testing.T) {
 	var snap consent.Snapshot
-	if err := open(t, testConfig(newFake(t))).Read(t.Context(), nil, &snap); err != nil || snap.ServerTime == 0 || len(snap.Rows) != 0 {
+	if err := open(t, testConfig(newFake(t))).Read(t.Context(), nil, &snap); err != nil || snap.ServerTime == 0 || snap.Len() != 0 {
 		t.Fatal(err, snap)
 	}
 }
@@ -272,7 +272,7 @@ func checkDamage(t *testing.T, s *Store, tag consent.Tag, want Code) {
 		}
 		return
 	}
-	if len(snap.Rows) != 0 || len(snap.Cut) != 0 {
+	if snap.Len() != 0 || len(snap.Cut) != 0 {
 		t.Error("a failed read left answers behind")
 	}
 	if strings.Contains(err.Error(), "secret") || bytes.Contains([]byte(err.Error()), tag[:]) {
@@ -395,4 +395,14 @@ func ExampleHold() {
 func TestMain(m *testing.M) {
 	Quiet()
 	m.Run()
+}
+
+// at is the row that answer i gives.
+func at(t *testing.T, snap *consent.Snapshot, i int) *consent.Row {
+	t.Helper()
+	row, _, err := snap.State(i)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return row
 }

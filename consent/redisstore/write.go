@@ -94,14 +94,14 @@ func (s *Store) loadPage(sc *scratch, q *asked, p *Page) error {
 	}
 	p.Rows, p.known = make([]*consent.Row, len(p.Tags)), make([]bool, len(p.Tags))
 	for i := range p.Tags {
-		row := new(consent.Row)
-		found, code := sc.nextRow(&fields, p.Bucket, &p.Tags[i], row)
+		encoded, code := sc.nextRow(&fields, p.Bucket, &p.Tags[i])
+		if code == "" && encoded != nil {
+			p.Rows[i], p.known[i] = new(consent.Row), true
+			code = sc.seal.decodeRow(encoded, p.Rows[i], sc.intern)
+		}
 		if code != "" {
 			p.Rows = nil
 			return &Hold{code, p.Bucket}
-		}
-		if found {
-			p.Rows[i], p.known[i] = row, true
 		}
 	}
 	return nil

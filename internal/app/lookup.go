@@ -32,9 +32,9 @@ func (a *App) Lookup(ctx context.Context, namespace, value string) (*consent.Row
 		return nil, nil, err
 	}
 	defer store.Close()
-	var snap consent.Snapshot
+	snap := consent.Snapshot{Whole: true}
 	if err := store.Read(ctx, []consent.Tag{tag}, &snap); err != nil {
 		return nil, nil, fmt.Errorf("the state cannot be trusted now: %w", err)
 	}
-	return snap.Rows[0], snap.Cut[0], nil
+	return snap.State(0)
 }

@@ -151,14 +151,11 @@ func (b *bench) decide(all []record) {
 	for i := range snap.Cut {
 		snap.Cut[i] = fence
 	}
-	if err := b.batch.Decide(engine.States{Rows: snap.Rows, Cut: snap.Cut}, engine.Moment{Now: now, Fence: fence}); err != nil {
-		b.t.Fatal(err)
-	}
 	codec, err := reference.Codec(b.read("../../schemas/audit_record.avsc"))
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	for _, it := range b.batch.Items() {
+	err = b.batch.Decide(&snap, engine.Moment{Now: now, Fence: fence}, func(it *engine.Item) error {
 		at := place{it.Lane.Topic, it.Lane.Partition, it.Offset}
 		value := audit.AppendRecord(binary.BigEndian.AppendUint32([]byte{0}, 7), &it.Audit)
 		l, err := decodeLeaf(codec, &kgo.Record{Offset: it.Offset, Value: value})
@@ -169,6 +166,10 @@ func (b *bench) decide(all []record) {
 		for i := range it.Outputs {
 			b.output(at, &it.Outputs[i])
 		}
+		return nil
+	})
+	if err != nil {
+		b.t.Fatal(err)
 	}
 	for _, e := range b.checker.expected {
 		if !e.seen {

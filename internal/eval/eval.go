@@ -232,14 +232,5 @@ func (r *runner) add(line []byte) error {
 // decide looks the batch's subjects up, decides and writes.
 func (r *runner) decide() error {
 	r.states.Read(r.batch.Tags(), &r.snap)
-	st := engine.States{Rows: r.snap.Rows, Cut: r.snap.Cut}
-	if err := r.batch.Decide(st, engine.Moment{Now: r.cfg.At, Fence: r.states.Next()}); err != nil {
-		return err
-	}
-	for _, it := range r.batch.Items() {
-		if err := r.write(it); err != nil {
-			return err
-		}
-	}
-	return nil
+	return r.batch.Decide(&r.snap, engine.Moment{Now: r.cfg.At, Fence: r.states.Next()}, r.write)
 }
