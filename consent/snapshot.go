@@ -19,7 +19,7 @@ type Snapshot struct {
 	Whole bool
 
 	answers []answer
-	intern  *Interner
+	intern  func([]byte) string // one func value for all rows
 	row     Row
 	decoded int // index of the answer in row, -1 for none
 }
@@ -66,10 +66,10 @@ func (s *Snapshot) State(i int) (*Row, Vector, error) {
 	}
 	if s.decoded != i {
 		if s.intern == nil {
-			s.intern = NewInterner(maxInterned)
+			s.intern = NewInterner(maxInterned).String
 		}
 		s.decoded = -1
-		if err := s.row.Decode(a.encoded, s.intern.String); err != nil {
+		if err := s.row.Decode(a.encoded, s.intern); err != nil {
 			return nil, nil, err
 		}
 		s.decoded = i

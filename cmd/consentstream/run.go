@@ -66,7 +66,6 @@ func newLogger(w io.Writer, level string) (zerolog.Logger, error) {
 
 // runDaemon runs the roles until ctx ends or one of them must stop.
 func runDaemon(ctx context.Context, cfg *configs.Config, roles []string, log zerolog.Logger) error {
-	app.TuneMemory()
 	a, err := app.New(cfg, log, version)
 	if err != nil {
 		return err

@@ -8,8 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
-	"runtime/debug"
 	"slices"
 	"time"
 
@@ -175,18 +173,6 @@ func (a *App) ConsentTopic(ctx context.Context) (pipeline.ConsentTopic, error) {
 		if err := sleep(ctx, time.Second); err != nil {
 			return topic, err
 		}
-	}
-}
-
-// heapGrowth is the garbage collector's target in percent. Nearly nothing is
-// allocated per record, so a collection more costs little, and the heap of a
-// busy worker pair stays below 400 MiB.
-const heapGrowth = 50
-
-// TuneMemory sets the collector's target of the process, unless GOGC does.
-func TuneMemory() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(heapGrowth)
 	}
 }
 

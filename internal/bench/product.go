@@ -34,7 +34,6 @@ func product(ctx context.Context, s *spec, _ []kgo.Opt) error {
 	if err != nil {
 		return err
 	}
-	app.TuneMemory()
 	a := app.NewWithKeys(cfg, ring, zerolog.New(os.Stderr).Level(zerolog.WarnLevel), "bench")
 	err = a.Run(ctx, app.Roles())
 	if os.Getenv("BENCH_PROFILES") != "" {
