@@ -59,6 +59,7 @@ type result struct {
 	Mallocs uint64
 	PeakKB  int
 	Shape   shape // what was written, per input record
+	Stored  int64 // the same in the brokers' logs: compressed
 }
 
 // job runs until ctx ends. It must commit the input's offsets as spec.Group.
@@ -127,6 +128,10 @@ func observe(ctx context.Context, s *spec, kafka []kgo.Opt, adm *kadm.Client) (*
 	if err != nil {
 		return nil, err
 	}
+	storedBefore, err := stored(ctx, adm, s)
+	if err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	ended := make(chan error, 1)
@@ -153,7 +158,12 @@ func observe(ctx context.Context, s *spec, kafka []kgo.Opt, adm *kadm.Client) (*
 	if err := <-ended; err != nil && !errors.Is(err, context.Canceled) {
 		return nil, err
 	}
-	shape, err := measureShape(context.WithoutCancel(ctx), adm, s, before)
+	ctx = context.WithoutCancel(ctx)
+	shape, err := measureShape(ctx, adm, s, before)
+	if err != nil {
+		return nil, err
+	}
+	storedAfter, err := stored(ctx, adm, s)
 	if err != nil {
 		return nil, err
 	}
@@ -164,6 +174,7 @@ func observe(ctx context.Context, s *spec, kafka []kgo.Opt, adm *kadm.Client) (*
 		Mallocs: end.mallocs - begin.mallocs,
 		PeakKB:  peak,
 		Shape:   shape,
+		Stored:  storedAfter - storedBefore,
 	}, nil
 }
 

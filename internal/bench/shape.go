@@ -99,3 +99,26 @@ func meanSize(ctx context.Context, s *spec, topic string) (int, error) {
 	}
 	return sum / n, nil
 }
+
+// stored is what the outputs take in the brokers' logs, in bytes: what was sent,
+// compressed.
+func stored(ctx context.Context, adm *kadm.Client, s *spec) (int64, error) {
+	topics := kadm.TopicsSet{}
+	for _, t := range s.outputs() {
+		for p := range int32(s.Partitions) {
+			topics.Add(t, p)
+		}
+	}
+	dirs, err := adm.DescribeAllLogDirs(ctx, topics)
+	if err != nil {
+		return 0, err
+	}
+	sum := int64(0)
+	for _, broker := range dirs {
+		if err := broker.Error(); err != nil {
+			return 0, err
+		}
+		broker.Each(func(d kadm.DescribedLogDir) { sum += d.Size() })
+	}
+	return sum, nil
+}
