@@ -69,7 +69,7 @@ func (b *board) park(p *Parked) {
 // offset metadata does not show them, so the process remembers them.
 func (c ParkCode) runtime() bool {
 	switch c {
-	case ParkDataLoss, ParkOutOfRange, ParkRewound, ParkBatchTooLarge:
+	case ParkDataLoss, ParkOutOfRange, ParkRewound, ParkBatchTooLarge, ParkCorrupt:
 		return true
 	}
 	return false

@@ -30,7 +30,7 @@ func (s *session) gather(ctx context.Context) error {
 	defer cancel()
 	for bytes, step := 0, 1; ; step = min(2*step, pollStep) {
 		records, left := len(s.batch.Items()), s.w.cfg.Limits.Bytes-bytes
-		if records >= s.w.room() || left <= 0 || ctx.Err() != nil {
+		if records >= s.w.room() || left <= 0 || s.reopen || ctx.Err() != nil {
 			return nil
 		}
 		if bytes > 0 {
@@ -113,10 +113,14 @@ func (s *session) takeError(topic string, p *kgo.FetchPartition) error {
 	case p.Err == nil:
 		return nil
 	case errors.As(p.Err, &large):
-		return s.takeUnread(p, large)
-	default:
-		return s.pollError(topic, p.Partition, p.Err)
+		return s.takeTooLarge(p, large)
 	}
+	err := s.pollError(topic, p.Partition, p.Err)
+	var h *Hold
+	if l := s.lanes.get(topic, p.Partition); l != nil && errors.As(err, &h) && !isAnswer(p.Err) {
+		return s.takeDoubtful(p, l, h)
+	}
+	return err
 }
 
 // takeRecords checks that the records follow on the lane's position and scans

@@ -15,22 +15,28 @@ import (
 // LaneState is what Kafka knows of a lane: its offset metadata where that can be
 // believed, else its audit records.
 type LaneState struct {
-	Topic         string `json:"topic"`
-	Partition     int32  `json:"partition"`
-	TopicID       string `json:"topic_id"`      // of the topic now
-	LaneTopicID   string `json:"lane_topic_id"` // of the lane's records; another one: the topic was recreated
-	Committed     int64  `json:"committed"`     // -1: no commit
-	Metadata      string `json:"metadata"`      // "valid", "missing", or what is wrong with it
-	Source        string `json:"source"`        // of what follows: "metadata", "audit", or "none"
-	NextIndex     int64  `json:"next_index"`    // of the audit chain
-	NextSource    int64  `json:"next_source"`   // first offset that is not audited
-	LastLeaf      string `json:"last_leaf"`     // hex
-	Revision      int64  `json:"revision"`      // of the policy
-	DecidedAt     int64  `json:"decided_at"`    // ms
-	AuditPart     int32  `json:"audit_partition"`
-	LogStart      int64  `json:"log_start"`
-	LogEnd        int64  `json:"log_end"`
-	Warning       string `json:"warning,omitempty"`
+	Topic       string `json:"topic"`
+	Partition   int32  `json:"partition"`
+	TopicID     string `json:"topic_id"`      // of the topic now
+	LaneTopicID string `json:"lane_topic_id"` // of the lane's records; another one: the topic was recreated
+	Committed   int64  `json:"committed"`     // -1: no commit
+	Metadata    string `json:"metadata"`      // "valid", "missing", or what is wrong with it
+	Source      string `json:"source"`        // of what follows: "metadata", "audit", or "none"
+	NextIndex   int64  `json:"next_index"`    // of the audit chain
+	NextSource  int64  `json:"next_source"`   // first offset that is not audited
+	LastLeaf    string `json:"last_leaf"`     // hex
+	Revision    int64  `json:"revision"`      // of the policy
+	DecidedAt   int64  `json:"decided_at"`    // ms
+	AuditPart   int32  `json:"audit_partition"`
+	LogStart    int64  `json:"log_start"`
+	LogEnd      int64  `json:"log_end"`
+	Warning     string `json:"warning,omitempty"`
+	// Fault is ParkCorrupt where a record batch among the next ones fails its
+	// checksum: the one at FaultAt. It ends before FaultEnd, if its header can be
+	// believed; -1: it cannot.
+	Fault         ParkCode `json:"fault,omitempty"`
+	FaultAt       int64    `json:"fault_at,omitempty"`
+	FaultEnd      int64    `json:"fault_end,omitempty"`
 	head          audit.Head
 	lane          audit.Lane
 	info, audited topicInfo
@@ -104,7 +110,25 @@ func (w *worker) laneState(ctx context.Context, cl *kgo.Client, topic string, pa
 		}
 	}
 	st.show()
-	return st, nil
+	return st, st.lookAtLog(ctx, cl)
+}
+
+// lookAtLog says where the log cannot be read behind what was committed: that is
+// what a lane is parked for as batch_corrupt.
+func (st *LaneState) lookAtLog(ctx context.Context, cl *kgo.Client) error {
+	if st.Committed < st.LogStart || st.Committed >= st.LogEnd {
+		return nil
+	}
+	log, err := fetchRaw(ctx, cl, st.Topic, st.info, st.Partition, st.Committed)
+	if err != nil {
+		return fmt.Errorf("reading topic %s: %s", st.Topic, errorCode(err))
+	}
+	b, err := firstUnreadable(log, st.Committed)
+	if err != nil || !b.damaged {
+		return nil // what is not damaged is dealt with when it is read
+	}
+	st.Fault, st.FaultAt, st.FaultEnd = ParkCorrupt, b.first, b.next
+	return nil
 }
 
 func (st *LaneState) readLog(ctx context.Context, cl *kgo.Client) error {

@@ -26,6 +26,7 @@ const (
 	ParkRewound        ParkCode = "offset_below_position" // the broker gave records again that were committed
 	ParkClosed         ParkCode = "lane_closed"           // a closed leaf was the last: this topic id is finished
 	ParkBatchTooLarge  ParkCode = "batch_too_large"       // a record batch decompresses above the limit and says no end (else: takeUnread)
+	ParkCorrupt        ParkCode = "batch_corrupt"         // the log is damaged: a record batch fails its checksum, twice
 )
 
 // Parked is one parked lane.
@@ -47,6 +48,8 @@ func newParked(topic string, partition int32, id [16]byte, code ParkCode, offset
 		p.Mend = "put the key epoch back into the key file as \"verify\""
 	case ParkConsentTopic, ParkAuditTopic:
 		p.Mend = "restore the topic, or start a new consumer group"
+	case ParkCorrupt:
+		p.Mend = fmt.Sprintf("consentstream lane show --topic %s --partition %d   # names the batch; let a replica with an undamaged log lead (kafka-leader-election) and restart, or give the batch up: consentstream lane reset --topic %s --partition %d --to OFFSET --reason TEXT", topic, partition, topic, partition)
 	default:
 		p.Mend = fmt.Sprintf("consentstream lane show --topic %s --partition %d; consentstream lane reset --topic %s --partition %d --to OFFSET --reason TEXT", topic, partition, topic, partition)
 	}

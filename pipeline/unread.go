@@ -12,8 +12,17 @@ import (
 // decompresses to more than decompressBytes.
 const codeBatchTooLarge schemas.Code = "batch_too_large"
 
-// takeUnread sends the records of such a batch to quarantine, each by itself
-// (promise P9: whoever may write an input must not be able to stop its
+// takeTooLarge is takeUnread for a batch that kgo does not unpack.
+func (s *session) takeTooLarge(p *kgo.FetchPartition, large *kgo.ErrDecompressTooLarge) error {
+	l := s.lanes.get(large.Topic, large.Partition)
+	if l == nil {
+		return errDropped
+	}
+	return s.takeUnread(p, l, storedBatch{first: large.Offset, next: large.NextOffset, epoch: large.Epoch}, codeBatchTooLarge)
+}
+
+// takeUnread sends the records of a batch that cannot be read to quarantine, each
+// by itself (promise P9: whoever may write an input must not be able to stop its
 // partition). Nothing is known of them but their offsets, so key, value and
 // headers count as null. Offsets that compaction emptied before get a leaf too:
 // which they are only the batch could tell.
@@ -25,23 +34,20 @@ const codeBatchTooLarge schemas.Code = "batch_too_large"
 // leads here again, for the rest.
 //
 // Kill: as in step 1 of the commit protocol.
-func (s *session) takeUnread(p *kgo.FetchPartition, large *kgo.ErrDecompressTooLarge) error {
-	l := s.lanes.get(large.Topic, large.Partition)
+func (s *session) takeUnread(p *kgo.FetchPartition, l *lane, b storedBatch, code schemas.Code) error {
 	switch {
-	case l == nil:
-		return errDropped
-	case large.NextOffset <= l.position:
+	case b.next <= l.position:
 		return s.park(l, ParkBatchTooLarge) // no way to get past it
-	case large.Offset > l.position && p.LogStartOffset > l.position:
+	case b.first > l.position && p.LogStartOffset > l.position:
 		return s.park(l, ParkOutOfRange)
 	}
 	s.reopen = true
-	first := max(large.Offset, l.position)
+	first := max(b.first, l.position)
 	room := int64(max(0, s.w.cfg.Limits.Records-len(s.batch.Items())))
-	end := min(large.NextOffset, first+room)
+	end := min(b.next, first+room)
 	for o := first; o < end; o++ {
-		s.refused[source{l.topic, l.Partition, o}] = refusal{code: codeBatchTooLarge}
-		l.position, l.positionEpoch = o+1, large.Epoch
+		s.refused[source{l.topic, l.Partition, o}] = refusal{code: code}
+		l.position, l.positionEpoch = o+1, b.epoch
 		s.activate(l)
 		s.take(l, &kgo.Record{Offset: o, Timestamp: time.UnixMilli(0)})
 	}

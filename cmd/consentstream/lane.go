@@ -133,6 +133,13 @@ func printLane(w io.Writer, s *pipeline.LaneState) error {
 		fmt.Fprintf(w, "  audited    up to offset %d, %d leaves in partition %d, last leaf %s (from %s)\n", s.NextSource, s.NextIndex, s.AuditPart, s.LastLeaf, s.Source)
 		fmt.Fprintf(w, "  decided    %s under policy revision %d\n", instant(s.DecidedAt), s.Revision)
 	}
+	if s.Fault != "" {
+		end := "where it ends is not certain"
+		if s.FaultEnd >= 0 {
+			end = fmt.Sprintf("its header says that the next one is at %d", s.FaultEnd)
+		}
+		fmt.Fprintf(w, "  fault      %s: the record batch at offset %d fails its checksum; %s\n", s.Fault, s.FaultAt, end)
+	}
 	if s.Warning != "" {
 		fmt.Fprintf(w, "  warning    %s\n", s.Warning)
 	}
