@@ -2,8 +2,8 @@
 // knows types and values, not purposes and not consent.
 //
 // Each (treatment, type) pair either has a defined result or is refused with
-// what would fit; nothing passes untreated because a type is unknown.
-// TestEveryType writes the whole table out. The outcomes:
+// what would fit; nothing passes untreated because a type is unknown. The whole
+// table is docs/treatments.md, which a test writes from this code. In short:
 //
 //	keep          any type but an opaque one: the input's bytes
 //	drop          any type: the position is gone
@@ -11,7 +11,10 @@
 //	constant      scalars that can hold the value: the value, whatever was there
 //	mask          strings: first and last characters around a fixed filler
 //	truncate      strings and bytes: at most n characters or bytes
-//	pseudonymize  strings, integers, enums, uuids: a keyed token
+//	pseudonymize  strings, integers, enums, uuids: a keyed token, for good
+//	encrypt       any scalar but booleans: a keyed token that its key opens again
+//	generalize    what its form takes: the class of the value, as the same type
+//	date_shift    dates, timestamps, text of them: moved by the subject's days
 //
 // An opaque position (an Avro map, a union of several branches) can only be
 // dropped. What carries a logical type that this program does not know can be
@@ -19,7 +22,7 @@
 // redacted; other treatments go to their fields. A JSON position has the type
 // Any: there the value tells its type when it is there, and a value that the
 // treatment does not take is an error, which withholds it. Null is never
-// given to a treatment: it stays null for mask, truncate and pseudonymize.
+// given to a treatment: it stays null for all that look at the value.
 //
 // # Characters
 //
@@ -50,6 +53,45 @@
 //
 // This goes by the text, not by the schema's type, so that a uuid has one
 // token as plain string, as `uuid` string, as `uuid` fixed(16) and in JSON.
+//
+// # Tokens that can be opened
+//
+//	token = "e" ‖ epoch in decimal ‖ "." ‖ base64url(AES-SIV(key of the purpose, data, plain))
+//	data  = lp("consentstream encrypt 1") ‖ lp(purpose) ‖ lp(path) ‖ epoch as 8 bytes big-endian
+//	plain = tag ‖ value ‖ 0x80 ‖ 0x00 up to a multiple of 16 bytes
+//
+// AES-SIV is RFC 5297's with 64 bytes of key and data as its one associated
+// string; its 16 bytes SIV stand first. base64url is RFC 4648 section 5 without
+// padding. tag is "t" for text and "b" for bytes; the token of bytes is bytes,
+// of anything else a string. It is deterministic: equal values have equal
+// tokens within (purpose, path, epoch), and are told apart from different
+// ones. The value of a number, a decimal, a date or a time is its text: JSON's,
+// the decimal's with all its places, ISO 8601 with the digits of its unit (the
+// stored integer outside the years 0000 to 9999, or of the day). A Kafka key
+// and headers have the paths "@key" and "@header.NAME".
+//
+// # Classes
+//
+// Numbers are read exactly, as the text that people see (of a float the
+// shortest that stands for it), and classed in integer arithmetic:
+//
+//	bucket: w        floor(x/w)·w, also below 0
+//	bucket: e1,e2,…  the greatest e that is not above x; e1 for all below it
+//	geo: n           x rounded to n places, halves away from zero; |x| <= 180
+//
+// and never as "-0". A class that the type cannot hold is an error. Instants
+// are cut to the beginning of the year, quarter, month, ISO week, day, hour,
+// minute or second that they lie in: in UTC where they have a zone, which text
+// has as "Z" then, in their own time where they have none. Text is RFC 3339's
+// full-date, partial-time, or date-time with or without an offset.
+//
+// # Shifts
+//
+//	n     = HMAC-SHA-256(key of the purpose, lp(subject's tag) ‖ days as 8 bytes)[0:8] modulo 2·days
+//	shift = n - days, and one more where that is not below 0: -days to days, never 0
+//
+// in whole days of 86,400 s. The subject is what Subject was set to last: nobody
+// errs.
 package filters
 
 import (
@@ -82,15 +124,37 @@ type Param struct {
 	Value any
 }
 
-// Env is what pseudonymize needs to know of its position; the others ignore
-// it. A Treatment made with it is not safe for concurrent use.
+// Env is what treatments with a key (KeyUse) need to know of their position;
+// the others ignore it. A Treatment made with it is not safe for concurrent use.
 type Env struct {
-	Key    keys.Key // 32 bytes, the purpose's (keys.UsePseudonym)
-	Epoch  int      // of Key; at least 1
-	Domain string   // the subject's namespace, else the category
+	Key   keys.Key // the purpose's, for the use that KeyUse names
+	Epoch int      // of Key; at least 1
+
+	// Of pseudonymize.
+	Domain string // the subject's namespace, else the category
 	// Normalize appends the canonical form of an identifier's text to dst; nil
 	// stands for the identity.
 	Normalize func(dst, text []byte) ([]byte, error)
+
+	// Of encrypt: they are part of what a token is bound to.
+	Purpose string
+	Path    string // the field's, or KeyPath or HeaderPath
+
+	// Of date_shift: whose record it is. nil is nobody, for whom it errs.
+	Subject *Subject
+}
+
+// KeyUse is the use of the key that a treatment needs; "" for none.
+func KeyUse(name string) keys.Use {
+	switch name {
+	case "pseudonymize":
+		return keys.UsePseudonym
+	case "encrypt":
+		return keys.UseEncrypt
+	case "date_shift":
+		return keys.UseDateShift
+	}
+	return ""
 }
 
 // What Apply finds wrong with a value. They are fixed texts: an error here
@@ -99,11 +163,12 @@ var (
 	ErrValueType = errors.New("a value of a type that the treatment does not take")
 	ErrValue     = errors.New("a value that the treatment does not take")
 	ErrDropped   = errors.New("a dropped position has no value")
+	ErrNoSubject = errors.New("nobody knows whose value it is")
 )
 
 // Names lists the treatments.
 func Names() []string {
-	return []string{"keep", "drop", "redact", "constant", "mask", "truncate", "pseudonymize"}
+	return []string{"keep", "drop", "redact", "constant", "mask", "truncate", "pseudonymize", "encrypt", "generalize", "date_shift"}
 }
 
 // New makes a treatment. The empty name is drop: what a policy does not name
@@ -127,6 +192,12 @@ func New(name string, params []Param, env Env) (Treatment, error) {
 		t, err = newTruncate(p)
 	case "pseudonymize":
 		t, err = newPseudonymize(env)
+	case "encrypt":
+		t, err = newEncrypt(env)
+	case "generalize":
+		t, err = newGeneralize(p)
+	case "date_shift":
+		t, err = newDateShift(p, env)
 	default:
 		return nil, fmt.Errorf("%q is not a treatment; the treatments are %s", name, strings.Join(Names(), ", "))
 	}
@@ -154,11 +225,11 @@ func (p *parameters) take(name string) (v any, ok bool) {
 	return v, true
 }
 
-// number takes an integer parameter; def stands for a missing one.
-func (p *parameters) number(name string, def, lowest, highest int64) (int, error) {
+// number takes an integer parameter; 0 stands for a missing one.
+func (p *parameters) number(name string, lowest, highest int64) (int, error) {
 	v, ok := p.take(name)
 	if !ok {
-		v = def
+		v = int64(0)
 	}
 	n, ok := v.(int64)
 	if !ok || n < lowest || n > highest {
@@ -181,8 +252,9 @@ func refuse(name string, t schemas.Type) error {
 		name  string
 		takes func(schemas.Type) bool
 	}{{"keep", keepTakes}, {"redact", keepTakes}, {"constant", constantTakes}, {"mask", maskTakes},
-		{"truncate", truncateTakes}, {"pseudonymize", pseudonymizeTakes}} {
-		if f.name != name && f.takes(t) {
+		{"truncate", truncateTakes}, {"pseudonymize", pseudonymizeTakes}, {"encrypt", encryptTakes},
+		{"generalize", generalizeTakes}, {"date_shift", dateShiftTakes}} {
+		if f.name != strings.Fields(name)[0] && f.takes(t) {
 			fit = append(fit, f.name)
 		}
 	}

@@ -27,8 +27,8 @@ type mask struct {
 func newMask(p *parameters) (Treatment, error) {
 	var m mask
 	var err, err2 error
-	m.first, err = p.number("keep_first", 0, 0, maxMask)
-	m.last, err2 = p.number("keep_last", 0, 0, maxMask)
+	m.first, err = p.number("keep_first", 0, maxMask)
+	m.last, err2 = p.number("keep_last", 0, maxMask)
 	if err = errors.Join(err, err2); err != nil {
 		return nil, err
 	}

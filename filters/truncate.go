@@ -11,7 +11,7 @@ import (
 type truncate struct{ n int }
 
 func newTruncate(p *parameters) (Treatment, error) {
-	n, err := p.number("n", 0, 1, math.MaxInt32)
+	n, err := p.number("n", 1, math.MaxInt32)
 	if err != nil {
 		return nil, err
 	}

@@ -6,63 +6,28 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/consentstream/consentstream/internal/keys"
 	"github.com/consentstream/consentstream/schemas"
 )
 
-// The outcome of every treatment at every type, written out. A column holds
-// the result type ("=": the same, "-": refused); `constant` holds which of the
-// values "x" (or the enum's symbol "a"), 1, 1.5 and true it takes. drop takes
-// every type and is not shown.
-const everyType = `
-type                            keep  redact  constant    mask    truncate  pseudonymize
-invalid                         -     -       -           -       -         -
-null                            =     =       -           =       =         =
-bool                            =     =       true        -       -         -
-int                             =     =       1           -       -         string
-int date                        =     =       1           -       -         -
-int time-millis                 =     =       1           -       -         -
-long                            =     =       1           -       -         string
-long time-micros                =     =       1           -       -         -
-long timestamp-millis           =     =       1           -       -         -
-long timestamp-micros           =     =       1           -       -         -
-long timestamp-nanos            =     =       1           -       -         -
-long local-timestamp-millis     =     =       1           -       -         -
-long local-timestamp-micros     =     =       1           -       -         -
-long local-timestamp-nanos      =     =       1           -       -         -
-float                           =     =       1,1.5       -       -         -
-double                          =     =       1,1.5       -       -         -
-string                          =     =       x           string  =         string
-string uuid                     =     =       -           string  -         =
-bytes                           =     =       -           -       =         -
-bytes decimal                   =     =       -           -       -         -
-fixed                           =     =       -           -       -         -
-fixed decimal                   =     =       -           -       -         -
-fixed duration                  =     =       -           -       -         -
-fixed uuid                      =     =       -           -       -         =
-enum                            =     =       x           -       -         string
-number                          =     =       1,1.5       -       -         string
-record                          =     =       -           -       -         -
-array                           =     =       -           -       -         -
-any                             =     =       x,1,1.5,true  =     =         =
-opaque                          -     -       -           -       -         -
-bool unknown                    =     =       -           -       -         -
-int unknown                     =     =       -           -       -         -
-long unknown                    =     =       -           -       -         -
-float unknown                   =     =       -           -       -         -
-double unknown                  =     =       -           -       -         -
-string unknown                  =     =       -           -       -         -
-bytes unknown                   =     =       -           -       -         -
-fixed unknown                   =     =       -           -       -         -
-enum unknown                    =     =       -           -       -         -
-record unknown                  =     =       -           -       -         -
-array unknown                   =     =       -           -       -         -
-`
+// everyKind lists every kind, with each logical type that it can carry.
+var everyKind = []string{
+	"null", "bool", "int", "int date", "int time-millis", "long", "long time-micros", "long timestamp-millis",
+	"long timestamp-micros", "long timestamp-nanos", "long local-timestamp-millis", "long local-timestamp-micros",
+	"long local-timestamp-nanos", "float", "double", "string", "string uuid", "bytes", "bytes decimal", "fixed",
+	"fixed decimal", "fixed duration", "fixed uuid", "enum", "number", "record", "array", "any", "opaque", "invalid",
+	"bool unknown", "int unknown", "long unknown", "float unknown", "double unknown", "string unknown", "bytes unknown",
+	"fixed unknown", "enum unknown", "record unknown", "array unknown",
+}
 
 var kindWords = map[string]schemas.Kind{"invalid": schemas.Invalid, "null": schemas.Null, "bool": schemas.Bool, "int": schemas.Int, "long": schemas.Long,
 	"float": schemas.Float, "double": schemas.Double, "string": schemas.String, "bytes": schemas.Bytes, "fixed": schemas.Fixed, "enum": schemas.Enum,
 	"number": schemas.Number, "record": schemas.Record, "array": schemas.Array, "any": schemas.Any, "opaque": schemas.Opaque}
 
-func parseType(t *testing.T, words string) schemas.Type {
+func parseType(t interface {
+	Helper()
+	Fatalf(string, ...any)
+}, words string) schemas.Type {
 	t.Helper()
 	kind, logical, _ := strings.Cut(words, " ")
 	k, ok := kindWords[kind]
@@ -87,8 +52,14 @@ func parseType(t *testing.T, words string) schemas.Type {
 	switch k {
 	case schemas.Fixed:
 		typ.Size, typ.Name = 16, "x.F"
+		if typ.Logical == schemas.Duration {
+			typ.Size = 12
+		}
 	case schemas.Enum:
 		typ.Symbols, typ.Name = []string{"b", "x"}, "x.E"
+	}
+	if typ.Logical == schemas.Decimal {
+		typ.Precision, typ.Scale = 12, 2
 	}
 	return typ
 }
@@ -103,45 +74,104 @@ func mustNew(t testing.TB, name string, env Env, params ...Param) Treatment {
 }
 
 func goldenEnv(domain string, epoch int) Env {
-	key := make([]byte, 32)
+	return Env{Key: countingKey(32), Epoch: epoch, Domain: domain}
+}
+
+func sealEnv(purpose, path string, epoch int) Env {
+	return Env{Key: countingKey(64), Epoch: epoch, Purpose: purpose, Path: path}
+}
+
+func countingKey(n int) keys.Key {
+	key := make(keys.Key, n)
 	for i := range key {
 		key[i] = byte(i)
 	}
-	return Env{Key: key, Epoch: epoch, Domain: domain}
+	return key
 }
 
-func TestEveryType(t *testing.T) {
-	treatments := map[string]Treatment{
-		"keep": mustNew(t, "keep", Env{}), "redact": mustNew(t, "redact", Env{}), "mask": mustNew(t, "mask", Env{}),
-		"truncate": mustNew(t, "truncate", Env{}, Param{"n", int64(3)}), "pseudonymize": mustNew(t, "pseudonymize", goldenEnv("d", 1)),
+// sample is a treatment of each kind, as a policy would write it.
+type sample struct {
+	column    string // of docs/treatments.md
+	treatment Treatment
+}
+
+func samples(t testing.TB) []sample {
+	someone := &Subject{}
+	someone.Set([]byte("someone"))
+	shift := goldenEnv("", 1)
+	shift.Subject = someone
+	generalize := func(params ...Param) Treatment { return mustNew(t, "generalize", Env{}, params...) }
+	return []sample{
+		{"keep", mustNew(t, "keep", Env{})}, {"drop", mustNew(t, "drop", Env{})}, {"redact", mustNew(t, "redact", Env{})},
+		{"mask", mustNew(t, "mask", Env{}, Param{"keep_first", int64(1)})}, {"truncate", mustNew(t, "truncate", Env{}, Param{"n", int64(3)})},
+		{"pseudonymize", mustNew(t, "pseudonymize", goldenEnv("d", 1))}, {"encrypt", mustNew(t, "encrypt", sealEnv("p", "x", 1))},
+		{"date_shift", mustNew(t, "date_shift", shift, Param{"days", int64(30)}, Param{"unit", "ms"})},
+		{"bucket", generalize(Param{"bucket", "10"})}, {"date", generalize(Param{"date", "month"}, Param{"unit", "ms"})},
+		{"time", generalize(Param{"time", "hour"}, Param{"unit", "ms"})}, {"ip_prefix", generalize(Param{"ip_prefix", "24,48"})},
+		{"geo", generalize(Param{"geo", int64(1)})}, {"email", generalize(Param{"email", "domain"})}, {"url", generalize(Param{"url_query", ""})},
 	}
-	constants := []any{"x", int64(1), 1.5, true}
-	lines := strings.Split(strings.Trim(everyType, "\n"), "\n")
-	columns := strings.Fields(lines[0])[1:]
-	covered := map[schemas.Kind]map[schemas.Logical]bool{}
-	for _, line := range lines[1:] {
-		words := strings.TrimSpace(line[:32])
-		plainType := parseType(t, words)
-		if covered[plainType.Kind] == nil {
-			covered[plainType.Kind] = map[schemas.Logical]bool{}
+}
+
+// outcome is what f does with a type: "same", a result type, "null", "gone" or
+// "-" for a refusal. It fails the test where nullability is not kept, or where
+// a refusal does not say what would fit.
+func outcome(t *testing.T, column string, f Treatment, typ schemas.Type) string {
+	t.Helper()
+	words := map[string]bool{}
+	for _, typ := range nullables(typ) {
+		words[oneOutcome(t, column, f, typ)] = true
+	}
+	if len(words) != 1 {
+		t.Errorf("%s of %s depends on nullability: %v", column, typeName(typ), words)
+	}
+	for w := range words {
+		return w
+	}
+	return ""
+}
+
+func oneOutcome(t *testing.T, column string, f Treatment, typ schemas.Type) string {
+	via, got, err := f.At(typ)
+	if err != nil {
+		if via != nil || got.Kind != schemas.Invalid || !strings.Contains(err.Error(), "; use ") || !strings.Contains(err.Error(), "drop") || strings.Contains(err.Error(), "or "+f.Name()+" ") {
+			t.Errorf("%s of %s: the refusal gives a value, or does not say what fits: %v", column, typeName(typ), err)
 		}
-		covered[plainType.Kind][plainType.Logical] = true
-		for _, typ := range nullables(plainType) {
-			for i, want := range strings.Fields(line[32:]) {
-				if columns[i] == "constant" {
-					checkConstants(t, words, typ, constants, want)
-					continue
-				}
-				checkResult(t, columns[i]+" of "+words, treatments[columns[i]], typ, want)
-			}
-			if _, result, err := mustNew(t, "drop", Env{}).At(typ); err != nil || result.Kind != schemas.Invalid {
-				t.Errorf("drop of %s: %v, %v", words, result, err)
+		return "-"
+	}
+	bare := got
+	bare.Nullable, bare.NullIndex = typ.Nullable, typ.NullIndex
+	switch {
+	case f.Op() == schemas.OpDrop:
+		return "gone"
+	case via == nil, got.Nullable != typ.Nullable && f.Op() != schemas.OpNull, got.Nullable && typ.Nullable && got.NullIndex != typ.NullIndex:
+		t.Errorf("%s of %s: %+v", column, typeName(typ), got)
+	case f.Op() == schemas.OpNull:
+		return "null"
+	case fmt.Sprint(bare) == fmt.Sprint(typ):
+		return "same"
+	}
+	return got.Kind.String()
+}
+
+// TestOutcomesAreDefined: each treatment has an outcome for each kind, an
+// opaque or invalid position is never more than dropped, and an unknown logical
+// type is never changed.
+func TestOutcomesAreDefined(t *testing.T) {
+	covered := map[schemas.Kind]bool{}
+	for _, words := range everyKind {
+		typ := parseType(t, words)
+		covered[typ.Kind] = true
+		for _, s := range samples(t) {
+			got := outcome(t, s.column, s.treatment, typ)
+			hidden := typ.Kind == schemas.Opaque || typ.Kind == schemas.Invalid
+			if hidden && got != "-" && got != "gone" || typ.Logical == schemas.UnknownLogical && s.treatment.Op() == schemas.OpReplace && got != "-" {
+				t.Errorf("%s of %s: %s", s.column, words, got)
 			}
 		}
 	}
 	for k := schemas.Invalid; k <= schemas.Opaque; k++ {
-		if covered[k] == nil {
-			t.Errorf("kind %d has no line", k)
+		if !covered[k] {
+			t.Errorf("kind %d is not in the list", k)
 		}
 	}
 }
@@ -157,51 +187,30 @@ func nullables(t schemas.Type) []schemas.Type {
 	return []schemas.Type{t, first, second}
 }
 
-func checkResult(t *testing.T, what string, f Treatment, typ schemas.Type, want string) {
-	t.Helper()
-	via, got, err := f.At(typ)
-	if want == "-" {
-		if err == nil || via != nil || got.Kind != schemas.Invalid {
-			t.Errorf("%s: %+v, want a refusal", what, got)
-		} else if !strings.Contains(err.Error(), "use ") || !strings.Contains(err.Error(), "drop") || strings.Contains(err.Error(), "or "+f.Name()) {
-			t.Errorf("%s: refusal does not say what fits: %v", what, err)
-		}
-		return
-	}
-	expected := typ
-	if want == "string" {
-		expected = schemas.Type{Kind: schemas.String, Nullable: typ.Nullable, NullIndex: typ.NullIndex}
-	}
-	if f.Name() == "redact" && typ.Kind != schemas.Null {
-		expected.Nullable = true
-	}
-	if err != nil || via == nil || fmt.Sprint(got) != fmt.Sprint(expected) {
-		t.Errorf("%s: %+v, %v; want %+v", what, got, err, expected)
-	}
-}
-
-func checkConstants(t *testing.T, words string, typ schemas.Type, values []any, want string) {
+// constantOutcome lists which of "x" (an enum's symbol), 1, 1.5 and true a
+// constant of the type can be.
+func constantOutcome(t *testing.T, typ schemas.Type) string {
 	t.Helper()
 	var takes []string
-	for _, v := range values {
-		f := mustNew(t, "constant", Env{}, Param{"value", v})
-		via, got, err := f.At(typ)
+	for _, v := range []any{"x", int64(1), 1.5, true} {
+		via, got, err := mustNew(t, "constant", Env{}, Param{"value", v}).At(typ)
 		if err != nil {
 			continue
 		}
-		takes = append(takes, fmt.Sprint(v))
+		takes = append(takes, map[any]string{"x": "text", int64(1): "integer", 1.5: "number", true: "boolean"}[v])
 		if fmt.Sprint(got) != fmt.Sprint(typ) {
-			t.Errorf("constant %v of %s yields %+v", v, words, got)
+			t.Errorf("constant %v of %s yields %+v", v, typeName(typ), got)
 		}
 		// What a splicer will be given must be of the type that was promised.
 		out, _, err := via.Apply(nil, schemas.Value{})
-		if err != nil || out.Kind != typ.Kind && typ.Kind != schemas.Any || out.Logical != typ.Logical {
-			t.Errorf("constant %v of %s gives %+v, %v", v, words, out, err)
+		if err != nil || !fits(typ, out) {
+			t.Errorf("constant %v of %s gives %+v, %v", v, typeName(typ), out, err)
 		}
 	}
-	if got := strings.Join(takes, ","); got != want && !(got == "" && want == "-") {
-		t.Errorf("constant of %s takes %q, want %q", words, got, want)
+	if len(takes) == 0 {
+		return "-"
 	}
+	return strings.Join(takes, ", ")
 }
 
 func TestRefusalsNameWhatFits(t *testing.T) {
@@ -210,15 +219,19 @@ func TestRefusalsNameWhatFits(t *testing.T) {
 		typ  schemas.Type
 		want string
 	}{
-		{"mask", schemas.Type{Kind: schemas.Long}, "mask does not take a long; use keep or redact or constant or pseudonymize or drop"},
-		{"mask", schemas.Type{Kind: schemas.Int, Logical: schemas.Date}, "mask does not take an int (date); use keep or redact or constant or drop"},
-		{"pseudonymize", schemas.Type{Kind: schemas.Double}, "pseudonymize does not take a double; use keep or redact or constant or drop"},
+		{"mask", schemas.Type{Kind: schemas.Long}, "mask does not take a long; use keep or redact or constant or pseudonymize or encrypt or generalize or drop"},
+		{"mask", schemas.Type{Kind: schemas.Int, Logical: schemas.Date}, "mask does not take an int (date); use keep or redact or constant or encrypt or generalize or date_shift or drop"},
+		{"pseudonymize", schemas.Type{Kind: schemas.Double}, "pseudonymize does not take a double; use keep or redact or constant or encrypt or generalize or drop"},
+		{"date_shift", schemas.Type{Kind: schemas.Long}, "date_shift without unit (s, ms, us or ns) does not take a long; use keep or redact or constant or pseudonymize or encrypt or generalize or drop"},
 		{"truncate", schemas.Type{Kind: schemas.Record}, "truncate does not take a record; use keep or redact or a treatment of what is in it or drop"},
 		{"keep", schemas.Type{Kind: schemas.Opaque}, "keep does not take a map or a union of several branches; use drop"},
 	} {
 		var params []Param
-		if c.name == "truncate" {
+		switch c.name {
+		case "truncate":
 			params = []Param{{"n", int64(1)}}
+		case "date_shift":
+			params = []Param{{"days", int64(1)}}
 		}
 		_, _, err := mustNew(t, c.name, goldenEnv("d", 1), params...).At(c.typ)
 		if err == nil || err.Error() != c.want {
@@ -259,6 +272,42 @@ func TestNewRefuses(t *testing.T) {
 		"no key":              {"pseudonymize", nil, Env{Epoch: 1, Domain: "d"}, "key of 32 bytes"},
 		"short key":           {"pseudonymize", nil, Env{Key: good.Key[:31], Epoch: 1, Domain: "d"}, "key of 32 bytes"},
 		"no epoch":            {"pseudonymize", nil, Env{Key: good.Key, Domain: "d"}, "epoch"},
+		"no form":             {"generalize", nil, Env{}, "it needs a form"},
+		"two forms":           {"generalize", []Param{{"geo", int64(1)}, {"bucket", "1"}}, Env{}, "one form"},
+		"form and more":       {"generalize", []Param{{"geo", int64(1)}, {"unit", "ms"}}, Env{}, `parameter "unit"`},
+		"unknown form":        {"generalize", []Param{{"round", int64(1)}}, Env{}, "it needs a form"},
+		"bucket of 0":         {"generalize", []Param{{"bucket", "0"}}, Env{}, "above 0"},
+		"bucket below 0":      {"generalize", []Param{{"bucket", "-5"}}, Env{}, "above 0"},
+		"bucket of text":      {"generalize", []Param{{"bucket", "ten"}}, Env{}, "bucket must be"},
+		"bucket exponent":     {"generalize", []Param{{"bucket", "1e3"}}, Env{}, "bucket must be"},
+		"bucket of 10 places": {"generalize", []Param{{"bucket", "0.0000000001"}}, Env{}, "bucket must be"},
+		"empty bucket":        {"generalize", []Param{{"bucket", ""}}, Env{}, "bucket must be"},
+		"bucket boolean":      {"generalize", []Param{{"bucket", true}}, Env{}, "bucket must be"},
+		"edges descend":       {"generalize", []Param{{"bucket", "0,20,10"}}, Env{}, "must ascend"},
+		"edges equal":         {"generalize", []Param{{"bucket", "0,10,10.0"}}, Env{}, "must ascend"},
+		"an edge missing":     {"generalize", []Param{{"bucket", "0,,10"}}, Env{}, "bucket must be"},
+		"geo of 7":            {"generalize", []Param{{"geo", int64(7)}}, Env{}, "geo must be"},
+		"geo text":            {"generalize", []Param{{"geo", "1"}}, Env{}, "geo must be"},
+		"date hour":           {"generalize", []Param{{"date", "hour"}}, Env{}, "date must be"},
+		"time day":            {"generalize", []Param{{"time", "day"}}, Env{}, "time must be"},
+		"unit of minutes":     {"generalize", []Param{{"date", "day"}, {"unit", "m"}}, Env{}, "unit must be"},
+		"email local":         {"generalize", []Param{{"email", "local"}}, Env{}, "email must be"},
+		"one prefix":          {"generalize", []Param{{"ip_prefix", "24"}}, Env{}, "ip_prefix must be"},
+		"whole address":       {"generalize", []Param{{"ip_prefix", "32,48"}}, Env{}, "ip_prefix must be"},
+		"interface":           {"generalize", []Param{{"ip_prefix", "24,65"}}, Env{}, "ip_prefix must be"},
+		"url true":            {"generalize", []Param{{"url_query", true}}, Env{}, "url_query must be"},
+		"url empty name":      {"generalize", []Param{{"url_query", "a&&b"}}, Env{}, "name of a query parameter"},
+		"url escaped name":    {"generalize", []Param{{"url_query", "%61"}}, Env{}, "name of a query parameter"},
+		"no days":             {"date_shift", nil, good, "days must be"},
+		"days of 0":           {"date_shift", []Param{{"days", int64(0)}}, good, "days must be"},
+		"too many days":       {"date_shift", []Param{{"days", int64(36_526)}}, good, "days must be"},
+		"shift without key":   {"date_shift", []Param{{"days", int64(1)}}, Env{}, "key of 32 bytes"},
+		"shift of no unit":    {"date_shift", []Param{{"days", int64(1)}, {"unit", "d"}}, good, "unit must be"},
+		"encrypt, short key":  {"encrypt", nil, Env{Key: good.Key, Epoch: 1, Purpose: "p", Path: "x"}, "key of 64 bytes"},
+		"encrypt, no epoch":   {"encrypt", nil, sealEnv("p", "x", 0), "epoch"},
+		"encrypt, no purpose": {"encrypt", nil, sealEnv("", "x", 1), "purpose and a path"},
+		"encrypt, no path":    {"encrypt", nil, sealEnv("p", "", 1), "purpose and a path"},
+		"encrypt parameter":   {"encrypt", []Param{{"x", int64(1)}}, sealEnv("p", "x", 1), `parameter "x"`},
 		"no domain":           {"pseudonymize", nil, Env{Key: good.Key, Epoch: 1}, "domain"},
 	} {
 		f, err := New(c.treatment, c.params, c.env)
@@ -272,15 +321,29 @@ func TestNewRefuses(t *testing.T) {
 }
 
 func TestOps(t *testing.T) {
-	for _, name := range Names() {
-		params := map[string][]Param{"constant": {{"value", "x"}}, "truncate": {{"n", int64(1)}}}[name]
-		f := mustNew(t, name, goldenEnv("d", 1), params...)
-		want := map[string]schemas.Op{"keep": schemas.OpKeep, "drop": schemas.OpDrop, "redact": schemas.OpNull, "constant": schemas.OpConst}[name]
-		if name == "mask" || name == "truncate" || name == "pseudonymize" {
-			want = schemas.OpReplace
+	named := map[string]bool{"constant": true}
+	if f := mustNew(t, "constant", Env{}, Param{"value", "x"}); f.Op() != schemas.OpConst || f.Name() != "constant" {
+		t.Error("constant is not a constant")
+	}
+	for _, s := range samples(t) {
+		want := map[string]schemas.Op{"keep": schemas.OpKeep, "drop": schemas.OpDrop, "redact": schemas.OpNull}
+		op, ok := want[s.column]
+		if !ok {
+			op = schemas.OpReplace
 		}
-		if f.Op() != want || f.Name() != name {
-			t.Errorf("%s: op %d, name %s", name, f.Op(), f.Name())
+		if s.treatment.Op() != op {
+			t.Errorf("%s: op %d", s.column, s.treatment.Op())
+		}
+		named[s.treatment.Name()] = true
+	}
+	for _, name := range Names() {
+		if !named[name] {
+			t.Errorf("no sample of %s", name)
+		}
+	}
+	for name, want := range map[string]keys.Use{"pseudonymize": keys.UsePseudonym, "encrypt": keys.UseEncrypt, "date_shift": keys.UseDateShift, "keep": "", "": ""} {
+		if KeyUse(name) != want {
+			t.Errorf("the key of %q is %q", name, KeyUse(name))
 		}
 	}
 }

@@ -1,0 +1,151 @@
+package filters
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/consentstream/consentstream/schemas"
+)
+
+// urlForm takes out of a URL what may say who used it: user, fragment, path
+// parameters (";jsessionid=…") and the query, but for the parameters in names.
+type urlForm struct{ names [][]byte }
+
+// newURLForm reads "" (all of the query goes) or names with "&" between them.
+func newURLForm(v any, _ *parameters) (form, error) {
+	text, ok := v.(string)
+	if !ok {
+		return nil, errors.New("url_query must be names with & between them, or empty")
+	}
+	var f urlForm
+	if text == "" {
+		return f, nil
+	}
+	for name := range strings.SplitSeq(text, "&") {
+		if name == "" || strings.Trim(name, urlNameChars) != "" {
+			return nil, errors.New("the name of a query parameter must be letters, digits, -, _, ., ~, [ and ]")
+		}
+		f.names = append(f.names, []byte(name))
+	}
+	return f, nil
+}
+
+// urlNameChars are what a parameter's name is made of where it is not escaped.
+const urlNameChars = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.~[]"
+
+func (urlForm) word() string              { return "url" }
+func (urlForm) takes(t schemas.Type) bool { return plainString(t) }
+
+func (f urlForm) at(schemas.Type) (schemas.Transform, error) { return stringForm(f.apply), nil }
+
+// apply takes "scheme://…", "//host…", "/path…" and "?query" (RFC 3986 section
+// 4.2). A URL without "//" behind its scheme (mailto:, tel:, data:) is all
+// content, and what readers of URLs disagree on (white space, control
+// characters, backslashes) hides in it; neither is taken.
+func (f urlForm) apply(dst, text []byte) (out []byte, ok bool) {
+	if !utf8.Valid(text) || bytes.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r == '\\' || r == 0x7f }) {
+		return dst, false
+	}
+	text, _, _ = bytes.Cut(text, []byte{'#'})
+	before, query, _ := bytes.Cut(text, []byte{'?'})
+	start, ok := authority(before)
+	if !ok || len(text) == 0 {
+		return dst, false
+	}
+	at := len(dst)
+	dst = append(dst, before[:start]...)
+	path := before[start:]
+	if start > 0 {
+		host := path
+		if i := bytes.IndexByte(path, '/'); i >= 0 {
+			host = path[:i]
+		}
+		path, host = path[len(host):], host[bytes.LastIndexByte(host, '@')+1:]
+		if !isHost(host) {
+			return dst, false
+		}
+		dst = append(dst, host...)
+	}
+	dst = appendPath(dst, path)
+	if start == 0 && bytes.HasPrefix(dst[at:], []byte("//")) {
+		return dst, false // what is left would name a host
+	}
+	return f.appendQuery(dst, query), len(dst) > at || len(query) > 0
+}
+
+// isHost reports a host with nothing but a port behind it: a password with a
+// "/" in it ends the authority early, and would stand there.
+func isHost(host []byte) bool {
+	if len(host) == 0 || host[0] == ':' {
+		return false
+	}
+	name := host[bytes.LastIndexByte(host, ']')+1:]
+	_, port, _ := bytes.Cut(name, []byte{':'})
+	ds, rest := digits(port)
+	return len(rest) == 0 && len(ds) <= 5
+}
+
+// authority gives where the host begins: behind "//". 0 is a path without one.
+func authority(text []byte) (start int, ok bool) {
+	scheme := 0
+	for scheme < len(text) && schemeChar(text[scheme]) {
+		scheme++
+	}
+	if scheme > 0 {
+		if scheme == len(text) || text[scheme] != ':' {
+			return 0, false
+		}
+		scheme++
+		return scheme + 2, bytes.HasPrefix(text[scheme:], []byte("//"))
+	}
+	if bytes.HasPrefix(text, []byte("//")) {
+		return 2, true
+	}
+	return 0, len(text) == 0 || text[0] == '/'
+}
+
+func schemeChar(c byte) bool {
+	return 'a' <= c|0x20 && c|0x20 <= 'z' || '0' <= c && c <= '9' || c == '+' || c == '-' || c == '.'
+}
+
+// appendPath leaves out the parameters of each segment.
+func appendPath(dst, path []byte) []byte {
+	skip := false
+	for _, c := range path {
+		switch c {
+		case ';':
+			skip = true
+		case '/':
+			skip = false
+		}
+		if !skip {
+			dst = append(dst, c)
+		}
+	}
+	return dst
+}
+
+// appendQuery keeps the parameters that are named, in their order. They end at
+// "&" and at ";", as some readers have it; a name counts as it is written; and
+// one whose value holds "?" is two queries in one and goes.
+func (f urlForm) appendQuery(dst, query []byte) []byte {
+	sep := byte('?')
+	for len(query) > 0 {
+		pair := query
+		if i := bytes.IndexAny(query, "&;"); i >= 0 {
+			pair, query = query[:i], query[i+1:]
+		} else {
+			query = nil
+		}
+		name, value, _ := bytes.Cut(pair, []byte{'='})
+		if bytes.IndexByte(value, '?') >= 0 || !slices.ContainsFunc(f.names, func(n []byte) bool { return bytes.Equal(n, name) }) {
+			continue
+		}
+		dst = append(append(dst, sep), pair...)
+		sep = '&'
+	}
+	return dst
+}
