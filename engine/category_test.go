@@ -43,7 +43,7 @@ func TestCategories(t *testing.T) {
 		{"wildcard", []string{"a.*", "user.contact"}, "a.x=user.contact a.y=user.contact a.in[*].x=user.contact a.in[*].z=user.contact"},
 		{"a name beats a wildcard", []string{"a.*", "user.contact", "a.x", "system"}, "a.x=system a.y=user.contact a.in[*].x=user.contact a.in[*].z=user.contact"},
 		{"a longer wildcard beats a name", []string{"a.in", "user.contact", "*.*[*].x", "system"}, "a.in[*].x=system a.in[*].z=user.contact"},
-		{"the first name wins", []string{"*.x", "user.contact", "a.*", "user", "**.x", "system"}, "a.x=user a.y=user a.in[*].x=user a.in[*].z=user"},
+		{"the first name wins", []string{"*.x", "user.contact", "a.*", "user", "**.x", "system"}, "a.x=user a.y=user a.in[*].x=system a.in[*].z=user"},
 		{"a wildcard is no element", []string{"a.in.*", "user.contact"}, ""},
 		{"elements", []string{"a.in[*]", "user.contact"}, "a.in[*].x=user.contact a.in[*].z=user.contact"},
 		{"a tie classifies nothing", []string{"a.x", "user.contact", "a.x.**", "system", "a.y", "user.contact", "a.in", "user.contact"}, "a.y=user.contact a.in[*].x=user.contact a.in[*].z=user.contact"},

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/consentstream/consentstream/internal/keys"
@@ -92,6 +93,7 @@ func (c *checker) checkStream(at string, w *Stream) {
 		c.checkSchema(at, s)
 	}
 	if w.Format == schemas.JSON {
+		c.checkKeys(at, s)
 		c.checkPlaces(at, s, s.json.layout)
 		c.checkView(at, s, s.json)
 	}
@@ -124,9 +126,6 @@ func (c *checker) checkPaths(at string, w *Stream) {
 			c.add(place, "is the same path as %s", other)
 		}
 		seen[p.String()] = f.Path
-		if w.Format == schemas.JSON && hasWildcard(p) {
-			c.add(place, "in JSON the names that .* matches are data themselves; name the members, or the container above them")
-		}
 	}
 	c.parsePath(at+".subjects["+w.Subject.Name+"].path", w.Subject.Path)
 	if w.EventTime.Path != "" {
@@ -134,13 +133,18 @@ func (c *checker) checkPaths(at string, w *Stream) {
 	}
 }
 
-func hasWildcard(p schemas.Path) bool {
-	for _, s := range p {
-		if s.Kind == schemas.StepAnyMember {
-			return true
+// checkKeys finds a .* in JSON whose names nobody classifies: they are data
+// themselves, so that nothing behind it would ever go out.
+func (c *checker) checkKeys(at string, s *CompiledStream) {
+	for _, r := range s.rules {
+		for i, step := range r.path {
+			keys := append(slices.Clone(r.path[:i+1]), schemas.Step{Kind: schemas.StepKey})
+			if step.Kind == schemas.StepAnyMember && !slices.ContainsFunc(s.rules, func(o pathRule) bool { return o.path.Covers(keys) }) {
+				c.add(at+".fields["+r.text+"]", "the names that .* matches are data themselves: classify %s too, or name the members", keys)
+				break
+			}
 		}
 	}
-	return false
 }
 
 func (c *checker) parsePath(at, text string) (schemas.Path, bool) {

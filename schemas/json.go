@@ -7,10 +7,10 @@ import (
 
 // Plain JSON (RFC 8259), no frame.
 //
-// A layout is the tree of the paths that the wiring names. Scan walks a record
-// once and notes where the nodes of that tree lie; what lies in a leaf or in a
-// member that no path names is validated and not looked at. Splice copies and
-// writes spans; nothing is ever decoded into maps.
+// A layout is the automaton of the paths that the wiring names (json_build.go).
+// Scan walks a record once and notes where its nodes lie; what lies in a leaf
+// or in a member that no path names is validated and not looked at. Splice
+// copies and writes spans; nothing is ever decoded into maps.
 //
 // What Scan refuses, everywhere in the record, also where nothing is kept:
 //   - what RFC 8259 does not allow: comments, control characters, a byte order
@@ -25,10 +25,44 @@ import (
 //     check of its own, since every item takes at least a byte.
 //
 // A member whose name equals that of a rule but for case is not the rule's: it
-// is withheld, even where the rest of its object is kept.
+// is withheld, even where the rest of its object is kept. So is an element
+// whose member is the one of a predicate but for case.
+//
+// # Which bytes come out
+//
+// What is kept keeps its bytes: numbers their text, strings their escapes, a
+// wholly kept container its white space. Around it there is no white space. The
+// members of an object stand in the order of the input, named as the wiring
+// names them, or, where no path names them, as the input spells them; behind
+// them stand nulls and constants, in the order in which paths first name them.
+// What a treatment yields is written with the escapes that RFC 8259 section 7
+// demands and no others.
+//
+// # Names as data
+//
+// The names of members that no path names are data. Where a container's
+// category cascades over them (`address` without `address.x`), they are kept
+// with it. Where .* matches them they are the keys of a map: a member goes out
+// only where its name does, by the action of the node `….*~key`, and two names
+// that a treatment makes equal, but for case, fail the treatment. ** finds
+// positions and classifies no name on its way: where nothing above cascades, it
+// passes unnamed members only where `**.*~key` says what their names are.
+//
+// What .* and ** match, and elements, stand where the record has them, and
+// nowhere else: redacted, or a constant, they are left out, for a null at a
+// place that no path names would tell that something was there. A container
+// of which that is all is a null, as one of nothing but redacted members is.
+//
+// An element that two of an array's [n] and [key=="v"] claim is withheld.
 
 // maxJSONDepth is the most containers in each other that a record may have.
 const maxJSONDepth = 64
+
+// Bounds of a layout: ** and .* can multiply positions by each other.
+const (
+	maxJSONNodes = 20_000
+	maxJSONEdges = 400_000
+)
 
 // Node ids in frames and entries that are no position of the layout.
 const (
@@ -44,18 +78,48 @@ type jsonLayout struct {
 	seed uint64
 }
 
-// jsonNode is what Node leaves out.
+// jsonNode is what Node leaves out. Below a ** nodes are shared, so that they
+// are a graph with loops; all others have one way in.
 type jsonNode struct {
-	path     Path
-	covered  bool     // a path names it or a node above it
-	name     []byte   // `"name":` in our spelling; nil for elements and the root
-	children []NodeID // in the order that the paths first named them
-	elements NodeID   // the child of an Array node
-	slots    []jsonSlot
+	path    Path
+	anchor  Path   // path up to what comes before the ** that it is behind
+	covered bool   // a path names it or a node above it
+	float   bool   // ** alone leads here: no path ends here, what category it has cascades
+	name    []byte // `"name":` in our spelling; nil for what no name leads to
+	// What lies in an object here; nothing is looked at where objects is false.
+	objects bool
+	members []jsonMember // in the order that the paths first named them
+	other   NodeID       // the members with other names; 0: none, restNode: the rule of this node
+	key     NodeID       // what the names of other are; 0: as the rule of this node covers them
+	slots   []jsonSlot
+	// What lies in an array here.
+	arrays   bool
+	elements NodeID // 0: none
+	indexes  []jsonIndex
+	wants    []jsonPredicate
 }
 
-// jsonSlot is a place in a Record node's hash table of children, open
-// addressing, a power of two long and at most half full. The zero slot is free.
+// jsonMember is a child by name.
+type jsonMember struct {
+	child NodeID
+	// fixed: a name, * or [..] leads to the container, so that a null may stand
+	// in it for a member that is not there. Not so below a **: it would
+	// stand in every object.
+	fixed bool
+}
+
+type jsonIndex struct {
+	n     uint32
+	child NodeID
+}
+
+type jsonPredicate struct {
+	name, value string
+	child       NodeID
+}
+
+// jsonSlot is a place in a node's hash table of members, open addressing, a
+// power of two long and at most half full. The zero slot is free.
 type jsonSlot struct {
 	hash  uint64
 	child NodeID
@@ -67,132 +131,100 @@ type jsonSlot struct {
 // itself. Errors are for people who write configs: a *PathError, or one that
 // names the two paths that cannot both hold.
 func NewJSON(paths []string) (Layout, error) {
-	l := &jsonLayout{seed: rand.Uint64()}
-	l.add(Node{Parent: -1, Type: Type{Kind: Any}}, jsonNode{})
-	named := make(map[NodeID]bool)
+	b := jsonBuilder{layout: &jsonLayout{seed: rand.Uint64()}, known: map[string]NodeID{}, keys: map[NodeID]NodeID{}}
 	for _, text := range paths {
 		path, err := ParsePath(text)
 		if err != nil {
 			return nil, err
 		}
-		id, err := l.insert(path)
-		if err != nil {
+		if err := b.addRule(path); err != nil {
 			return nil, fmt.Errorf("path %q: %w", text, err)
 		}
-		named[id] = true
 	}
-	if len(l.nodes) == 1 {
-		l.nodes[0].Type.Kind = Record // nothing is named: records become {}
+	if err := b.build(); err != nil {
+		return nil, err
 	}
-	for id := range l.nodes {
-		up := l.nodes[id].Parent
-		l.trie[id].covered = named[NodeID(id)] || up >= 0 && l.trie[up].covered
-		l.nodes[id].Leaf = len(l.trie[id].children) == 0
-		l.index(NodeID(id))
-	}
-	return l, nil
+	return b.layout, nil
 }
 
 func (l *jsonLayout) Format() Format { return JSON }
 
 func (l *jsonLayout) Nodes() []Node { return l.nodes }
 
-func (l *jsonLayout) add(n Node, t jsonNode) NodeID {
-	id := NodeID(len(l.nodes))
-	n.Path = t.path.String()
-	l.nodes = append(l.nodes, n)
-	l.trie = append(l.trie, t)
-	if n.Parent >= 0 {
-		up := &l.trie[n.Parent]
-		up.children = append(up.children, id)
-	}
-	return id
-}
-
-func (l *jsonLayout) insert(path Path) (NodeID, error) {
-	at := NodeID(0)
-	for i, step := range path {
-		kind := Record
-		switch step.Kind {
-		case StepMember:
-		case StepElements:
-			kind = Array
-		case StepAnyMember:
-			return 0, fmt.Errorf("step %d: member names matched by .* are data; needs ~key, not supported yet", i+1)
-		default:
-			return 0, fmt.Errorf("step %d: %s is not supported yet in JSON", i+1, step.text())
-		}
-		if have := l.nodes[at].Type.Kind; have != Any && have != kind {
-			return 0, fmt.Errorf("%s is an array here and an object in another path", describe(path[:i]))
-		}
-		l.nodes[at].Type.Kind = kind
-		child, err := l.child(at, path[:i+1])
-		if err != nil {
-			return 0, err
-		}
-		at = child
-	}
-	return at, nil
-}
-
-// child finds or adds the child of at that the last step of path names.
-func (l *jsonLayout) child(at NodeID, path Path) (NodeID, error) {
-	step := path[len(path)-1]
-	for _, c := range l.trie[at].children {
-		have := l.trie[c].path
-		switch name := have[len(have)-1].Name; {
-		case name == step.Name:
-			return c, nil
-		case equalFold(name, step.Name):
-			return 0, fmt.Errorf("%s and %s differ only in case, so no record can hold both", have, path)
-		}
-	}
-	t := jsonNode{path: path}
-	repeated := l.nodes[at].Repeated
-	if step.Kind == StepElements {
-		repeated = true
-	} else {
-		t.name = append(appendJSONString(nil, step.Name), ':')
-	}
-	id := l.add(Node{Parent: at, Type: Type{Kind: Any}, Repeated: repeated}, t)
-	if step.Kind == StepElements {
-		l.trie[at].elements = id
-	}
-	return id, nil
-}
-
-// index builds the hash table of a Record node's children.
+// index builds the hash table of a node's members.
 func (l *jsonLayout) index(id NodeID) {
 	n := &l.trie[id]
-	if l.nodes[id].Type.Kind != Record {
+	if !n.objects {
 		return
 	}
 	size := 2
-	for size < 2*len(n.children) {
+	for size < 2*len(n.members) {
 		size *= 2
 	}
 	n.slots = make([]jsonSlot, size)
-	for _, c := range n.children {
-		path := l.trie[c].path
-		h := hashFolded(folded(path[len(path)-1].Name), l.seed)
+	for _, m := range n.members {
+		h := hashFolded(folded(l.childName(m.child)), l.seed)
 		i := h & uint64(size-1)
 		for n.slots[i].child != 0 {
 			i = (i + 1) & uint64(size-1)
 		}
-		n.slots[i] = jsonSlot{hash: h, child: c}
+		n.slots[i] = jsonSlot{hash: h, child: m.child}
 	}
 }
 
-// lookup finds the child whose folded name has hash h; 0 for none. The caller
-// compares the name itself: equal hashes are no proof.
-func (n *jsonNode) lookup(h uint64) NodeID {
+// member says where the member of a node with this name is: at a child, at
+// restNode, or at noNode. A name that equals a child's only but for case is
+// withheld: it might be read as the child, so the rest's rule is not for it.
+// The caller's hash is of the folded name; equal hashes are no proof.
+func (l *jsonLayout) member(id NodeID, hash uint64, text []byte, plain bool) NodeID {
+	n := &l.trie[id]
 	mask := uint64(len(n.slots) - 1)
-	for i := h & mask; n.slots[i].child != 0; i = (i + 1) & mask {
-		if n.slots[i].hash == h {
+	near := false
+	for i := hash & mask; n.slots[i].child != 0; i = (i + 1) & mask {
+		if n.slots[i].hash != hash {
+			continue
+		}
+		switch name := l.childName(n.slots[i].child); {
+		case plain && string(text) == name || !plain && equalName(text, name, false):
 			return n.slots[i].child
+		case equalName(text, name, true):
+			near = true
 		}
 	}
-	return 0
+	if near || n.other == 0 {
+		return noNode
+	}
+	return n.other
+}
+
+func (l *jsonLayout) childName(c NodeID) string {
+	path := l.trie[c].path
+	return path[len(path)-1].Name
+}
+
+// element says where element i of an array at node id is, whose first character
+// is at pos or behind white space there.
+func (l *jsonLayout) element(id NodeID, i uint32, src []byte, pos int) NodeID {
+	n := &l.trie[id]
+	at := n.elements
+	claims := 0
+	for _, x := range n.indexes {
+		if x.n == i {
+			at = x.child
+			claims++
+		}
+	}
+	if len(n.wants) > 0 {
+		child, more := n.predicate(src, pos)
+		if more > 0 {
+			at = child
+		}
+		claims += more
+	}
+	if at == 0 || claims > 1 {
+		return noNode
+	}
+	return at
 }
 
 func describe(p Path) string {

@@ -31,7 +31,10 @@ func (l *jsonLayout) Project(acts []Action, _ string) (Projection, error) {
 	slices.Sort(p.gates)
 	for open := range 1 << len(p.gates) {
 		c := jsonCompiler{layout: l, acts: p.resolve(acts, open), consts: consts}
-		plan, something := c.compile()
+		plan, something, err := c.compile()
+		if err != nil {
+			return nil, err
+		}
 		p.plans = append(p.plans, plan)
 		p.empty = p.empty && !something
 	}
@@ -56,8 +59,11 @@ func (l *jsonLayout) check(id NodeID, a Action) (constant []byte, err error) {
 		return nil, err
 	}
 	constant, ok := appendJSONValue(nil, v)
-	if !ok {
+	switch {
+	case !ok:
 		return nil, errors.New("the constant has no plain JSON form")
+	case l.nodes[id].Type.Kind == String && v.Kind != String: // ~key
+		return nil, errors.New("the constant is no text, and a name is one")
 	}
 	return constant, nil
 }
@@ -77,7 +83,7 @@ func (p *jsonProjection) resolve(acts []Action, open int) []Action {
 	return acts
 }
 
-// jsonCompiler turns resolved actions into a plan, from the leaves up.
+// jsonCompiler turns resolved actions into a plan.
 type jsonCompiler struct {
 	layout *jsonLayout
 	acts   []Action
@@ -85,83 +91,187 @@ type jsonCompiler struct {
 	// fixed[id] is what is always written for id: null, a constant; nil for
 	// what is written where the record holds it, or never.
 	fixed [][]byte
-	live  []bool // live[id]: something of a record can come to stand at id
+	live  []jsonLive // what of a record can come to stand at id
 	steps []jsonStep
 }
 
+// jsonLive says in which kinds of value something of the record can stand.
+type jsonLive struct{ scalar, object, array bool }
+
+func (l jsonLive) any() bool { return l.scalar || l.object || l.array }
+
 // compile also reports whether anything but the root can be written.
-func (c *jsonCompiler) compile() (plan []jsonStep, something bool) {
-	n := len(c.acts)
-	c.fixed, c.live, c.steps = make([][]byte, n), make([]bool, n), make([]jsonStep, n)
-	for id := NodeID(n - 1); id >= 0; id-- { // children come after their parents
-		c.steps[id].name = c.layout.trie[id].name
-		if c.layout.nodes[id].Leaf && id != 0 {
-			c.leaf(id)
-		} else {
-			c.container(id)
+func (c *jsonCompiler) compile() (plan []jsonStep, something bool, err error) {
+	n := NodeID(len(c.acts))
+	c.fixed, c.live, c.steps = make([][]byte, n), make([]jsonLive, n), make([]jsonStep, n)
+	for changed := true; changed; { // once and once more, where no ** makes loops
+		changed = false
+		for id := n - 1; id >= 0; id-- {
+			now := c.lives(id)
+			changed = changed || now != c.live[id]
+			c.live[id] = now
 		}
 	}
-	return c.steps, c.live[0] || len(c.steps[0].tail) > 0
+	for id := n - 1; id >= 0; id-- {
+		c.fix(id)
+	}
+	for id := n - 1; id >= 0; id-- {
+		if err := c.step(id); err != nil {
+			return nil, false, fmt.Errorf("%s: %w", describe(c.layout.trie[id].path), err)
+		}
+	}
+	return c.steps, c.live[0].any() || len(c.steps[0].tail) > 0, nil
 }
 
-func (c *jsonCompiler) leaf(id NodeID) {
-	switch a := c.acts[id]; a.Op {
-	case OpKeep:
-		c.steps[id].do, c.live[id] = jsonCopy, true
-	case OpReplace:
-		c.steps[id].do, c.steps[id].via, c.live[id] = jsonReplace, a.Via, true
-	case OpNull:
-		c.fixed[id] = []byte("null")
-	case OpConst:
-		c.fixed[id] = c.consts[id]
+// takesScalars reports that a scalar at a node is its action's to treat: it is
+// a leaf, or ** lets it be anything. A container that must be one is not.
+func (n *jsonNode) takesScalars() bool { return n.objects == n.arrays }
+
+func (c *jsonCompiler) lives(id NodeID) (l jsonLive) {
+	n := &c.layout.trie[id]
+	do := c.value(id)
+	l.scalar = n.takesScalars() && (do == jsonCopy || do == jsonReplace)
+	names := c.names(id)
+	l.object = names == jsonCopy && n.other == restNode ||
+		(names == jsonCopy || names == jsonReplace) && n.other > 0 && c.live[n.other].any()
+	for _, m := range n.members {
+		l.object = l.object || c.live[m.child].any()
 	}
+	l.array = n.elements > 0 && c.live[n.elements].any()
+	for _, x := range n.indexes {
+		l.array = l.array || c.live[x.child].any()
+	}
+	for _, w := range n.wants {
+		l.array = l.array || c.live[w.child].any()
+	}
+	return l
 }
 
-// container enters what something can stay of. A container with nothing live
-// below it is a null itself where something below it is; else it is gone, also
-// where it would hold a constant.
-func (c *jsonCompiler) container(id NodeID) {
-	node, step := &c.layout.trie[id], &c.steps[id]
-	null := false
-	if node.covered && c.layout.nodes[id].Type.Kind == Record { // elements have no rest
-		step.rest = restOf(c.acts[id].Op)
-		c.live[id] = step.rest == jsonCopy
-		null = c.acts[id].Op == OpNull
-	}
-	for _, child := range node.children {
-		c.live[id] = c.live[id] || c.live[child]
-		null = null || string(c.fixed[child]) == "null"
-	}
-	switch {
-	case null && !c.live[id] && id != 0:
-		c.fixed[id] = []byte("null")
-	case c.live[id] || id == 0 || step.rest == jsonReplace: // the last one to count only
-		step.do, step.kind = jsonEnter, c.layout.nodes[id].Type.Kind
-		step.tail = c.tail(node)
-	}
-}
-
-func restOf(op Op) jsonDo {
-	switch op {
-	case OpKeep:
+// value is what happens to a scalar at a node, or to all that is at a leaf. A
+// treatment of scalars does not cascade to what ** finds in a container.
+func (c *jsonCompiler) value(id NodeID) jsonDo {
+	n := &c.layout.trie[id]
+	switch op := c.acts[id].Op; {
+	case !n.covered:
+		return jsonDrop
+	case op == OpKeep:
 		return jsonCopy
-	case OpReplace:
+	case op == OpReplace && n.float:
+		return jsonWithhold
+	case op == OpReplace:
 		return jsonReplace
 	}
 	return jsonDrop
 }
 
-// tail joins the members of a Record node that are always written.
-func (c *jsonCompiler) tail(node *jsonNode) (tail []byte) {
-	for _, child := range node.children {
-		if c.fixed[child] == nil || c.steps[child].name == nil {
-			continue
+// names is what happens to the names that no path names.
+func (c *jsonCompiler) names(id NodeID) jsonDo {
+	n := &c.layout.trie[id]
+	at := id
+	if n.key > 0 {
+		at = n.key
+	} else if !n.covered || !n.objects {
+		return jsonDrop
+	}
+	switch op := c.acts[at].Op; {
+	case op == OpKeep:
+		return jsonCopy
+	case n.key > 0 && (op == OpReplace || op == OpConst):
+		return jsonReplace
+	case op == OpReplace:
+		return jsonWithhold // no treatment of scalars takes the rest of an object
+	}
+	return jsonDrop
+}
+
+// fix says what always stands at a node. A container with nothing live in it is
+// a null itself where something in it is; else it is gone, also where it would
+// hold a constant.
+func (c *jsonCompiler) fix(id NodeID) {
+	n, op := &c.layout.trie[id], c.acts[id].Op
+	if c.live[id].any() || n.float || id == 0 {
+		return
+	}
+	null := op == OpNull && n.covered && (n.objects || !n.arrays) // an array is its elements
+	for _, m := range n.members {
+		null = null || m.fixed && string(c.fixed[m.child]) == "null"
+	}
+	for _, kid := range n.kids() {
+		null = null || c.layout.trie[kid].name == nil && string(c.fixed[kid]) == "null"
+	}
+	switch {
+	case null:
+		c.fixed[id] = []byte("null")
+	case op == OpConst && n.covered && n.takesScalars():
+		c.fixed[id] = c.consts[id]
+	}
+}
+
+func (c *jsonCompiler) step(id NodeID) error {
+	n, live, step := &c.layout.trie[id], c.live[id], &c.steps[id]
+	step.name, step.names, step.parts = n.name, c.names(id), n.objects || n.arrays
+	if n.key > 0 {
+		step.nameVia = c.acts[n.key].Via
+	}
+	if live.any() {
+		step.do, step.via = c.value(id), c.acts[id].Via
+	}
+	step.object = live.object || n.objects && step.names == jsonWithhold // to count only
+	step.array = live.array
+	switch {
+	case id == 0 && n.objects:
+		step.object = true
+	case id == 0 && n.arrays:
+		step.array = true
+	}
+	if !n.takesScalars() {
+		step.do = jsonDrop
+		if step.object || step.array {
+			step.do = jsonWithhold
 		}
-		if tail != nil {
-			tail = append(tail, ',')
+	}
+	if !step.object {
+		return nil
+	}
+	step.tail = c.tail(n)
+	return c.late(n, step)
+}
+
+// tail joins the members of a node that are always written.
+func (c *jsonCompiler) tail(n *jsonNode) (tail []byte) {
+	for _, m := range n.members {
+		if m.fixed && c.fixed[m.child] != nil {
+			tail = c.appendMember(tail, m.child, c.fixed[m.child])
 		}
-		tail = append(tail, c.steps[child].name...)
-		tail = append(tail, c.fixed[child]...)
 	}
 	return tail
+}
+
+func (c *jsonCompiler) appendMember(dst []byte, id NodeID, value []byte) []byte {
+	if len(dst) > 0 {
+		dst = append(dst, ',')
+	}
+	return append(append(dst, c.layout.trie[id].name...), value...)
+}
+
+// late lists the members that are a null or a constant where nothing that **
+// finds in them is written.
+func (c *jsonCompiler) late(n *jsonNode, step *jsonStep) error {
+	for _, m := range n.members {
+		op := c.acts[m.child].Op
+		if !m.fixed || !c.live[m.child].any() || !c.layout.trie[m.child].takesScalars() {
+			continue
+		}
+		value := c.consts[m.child]
+		if op == OpNull {
+			value = []byte("null")
+		}
+		if value != nil {
+			step.late = append(step.late, jsonLate{m.child, c.appendMember(nil, m.child, value)})
+		}
+	}
+	if len(step.late) > maxLate {
+		return fmt.Errorf("more than %d redacted members in which ** finds something to keep", maxLate)
+	}
+	return nil
 }

@@ -142,16 +142,26 @@ func (r reference) children(at Path) (steps []Step) {
 	return steps
 }
 
+// act is what is said of a path or of the nearest above it: it cascades.
+func (r reference) act(at Path) Action {
+	for n := len(at); n > 0; n-- {
+		if a, ok := r.acts[at[:n].String()]; ok {
+			return a
+		}
+	}
+	return drop
+}
+
 func (r reference) keepsRest(at Path) bool {
 	kids := r.children(at)
-	return len(kids) > 0 && kids[0].Kind == StepMember && r.acts[at.String()].Op == OpKeep
+	return len(kids) > 0 && kids[0].Kind == StepMember && r.act(at).Op == OpKeep
 }
 
 // can says whether anything of a record can come to stand at a path.
 func (r reference) can(at Path) bool {
 	kids := r.children(at)
 	if len(kids) == 0 {
-		op := r.acts[at.String()].Op
+		op := r.act(at).Op
 		return op == OpKeep || op == OpReplace
 	}
 	return r.keepsRest(at) || slices.ContainsFunc(kids, func(s Step) bool { return r.can(append(slices.Clone(at), s)) })
@@ -160,7 +170,7 @@ func (r reference) can(at Path) bool {
 // always gives what is written at a path whatever the record holds.
 func (r reference) always(at Path) (v any, is bool) {
 	kids := r.children(at)
-	switch op := r.acts[at.String()].Op; {
+	switch op := r.act(at).Op; {
 	case r.can(at):
 		return nil, false
 	case len(kids) == 0:
@@ -183,7 +193,7 @@ func (r reference) always(at Path) (v any, is bool) {
 func (r reference) value(at Path, v any) (out any, wrote bool) {
 	kids := r.children(at)
 	if len(kids) == 0 {
-		return r.leaf(r.acts[at.String()].Op, v)
+		return r.leaf(r.act(at).Op, v)
 	}
 	if kids[0].Kind == StepElements {
 		items, _ := v.([]any)

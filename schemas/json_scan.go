@@ -15,6 +15,7 @@ type jsonFrame struct {
 	node  NodeID // the position that it is at, or the nearest above it
 	entry int32  // its entry on the tape; -1 for none
 	names uint32 // where its names begin in jsonScratch.names
+	count uint32 // of an array whose elements paths tell apart: those before
 	array bool
 	inner bool // it is at node, and what lies in it may be at node's children
 }
@@ -163,7 +164,8 @@ func (s *jsonScan) open(kind Kind) Code {
 	}
 	if s.target >= 0 {
 		f.node = s.target
-		f.inner = s.layout.nodes[f.node].Type.Kind == kind
+		n := &s.layout.trie[f.node]
+		f.inner = kind == Record && n.objects || kind == Array && n.arrays
 	}
 	if s.target != noNode {
 		f.entry = s.note(kind, s.pos)
@@ -214,7 +216,11 @@ func (s *jsonScan) item() Code {
 	}
 	s.nameStart, s.nameEnd = 0, 0
 	if f.inner {
-		s.target = s.layout.trie[f.node].elements
+		s.target = s.layout.element(f.node, f.count, s.src, s.pos)
+		f.count++
+		if s.target == noNode {
+			s.tape.Unlisted++
+		}
 	}
 	return ""
 }
@@ -260,30 +266,6 @@ func (s *jsonScan) hash(text []byte, plain bool) uint64 {
 		s.tape.scratch.json.folded = text
 	}
 	return hashFolded(text, s.layout.seed)
-}
-
-// member says where the member of a Record node with this name is: at a child,
-// at restNode, or at noNode. A name that equals a child's only but for case is
-// withheld: it might be read as the child, so the rest's rule is not for it.
-func (l *jsonLayout) member(id NodeID, hash uint64, text []byte, plain bool) NodeID {
-	n := &l.trie[id]
-	if c := n.lookup(hash); c != 0 {
-		switch name := l.childName(c); {
-		case plain && string(text) == name || !plain && equalName(text, name, false):
-			return c
-		case equalName(text, name, true):
-			return noNode
-		}
-	}
-	if n.covered {
-		return restNode
-	}
-	return noNode
-}
-
-func (l *jsonLayout) childName(c NodeID) string {
-	path := l.trie[c].path
-	return path[len(path)-1].Name
 }
 
 // equalName compares a validated JSON string with name, folded or as it is.

@@ -14,13 +14,28 @@ type jsonProjection struct {
 // constants are not done there: they are written with their container, in its
 // tail, so that nothing tells whether the record held them (promise P6).
 type jsonStep struct {
-	do   jsonDo
-	rest jsonDo // Record nodes: what happens to members that no longer path names; never jsonEnter
-	via  Transform
-	name []byte // `"name":`, nil for elements
-	tail []byte // Record nodes: `"a":null,"b":1`, written behind the other members
-	kind Kind   // jsonEnter: what the container must be
+	object, array bool   // an object, an array here is entered
+	parts         bool   // one that is not entered is not copied either: paths name what lies in it
+	do            jsonDo // what happens to other values
+	via           Transform
+	name          []byte // `"name":`, nil for what no name leads to
+	// names is what happens to the members of an object here that no path names:
+	// jsonReplace has nameVia make their names.
+	names   jsonDo
+	nameVia Transform
+	tail    []byte // `"a":null,"b":1`, written behind the other members of an object
+	late    []jsonLate
 }
+
+// jsonLate is a member that ** may find something in: where it does not, member
+// (`"a":null`) is written as the tail is.
+type jsonLate struct {
+	node   NodeID
+	member []byte
+}
+
+// maxLate is how many of them fit a word.
+const maxLate = 64
 
 // jsonDo is what happens to a value that is there. The zero jsonDo drops it.
 type jsonDo uint8
@@ -28,8 +43,8 @@ type jsonDo uint8
 const (
 	jsonDrop jsonDo = iota
 	jsonCopy
-	jsonReplace // as rest: withheld and counted
-	jsonEnter
+	jsonReplace
+	jsonWithhold // drop, and count it: its type is the reason
 )
 
 func (p *jsonProjection) Schema() string { return "" }
@@ -44,65 +59,98 @@ func (p *jsonProjection) Splice(dst, src []byte, tape *Tape, gates uint32) (out 
 	for k, g := range p.gates {
 		open |= int(gates>>(g-1)&1) << k
 	}
-	s := jsonSplice{dst: dst, src: src, tape: tape, steps: p.plans[open], most: len(dst) + outputLimit(len(src))}
+	s := jsonSplice{layout: p.layout, dst: dst, src: src, tape: tape, steps: p.plans[open], most: len(dst) + outputLimit(len(src))}
 	s.root()
-	if len(s.dst) > s.most {
+	switch {
+	case s.collides:
+		return dst, 0, &Fault{Code: CodeTreatmentFailed, Path: p.layout.nodes[s.node].Path}
+	case len(s.dst) > s.most:
 		return dst, 0, &Fault{Code: CodeTooLarge}
 	}
 	return s.dst, s.withheld, nil
 }
 
-// jsonSplice is one Splice call. It descends on the goroutine's stack, but only
-// as deep as the layout's paths are long.
+// jsonSplice is one Splice call. It descends on the goroutine's stack as deep as
+// the layout's paths are long, and where they have a ** as deep as the record,
+// which maxJSONDepth bounds.
 type jsonSplice struct {
+	layout   *jsonLayout
 	dst, src []byte
 	tape     *Tape
 	steps    []jsonStep
 	withheld int
-	most     int // len(dst) beyond which the rest is left out, and all of it void
+	most     int    // len(dst) beyond which the rest is left out, and all of it void
+	collides bool   // two names became equal: all of it is void
+	node     NodeID // where they did
 }
 
 // root is written whatever is in it: the record is there because it is
 // permitted, not because of what it holds.
 func (s *jsonSplice) root() {
-	step := &s.steps[0]
-	if s.tape.Entries[0].Kind == step.kind {
+	step, e := &s.steps[0], &s.tape.Entries[0]
+	switch {
+	case e.Kind == Record && step.object, e.Kind == Array && step.array:
 		s.container(step, 0)
+		return
+	case step.do == jsonCopy && !step.parts:
+		s.dst = append(s.dst, s.src[e.Start:e.End]...)
 		return
 	}
 	s.withheld++
-	if step.kind == Array {
+	if step.array && !step.object {
 		s.dst = append(s.dst, "[]"...)
 		return
 	}
 	s.dst = append(s.dst, '{')
-	s.dst = append(s.dst, step.tail...)
+	s.fixed(step, false, 0)
 	s.dst = append(s.dst, '}')
 }
 
 // container writes the container at an entry and reports whether anything of
 // the record came to stand in it; if not, the caller takes it back.
 func (s *jsonSplice) container(step *jsonStep, entry uint32) (live bool) {
-	if step.kind == Array {
+	if s.tape.Entries[entry].Kind == Array {
 		s.dst = append(s.dst, '[')
-		live = s.items(step, entry)
+		live, _ = s.items(step, entry)
 		s.dst = append(s.dst, ']')
 		return live
 	}
+	start := len(s.dst)
 	s.dst = append(s.dst, '{')
-	live = s.items(step, entry)
+	live, wrote := s.items(step, entry)
+	s.fixed(step, live, wrote)
+	s.dst = append(s.dst, '}')
+	if live && step.names == jsonReplace && !s.distinct(start) {
+		s.collides, s.node = true, s.tape.Entries[entry].Node
+	}
+	return live
+}
+
+// fixed writes the members that stand behind the others of an object, of the
+// late ones those that are not in wrote.
+func (s *jsonSplice) fixed(step *jsonStep, live bool, wrote uint64) {
 	if len(step.tail) > 0 {
 		if live {
 			s.dst = append(s.dst, ',')
 		}
 		s.dst = append(s.dst, step.tail...)
+		live = true
 	}
-	s.dst = append(s.dst, '}')
-	return live
+	for k := range step.late {
+		if wrote>>k&1 != 0 {
+			continue
+		}
+		if live {
+			s.dst = append(s.dst, ',')
+		}
+		s.dst = append(s.dst, step.late[k].member...)
+		live = true
+	}
 }
 
 // items writes what stays of a container's members or elements, in their order.
-func (s *jsonSplice) items(step *jsonStep, entry uint32) (live bool) {
+// wrote has the bits of its late members that stay.
+func (s *jsonSplice) items(step *jsonStep, entry uint32) (live bool, wrote uint64) {
 	entries := s.tape.Entries
 	for i, end := entry+1, entries[entry].Next; i < end && len(s.dst) <= s.most; i = entries[i].Next {
 		e := &entries[i]
@@ -110,61 +158,91 @@ func (s *jsonSplice) items(step *jsonStep, entry uint32) (live bool) {
 		if live {
 			s.dst = append(s.dst, ',')
 		}
-		var wrote bool
-		if e.Node == restNode {
-			wrote = s.uncovered(step.rest, e)
-		} else {
-			wrote = s.item(&s.steps[e.Node], e, i)
-		}
-		if !wrote {
+		if !s.item(step, e, i) {
 			s.dst = s.dst[:mark]
 			continue
 		}
 		live = true
+		for k := range step.late {
+			if step.late[k].node == e.Node {
+				wrote |= 1 << k
+			}
+		}
 	}
-	return live
+	return live, wrote
 }
 
-// item writes the value of one node, or counts it where its type is the reason
-// that it does not.
-func (s *jsonSplice) item(step *jsonStep, e *Entry, i uint32) (wrote bool) {
-	switch step.do {
-	case jsonCopy:
-		s.dst = append(s.dst, step.name...)
+// item writes one member or element of the container of in, or counts it where
+// its type is the reason that it does not.
+func (s *jsonSplice) item(in *jsonStep, e *Entry, i uint32) (wrote bool) {
+	if e.Node == restNode {
+		if !s.unnamed(in, e) {
+			return false
+		}
 		s.dst = append(s.dst, s.src[e.Start:e.End]...)
 		return true
-	case jsonReplace:
+	}
+	step := &s.steps[e.Node]
+	if step.name != nil {
 		s.dst = append(s.dst, step.name...)
-		wrote = s.replace(step.via, e)
-	case jsonEnter:
-		switch e.Kind {
-		case step.kind:
-			s.dst = append(s.dst, step.name...)
-			return s.container(step, i)
-		case Null:
-			return false // a null container is as good as none
-		}
-	default:
+	} else if e.NameEnd > 0 && !s.unnamed(in, e) {
 		return false
 	}
-	if !wrote {
-		s.withheld++
+	switch {
+	case e.Kind == Record && step.object, e.Kind == Array && step.array:
+		return s.container(step, i)
+	case step.do == jsonCopy && step.parts && (e.Kind == Record || e.Kind == Array):
+		return false
+	case step.do == jsonCopy:
+		s.dst = append(s.dst, s.src[e.Start:e.End]...)
+		return true
+	case step.do == jsonReplace && s.replace(step.via, e):
+		return true
+	case step.do == jsonWithhold && e.Kind == Null, step.do == jsonDrop:
+		return false // a null container is as good as none
 	}
-	return wrote
+	s.withheld++
+	return false
 }
 
-// uncovered writes a member that no path names, below a path that is named.
-func (s *jsonSplice) uncovered(do jsonDo, e *Entry) (wrote bool) {
-	switch do {
+// unnamed writes the name of a member that no path names, and the colon.
+func (s *jsonSplice) unnamed(in *jsonStep, e *Entry) bool {
+	switch in.names {
 	case jsonCopy:
 		s.dst = append(s.dst, s.src[e.NameStart:e.NameEnd]...)
 		s.dst = append(s.dst, ':')
-		s.dst = append(s.dst, s.src[e.Start:e.End]...)
 		return true
 	case jsonReplace:
-		s.withheld++ // no treatment of scalars takes the rest of an object
+		name := Entry{Kind: String, Start: e.NameStart, End: e.NameEnd}
+		at := len(s.dst)
+		if s.replace(in.nameVia, &name) && s.dst[at] == '"' {
+			s.dst = append(s.dst, ':')
+			return true
+		}
+		s.withheld++
+	case jsonWithhold:
+		s.withheld++
 	}
 	return false
+}
+
+// distinct reports that no two names of the object at start of dst are equal,
+// but for case: treatments have made some of them.
+func (s *jsonSplice) distinct(start int) bool {
+	scratch := &s.tape.scratch.json
+	scratch.names = scratch.names[:0]
+	for i := start + 1; ; {
+		name, _, next := nextMember(s.dst, i)
+		if next < 0 {
+			break
+		}
+		scratch.folded = appendFoldedJSON(scratch.folded[:0], s.dst[name.start+1:name.end-1])
+		name.hash = hashFolded(scratch.folded, s.layout.seed)
+		scratch.names = append(scratch.names, name)
+		i = next
+	}
+	_, _, found := duplicates(s.dst, scratch.names)
+	return !found
 }
 
 // replace writes what the treatment makes of a scalar. It reports false for

@@ -46,27 +46,6 @@ type rule struct {
 	act  Action
 }
 
-func project(t testing.TB, rules []rule) (Layout, Projection) {
-	t.Helper()
-	var paths []string
-	for _, r := range rules {
-		paths = append(paths, r.path)
-	}
-	l, err := NewJSON(paths)
-	if err != nil {
-		t.Fatal(err)
-	}
-	acts := make([]Action, len(l.Nodes()))
-	for _, r := range rules {
-		acts[nodeID(t, l, r.path)] = r.act
-	}
-	p, err := l.Project(acts, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return l, p
-}
-
 func nodeID(t testing.TB, l Layout, path string) NodeID {
 	t.Helper()
 	id := slices.IndexFunc(l.Nodes(), func(n Node) bool { return n.Path == path })
@@ -90,6 +69,7 @@ func TestJSONSplice(t *testing.T) {
 	address := []rule{{"address.city", keep}, {"address.street", null}, {"id", keep}}
 	cascade := []rule{{"address", keep}, {"address.country", drop}, {"address.street", null}}
 	items := []rule{{"items[*].sku", keep}, {"items[*].email", null}, {"items[*].note", drop}}
+	params := []rule{{"p[*].key", keep}, {"p[*].value", replace}, {`p[key=="email"].value`, drop}}
 	for _, tt := range []struct {
 		name     string
 		rules    []rule
@@ -152,6 +132,40 @@ func TestJSONSplice(t *testing.T) {
 		{"closed gate before what is dropped", []rule{{"h", Action{Gate: 1}}}, 0, `{"h":1}`, `{}`, 0},
 		{"named below a named container", []rule{{"a", keep}, {"a.b.c", drop}, {"a.b", keep}}, 0, `{"a":{"b":{"c":1,"d":2}}}`, `{"a":{"b":{"d":2}}}`, 0},
 		{"open gate opens the container", []rule{{"h.a", gated}, {"h.b", null}}, 1, `{"h":{"a":1}}`, `{"h":{"a":1,"b":null}}`, 0},
+
+		{"an index", []rule{{"a[1]", keep}}, 0, `{"a":[1,[2],3]}`, `{"a":[[2]]}`, 0},
+		{"an index that is not there", []rule{{"a[1]", keep}}, 0, `{"a":[1]}`, `{}`, 0},
+		{"an index against the others", []rule{{"a[*]", keep}, {"a[0].x", drop}, {"a[0]", keep}}, 0, `{"a":[{"x":1,"y":2},{"x":3}]}`, `{"a":[{"y":2},{"x":3}]}`, 0},
+		{"the first of many is redacted", []rule{{"a[0]", null}, {"a[*]", keep}}, 0, `{"a":[1,2]}`, `{"a":[2]}`, 0},
+		{"predicates", params, 0, `{"p":[{"key":"email","value":"e"},{"value":"v","key":"page"},{"value":"w"},{"key":3,"value":"x"}]}`,
+			`{"p":[{"key":"email"},{"value":"V","key":"page"},{"value":"W"},{"key":3,"value":"X"}]}`, 0},
+		{"predicates by escape", params, 0, `{"p":[{"\u006bey":"em\u0061il","value":"e"}]}`, `{"p":[{"key":"em\u0061il"}]}`, 0},
+		{"a predicate's member but for case", params, 0, `{"p":[{"KEY":"email","value":"e"},{"Key":"page","value":"v"}]}`, `{}`, 0},
+		{"a predicate's text is its own case", params, 0, `{"p":[{"key":"Email","value":"e"}]}`, `{"p":[{"key":"Email","value":"E"}]}`, 0},
+		{"a predicate behind much", params, 0, `{"p":[{"x":[{"key":"page"},"}]",{}],"y":"\"","key":"email","value":"e"}]}`, `{"p":[{"key":"email"}]}`, 0},
+		{"predicates of no object", params, 0, `{"p":["key",["key","email"],null,{}]}`, `{}`, 2},
+		{"two claims", []rule{{"a[0].x", keep}, {`a[k=="v"].y`, keep}}, 0, `{"a":[{"k":"v","x":1,"y":2},{"k":"v","x":1,"y":2}]}`, `{"a":[{"y":2}]}`, 0},
+
+		{"a map without its keys", []rule{{"m.*", keep}}, 0, `{"m":{"a":1}}`, `{}`, 0},
+		{"a map with its keys", []rule{{"m.*", keep}, {"m.*~key", keep}}, 0, `{"m":{"a":1,"\u0062":[2, 3]}}`, `{"m":{"a":1,"\u0062":[2, 3]}}`, 0},
+		{"treated keys", []rule{{"m.*", keep}, {"m.*~key", replace}}, 0, `{"m":{"a\"":1,"B":2}}`, `{"m":{"A\"":1,"B":2}}`, 0},
+		{"a treated value below a key", []rule{{"m.*.x", replace}, {"m.*~key", keep}}, 0, `{"m":{"a":{"x":"y","z":1},"b":{"z":1},"c":1}}`, `{"m":{"a":{"x":"Y"}}}`, 1},
+		{"a named member is no entry", []rule{{"m.*", keep}, {"m.n", keep}}, 0, `{"m":{"a":1,"n":2}}`, `{"m":{"n":2}}`, 0},
+		{"the values are redacted", []rule{{"m.*", null}, {"m.*~key", keep}}, 0, `{"m":{"a":1}}`, `{"m":null}`, 0},
+		{"the category of a map is not its keys'", []rule{{"m", keep}, {"m.*", keep}}, 0, `{"m":{"a":1}}`, `{}`, 0},
+		{"keys behind a gate", []rule{{"m.*", keep}, {"m.*~key", gated}, {"x", keep}}, 0, `{"x":1,"m":{"a":1}}`, `{"x":1}`, 0},
+		{"keys behind an open gate", []rule{{"m.*", keep}, {"m.*~key", gated}}, 1, `{"m":{"a":1}}`, `{"m":{"a":1}}`, 0},
+
+		{"any depth", []rule{{"**.email", replace}, {"a", keep}}, 0, `{"email":"e","a":{"b":[{"email":"f","c":"g"}],"email":null},"x":{"email":"h"}}`,
+			`{"email":"E","a":{"b":[{"email":"F","c":"g"}],"email":null}}`, 0},
+		{"any depth redacted", []rule{{"**.email", null}, {"a", keep}}, 0, `{"email":"e","a":{"b":[{"email":"f","c":"g"}],"email":null}}`, `{"a":{"b":[{"c":"g"}]}}`, 0},
+		{"any depth, other case", []rule{{"**.email", keep}, {"a", keep}}, 0, `{"a":{"Email":1,"b":{"EMAIL":2,"c":3}}}`, `{"a":{"b":{"c":3}}}`, 0},
+		{"any depth in arrays at the top", []rule{{"**.email", keep}}, 0, `[[{"email":1,"x":2}],{"email":3}]`, `[[{"email":1}],{"email":3}]`, 0},
+		{"any depth and all names", []rule{{"**.email", keep}, {"**.*~key", keep}}, 0, `{"x":{"y":{"email":1,"z":2}}}`, `{"x":{"y":{"email":1}}}`, 0},
+		{"redacted, with something kept in it", []rule{{"a", null}, {"**.k", keep}}, 0, `{"a":{"x":1}}`, `{"a":null}`, 0},
+		{"redacted, with something kept and there", []rule{{"a", null}, {"**.k", keep}}, 0, `{"a":[{"k":1}]}`, `{"a":[{"k":1}]}`, 0},
+		{"a treatment of scalars and any depth", []rule{{"a", replace}, {"**.k", keep}}, 0, `{"a":{"x":"y","k":1}}`, `{"a":{"k":1}}`, 1},
+		{"everything but", []rule{{"**", keep}, {"**.email", drop}}, 0, `{}`, `{}`, 0},
 
 		{"quoted names", []rule{{`"a.b"."x\"y"`, keep}, {`"a.b".n`, null}}, 0, `{"a.b":{"x\"y":1}}`, `{"a.b":{"x\"y":1,"n":null}}`, 0},
 		{"non-ASCII names", []rule{{"größe", keep}}, 0, `{"gr\u00f6\u00dfe":1,"GRÖSSE":2}`, `{"größe":1}`, 0},
@@ -271,8 +285,10 @@ func TestNewJSONRefuses(t *testing.T) {
 		want  string
 	}{
 		{[]string{"a", "b["}, "column 2"},
-		{[]string{"utm.*"}, "member names matched by .* are data; needs ~key, not supported yet"},
-		{[]string{"a[0]"}, "not supported yet"},
+		{[]string{"a.b~key"}, "a member that a path names has no key"},
+		{[]string{"a[0]", "a.b"}, "a is an array here and an object in another path"},
+		{[]string{"a.*", `a[k=="v"]`}, "a is an array here and an object in another path"},
+		{manyDeep(), "too many positions"},
 		{[]string{"a.b", "a[*]"}, "a is an array here and an object in another path"},
 		{[]string{"[*].x", "y"}, "the record is an array here"},
 		{[]string{"a.email", "a.EMAIL"}, "differ only in case"},
@@ -283,6 +299,15 @@ func TestNewJSONRefuses(t *testing.T) {
 			t.Errorf("NewJSON(%q) = %v, %v; want an error with %q", tt.paths, l, err, tt.want)
 		}
 	}
+}
+
+// manyDeep is a wiring whose positions multiply: 16 times 16 times 16 times 16.
+func manyDeep() (paths []string) {
+	for _, c := range "abcdefghijklmnop" {
+		n := string(c)
+		paths = append(paths, "**."+n+"1.**."+n+"2.**."+n+"3.**."+n+"4")
+	}
+	return paths
 }
 
 func TestProjectRefuses(t *testing.T) {

@@ -64,6 +64,10 @@ func (p Path) Compare(q, position Path) int {
 	if c := cmp.Compare(p.reach(position), q.reach(position)); c != 0 {
 		return c
 	}
+	return p.compareRanks(q)
+}
+
+func (p Path) compareRanks(q Path) int {
 	for i := range min(len(p), len(q)) {
 		if c := cmp.Compare(p[i].rank(), q[i].rank()); c != 0 {
 			return c

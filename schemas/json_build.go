@@ -1,0 +1,294 @@
+package schemas
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// The paths of a wiring as one automaton. A node is a set of places in paths
+// (items) that a position can be at, with the paths that classify it: those
+// that ended last on the way there, and of those the most specific (Path.Compare).
+// Where no path holds a ** this is the tree of the paths. Behind a ** equal sets
+// are one node, which is what makes the automaton finite.
+
+// jsonItem is a place in a rule: before its step at.
+type jsonItem struct{ rule, at int32 }
+
+// jsonRule is a path without what the automaton does not need: a ** at its end,
+// which says no more than that the category cascades, and ~key.
+type jsonRule struct {
+	steps Path
+	key   bool
+}
+
+type jsonBuilder struct {
+	layout *jsonLayout
+	rules  []jsonRule
+	known  map[string]NodeID // by what makes two positions one
+	keys   map[NodeID]NodeID // the position of the names at a position behind .*
+	edges  int
+}
+
+var errJSONSize = errors.New("the paths make too many positions: ** and .* multiply what stands behind them")
+
+func (b *jsonBuilder) addRule(path Path) error {
+	r := jsonRule{steps: path}
+	if n := len(path); n > 0 && path[n-1].Kind == StepKey {
+		r.key, r.steps = true, path[:n-1]
+		if n == 1 || path[n-2].Kind != StepAnyMember {
+			return errors.New("~key stands behind .* only: a member that a path names has no key")
+		}
+	}
+	r.steps = r.steps.trimDeep()
+	b.rules = append(b.rules, r)
+	return nil
+}
+
+func (b *jsonBuilder) build() error {
+	start := jsonState{}
+	for i, r := range b.rules {
+		if len(r.steps) == 0 {
+			start.done = append(start.done, int32(i))
+		} else {
+			start.live = append(start.live, jsonItem{int32(i), 0})
+		}
+	}
+	b.close(&start)
+	b.edges = 1
+	if _, err := b.node(Node{Parent: -1}, jsonNode{}, start); err != nil {
+		return err
+	}
+	l := b.layout
+	if len(l.nodes) == 1 && !l.trie[0].covered {
+		l.nodes[0].Type.Kind = Record // nothing is named: records become {}
+		l.trie[0].objects = true
+	}
+	b.spread()
+	for id := range l.nodes {
+		l.index(NodeID(id))
+	}
+	return nil
+}
+
+// jsonState is a position that the builder comes to.
+type jsonState struct {
+	live []jsonItem // sorted, with what a ** leaves out
+	done []int32    // the rules that classify it, of equal rank; none: unclassified
+	keys []int32    // of a member: the rules that classify its name
+}
+
+// close adds the places behind a ** that is left out.
+func (b *jsonBuilder) close(s *jsonState) {
+	for i := 0; i < len(s.live); i++ {
+		it := s.live[i]
+		if b.step(it).Kind == StepDeep { // never the last step
+			s.live = append(s.live, jsonItem{it.rule, it.at + 1})
+		}
+	}
+	slices.SortFunc(s.live, func(a, b jsonItem) int {
+		if a.rule != b.rule {
+			return int(a.rule - b.rule)
+		}
+		return int(a.at - b.at)
+	})
+	s.live = slices.Compact(s.live)
+}
+
+func (b *jsonBuilder) step(it jsonItem) Step { return b.rules[it.rule].steps[it.at] }
+
+// advance goes from a state over one member or element, whose kind of step
+// takes decides.
+func (b *jsonBuilder) advance(from jsonState, takes func(Step) bool) jsonState {
+	var to jsonState
+	var ended []int32
+	for _, it := range from.live {
+		switch s := b.step(it); {
+		case s.Kind == StepDeep:
+			to.live = append(to.live, it)
+		case !takes(s):
+		case int(it.at)+1 < len(b.rules[it.rule].steps):
+			to.live = append(to.live, jsonItem{it.rule, it.at + 1})
+		case b.rules[it.rule].key:
+			to.keys = append(to.keys, it.rule)
+		default:
+			ended = append(ended, it.rule)
+		}
+	}
+	b.close(&to)
+	if to.done = b.best(ended); len(ended) == 0 {
+		to.done = from.done
+	}
+	return to
+}
+
+// best picks the most specific of rules that end at one position: those that
+// none beats.
+func (b *jsonBuilder) best(rules []int32) (best []int32) {
+	for _, r := range rules {
+		if slices.ContainsFunc(rules, func(o int32) bool { return b.rules[o].steps.compareRanks(b.rules[r].steps) > 0 }) {
+			continue
+		}
+		best = append(best, r)
+	}
+	slices.Sort(best)
+	return slices.Compact(best)
+}
+
+// jsonWay is one way out of a node. It is fixed where what leads there is not
+// right behind a **.
+type jsonWay struct {
+	step  Step
+	fixed bool
+}
+
+// state adds the node that a way leads to, or finds it.
+func (b *jsonBuilder) state(parent NodeID, way jsonWay, from, s jsonState) (NodeID, error) {
+	b.edges++
+	id := b.identity(way.step, s)
+	if have, ok := b.known[id]; ok {
+		b.layout.nodes[have].Repeated = true // from two places
+		return have, b.tooLarge()
+	}
+	n := Node{Parent: parent, Repeated: b.layout.nodes[parent].Repeated || way.step.Kind != StepMember && way.step.Kind != StepIndex}
+	t := jsonNode{path: b.path(parent, way), float: way.step.Kind == StepDeep}
+	if t.anchor = t.path; !way.fixed && slices.Equal(from.live, s.live) && slices.Equal(from.done, s.done) {
+		t.anchor = b.layout.trie[parent].anchor // nothing was come nearer to
+	}
+	if way.step.Kind == StepMember {
+		t.name = append(appendJSONString(nil, way.step.Name), ':')
+	}
+	b.known[id] = NodeID(len(b.layout.nodes))
+	return b.node(n, t, s)
+}
+
+// path names a node so that the rules which classify it cover the path, and it
+// is shared under the shortest one.
+func (b *jsonBuilder) path(parent NodeID, way jsonWay) Path {
+	up := &b.layout.trie[parent]
+	if way.fixed {
+		return append(slices.Clone(up.path), way.step)
+	}
+	path := append(slices.Clone(up.anchor), Step{Kind: StepDeep})
+	if way.step.Kind != StepDeep {
+		path = append(path, way.step)
+	}
+	return path
+}
+
+func (b *jsonBuilder) tooLarge() error {
+	if b.edges > maxJSONEdges || len(b.layout.nodes) > maxJSONNodes {
+		return errJSONSize
+	}
+	return nil
+}
+
+func (b *jsonBuilder) identity(step Step, s jsonState) string {
+	id := []byte(Path{step}.String())
+	for _, it := range s.live {
+		id = binary.AppendUvarint(append(id, 1), uint64(it.rule))
+		id = binary.AppendUvarint(id, uint64(it.at))
+	}
+	for _, r := range s.done {
+		id = binary.AppendUvarint(append(id, 2), uint64(r))
+	}
+	for _, r := range s.keys {
+		id = binary.AppendUvarint(append(id, 3), uint64(r))
+	}
+	return string(id)
+}
+
+// node adds a node and all that lies below it.
+func (b *jsonBuilder) node(n Node, t jsonNode, s jsonState) (NodeID, error) {
+	l := b.layout
+	id := NodeID(len(l.nodes))
+	t.covered = len(s.done) > 0
+	n.Path, n.Type.Kind = t.path.String(), Any
+	l.nodes, l.trie = append(l.nodes, n), append(l.trie, t)
+	if err := b.tooLarge(); err != nil {
+		return 0, err
+	}
+	e := b.edgesOf(s)
+	if err := e.contradiction(t.path); err != nil {
+		return 0, err
+	}
+	for _, add := range []func(NodeID, jsonState, jsonEdges) error{b.others, b.members, b.items} {
+		if err := add(id, s, e); err != nil {
+			return 0, err
+		}
+	}
+	switch {
+	case e.deep:
+	case e.objects():
+		l.nodes[id].Type.Kind = Record
+	case e.arrays():
+		l.nodes[id].Type.Kind = Array
+	}
+	l.nodes[id].Leaf = !e.fixedObject() && !e.fixedArray() && (t.covered || len(s.live) == 0)
+	return id, nil
+}
+
+// jsonEdges are the ways out of a state.
+type jsonEdges struct {
+	deep     bool    // by **
+	any, all jsonWay // by *, [*]; the zero Step: none
+	names    []jsonWay
+	elements []jsonWay // [n] and [key=="v"]
+}
+
+func (e *jsonEdges) objects() bool { return e.any.step.Kind != NoStep || len(e.names) > 0 }
+
+func (e *jsonEdges) arrays() bool { return e.all.step.Kind != NoStep || len(e.elements) > 0 }
+
+func fixedWay(w jsonWay) bool { return w.fixed }
+
+// fixedObject and fixedArray say that paths tell what stands here.
+func (e *jsonEdges) fixedObject() bool { return e.any.fixed || slices.ContainsFunc(e.names, fixedWay) }
+
+func (e *jsonEdges) fixedArray() bool {
+	return e.all.fixed || slices.ContainsFunc(e.elements, fixedWay)
+}
+
+func (e *jsonEdges) contradiction(at Path) error {
+	if e.fixedObject() && e.fixedArray() {
+		return fmt.Errorf("%s is an array here and an object in another path", describe(at))
+	}
+	for i, a := range e.names {
+		for _, b := range e.names[:i] {
+			if a.fixed && b.fixed && equalFold(a.step.Name, b.step.Name) {
+				return fmt.Errorf("%s and %s differ only in case, so no record can hold both",
+					append(slices.Clone(at), b.step), append(slices.Clone(at), a.step))
+			}
+		}
+	}
+	return nil
+}
+
+func (b *jsonBuilder) edgesOf(s jsonState) (e jsonEdges) {
+	for _, it := range s.live {
+		way := jsonWay{b.step(it), it.at == 0 || b.rules[it.rule].steps[it.at-1].Kind != StepDeep}
+		switch way.step.Kind {
+		case StepDeep:
+			e.deep = true
+		case StepAnyMember:
+			e.any = jsonWay{way.step, way.fixed || e.any.fixed}
+		case StepElements:
+			e.all = jsonWay{way.step, way.fixed || e.all.fixed}
+		case StepMember:
+			e.names = addWay(e.names, way)
+		default:
+			e.elements = addWay(e.elements, way)
+		}
+	}
+	return e
+}
+
+func addWay(ways []jsonWay, way jsonWay) []jsonWay {
+	i := slices.IndexFunc(ways, func(w jsonWay) bool { return w.step == way.step })
+	if i < 0 {
+		return append(ways, way)
+	}
+	ways[i].fixed = ways[i].fixed || way.fixed
+	return ways
+}

@@ -1,0 +1,102 @@
+package schemas
+
+// Predicates are looked at before their element is scanned: only so does the
+// scan know at which nodes the element's members are. What is skipped here is
+// validated by the scan behind it, so of bytes that are no JSON anything may be
+// said.
+
+// predicate finds what claims the element at i: the child of the predicate that
+// it meets. claims is how many do, and above 1 also where a member of it is a
+// predicate's but for case, which one reader takes for it and another not.
+func (n *jsonNode) predicate(src []byte, i int) (child NodeID, claims int) {
+	i = spaceEnd(src, i)
+	if i == len(src) || src[i] != '{' {
+		return 0, 0
+	}
+	open := len(n.wants)
+	for i++; open > 0; {
+		at, from, next := nextMember(src, i)
+		if next < 0 {
+			break
+		}
+		name, value := src[at.start+1:at.end-1], src[from:next]
+		i = next
+		for k := range n.wants {
+			w := &n.wants[k]
+			switch {
+			case !equalName(name, w.name, true):
+				continue
+			case !equalName(name, w.name, false):
+				return 0, 2
+			case len(value) > 1 && value[0] == '"' && equalName(value[1:len(value)-1], w.value, false):
+				child = w.child
+				claims++
+			}
+			open-- // a second member of the name is refused by the scan
+		}
+	}
+	return child, claims
+}
+
+// nextMember reads the member at i, behind its comma: where its name lies, with
+// quotes, where its value begins and what is behind it; next is -1 where there
+// is none.
+func nextMember(src []byte, i int) (name jsonName, value, next int) {
+	i = spaceEnd(src, i)
+	if i < len(src) && src[i] == ',' {
+		i = spaceEnd(src, i+1)
+	}
+	if i == len(src) || src[i] != '"' {
+		return name, 0, -1
+	}
+	end, _, code := stringEnd(src, i+1)
+	if code != "" {
+		return name, 0, -1
+	}
+	name.start, name.end = uint32(i), uint32(end)
+	i = spaceEnd(src, end)
+	if i == len(src) || src[i] != ':' {
+		return name, 0, -1
+	}
+	i = spaceEnd(src, i+1)
+	return name, i, skipValue(src, i)
+}
+
+// skipValue returns what is behind the value at i, -1 where none ends.
+func skipValue(src []byte, i int) int {
+	for depth := 0; i < len(src); {
+		switch src[i] {
+		case '"':
+			end, _, code := stringEnd(src, i+1)
+			if code != "" {
+				return -1
+			}
+			i = end
+		case '{', '[':
+			depth++
+			i++
+			continue
+		case '}', ']':
+			depth--
+			i++
+		default:
+			i = runEnd(src, i)
+		}
+		if depth <= 0 {
+			return i
+		}
+	}
+	return -1
+}
+
+// runEnd skips what is no string and no bracket: a scalar, and within a
+// container the commas, colons and white space around it too. It moves.
+func runEnd(src []byte, i int) int {
+	for i++; i < len(src); i++ {
+		switch src[i] {
+		case '"', '{', '[', '}', ']', ',':
+			return i
+		}
+	}
+	return i
+}
