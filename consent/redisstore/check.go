@@ -18,10 +18,10 @@ func (s *Store) Check(ctx context.Context) error {
 	defer cancel()
 	text, err := s.rdb.Info(ctx).Result()
 	if err != nil {
-		return classify(ctx, err)
+		return s.named(classify(ctx, err))
 	}
 	if c := s.judge(parseInfo(text)); c != "" {
-		return hold(c)
+		return s.named(hold(c))
 	}
 	return nil
 }

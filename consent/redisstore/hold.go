@@ -68,6 +68,7 @@ func (c Code) Mend() string {
 type Hold struct {
 	Code   Code
 	Bucket int
+	cli    string // redis-cli with the options that reach the server; "": not known
 }
 
 func (h *Hold) Error() string {
@@ -80,8 +81,42 @@ func (h *Hold) Error() string {
 // HoldCode names the hold for callers that do not import this package.
 func (h *Hold) HoldCode() string { return string(h.Code) }
 
-// Mend is Code.Mend.
-func (h *Hold) Mend() string { return h.Code.Mend() }
+// Mend is Code.Mend for the server that was asked.
+func (h *Hold) Mend() string {
+	if h.cli == "" {
+		return h.Code.Mend()
+	}
+	return strings.ReplaceAll(h.Code.Mend(), "redis-cli", h.cli)
+}
+
+// redisCLI is the command line that reaches cfg's server. The password is not in
+// it: redis-cli takes it from REDISCLI_AUTH.
+func redisCLI(cfg *Config) string {
+	host, port, err := net.SplitHostPort(cfg.Addr)
+	if err != nil {
+		return "redis-cli"
+	}
+	line := "redis-cli -h " + host + " -p " + port
+	if cfg.DB != 0 {
+		line += " -n " + strconv.Itoa(cfg.DB)
+	}
+	if cfg.Username != "" {
+		line += " --user " + cfg.Username
+	}
+	if cfg.TLS != nil {
+		line += " --tls"
+	}
+	return line
+}
+
+// named lets a Hold say which server it is about.
+func (s *Store) named(err error) error {
+	var h *Hold
+	if errors.As(err, &h) {
+		h.cli = s.cli
+	}
+	return err
+}
 
 // Away reports that the server did not answer: waiting may be all there is to do.
 func (h *Hold) Away() bool {
@@ -97,6 +132,7 @@ func (c Code) rebuildable() bool {
 	return false
 }
 
+// hold is a Hold of no bucket.
 func hold(c Code) *Hold { return &Hold{Code: c, Bucket: -1} }
 
 // classify turns an error of go-redis into a Hold; ctx is the one of the call.

@@ -43,18 +43,18 @@ func (s *Store) Read(ctx context.Context, tags []consent.Tag, into *consent.Snap
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	if _, err := r.pipe.Exec(ctx); err != nil {
-		return r.fault(ctx, err)
+		return s.named(r.fault(ctx, err))
 	}
 	now, err := r.time.Result()
 	if err != nil {
-		return classify(ctx, err)
+		return s.named(classify(ctx, err))
 	}
 	into.Reset(len(tags))
 	for i := range r.asked {
 		q := &r.asked[i]
 		if code := s.readBucket(ctx, sc, q, tags, into); code != "" {
 			into.Reset(0)
-			return &Hold{Code: code, Bucket: q.bucket}
+			return s.named(&Hold{Code: code, Bucket: q.bucket})
 		}
 	}
 	into.ServerTime = now.UnixMilli()

@@ -50,6 +50,7 @@ type Store struct {
 	epoch   Epoch
 	prefix  string
 	timeout time.Duration
+	cli     string // for Hold.Mend
 	rdb     *redis.Client
 	scratch sync.Pool    // of *scratch
 	evicted atomic.Int64 // evicted_keys at the first Check, plus 1; 0: not looked yet
@@ -78,7 +79,7 @@ func Open(cfg Config) (*Store, error) {
 	if cfg.Timeout == 0 {
 		cfg.Timeout = defaultTimeout
 	}
-	s := &Store{epoch: cfg.Epoch, prefix: cfg.Epoch.prefix(), timeout: cfg.Timeout, rdb: redis.NewClient(options(&cfg))}
+	s := &Store{epoch: cfg.Epoch, prefix: cfg.Epoch.prefix(), timeout: cfg.Timeout, cli: redisCLI(&cfg), rdb: redis.NewClient(options(&cfg))}
 	hash := cfg.Epoch.Hash()
 	s.scratch.New = func() any { return &scratch{seal: newSealer(&cfg, hash), intern: consent.NewInterner(maxNames).String} }
 	return s, nil

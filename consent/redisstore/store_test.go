@@ -3,6 +3,7 @@ package redisstore
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -378,6 +379,43 @@ func TestReplyCode(t *testing.T) {
 		if got := replyCode(text); got != want {
 			t.Errorf("%q is %q, want %q", text, got, want)
 		}
+	}
+}
+
+// TestMendNamesTheServer: the command that helps can be pasted as it is.
+func TestMendNamesTheServer(t *testing.T) {
+	cases := map[string]struct {
+		change func(*Config)
+		want   string
+	}{
+		"address": {func(*Config) {}, "redis-cli -h 127.0.0.1 -p 1 PING"},
+		"db":      {func(c *Config) { c.DB = 3 }, "redis-cli -h 127.0.0.1 -p 1 -n 3 PING"},
+		"user and tls": {func(c *Config) { c.Username, c.Password, c.TLS = "cs", "secret", &tls.Config{} },
+			"redis-cli -h 127.0.0.1 -p 1 --user cs --tls PING"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			cfg := testConfig(nil)
+			cfg.Addr, cfg.Dial = "127.0.0.1:1", func(context.Context, string, string) (net.Conn, error) { return nil, io.ErrUnexpectedEOF }
+			c.change(&cfg)
+			s := open(t, cfg)
+			var into consent.Snapshot
+			page := s.AllPages()[:1]
+			for what, err := range map[string]error{
+				"Check": s.Check(t.Context()),
+				"Read":  s.Read(t.Context(), []consent.Tag{{}}, &into),
+				"Load":  s.Load(t.Context(), page),
+				"Reset": s.Reset(t.Context(), page[0]),
+			} {
+				var h *Hold
+				if !errors.As(err, &h) {
+					t.Fatalf("%s: %v", what, err)
+				}
+				if h.Mend() != c.want {
+					t.Errorf("%s: %v, %q", what, err, h.Mend())
+				}
+			}
+		})
 	}
 }
 

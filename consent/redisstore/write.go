@@ -65,10 +65,10 @@ func (s *Store) Load(ctx context.Context, pages []*Page) error {
 	}
 	var re redis.Error
 	if _, err := pipe.Exec(ctx); err != nil && (!errors.As(err, &re) || !someWorked(cmds)) {
-		return (&request{asked: cmds}).fault(ctx, err)
+		return s.named((&request{asked: cmds}).fault(ctx, err))
 	}
 	for i, p := range pages {
-		p.Err = s.loadPage(sc, &cmds[i], p)
+		p.Err = s.named(s.loadPage(sc, &cmds[i], p))
 	}
 	return nil
 }
@@ -90,7 +90,7 @@ func (s *Store) loadPage(sc *scratch, q *asked, p *Page) error {
 	}
 	fields := reply{q.fields.Val()}
 	if code := sc.openBucket(&fields, p.Bucket, len(p.Tags), q.hlen.Val(), &p.Mark); code != "" {
-		return &Hold{code, p.Bucket}
+		return &Hold{Code: code, Bucket: p.Bucket}
 	}
 	p.Rows, p.known = make([]*consent.Row, len(p.Tags)), make([]bool, len(p.Tags))
 	for i := range p.Tags {
@@ -101,7 +101,7 @@ func (s *Store) loadPage(sc *scratch, q *asked, p *Page) error {
 		}
 		if code != "" {
 			p.Rows = nil
-			return &Hold{code, p.Bucket}
+			return &Hold{Code: code, Bucket: p.Bucket}
 		}
 	}
 	return nil
@@ -186,10 +186,10 @@ func (s *Store) Apply(ctx context.Context, pages []*Page) error {
 		calls = append(calls, call{key: s.Key(p.Bucket), args: args})
 	}
 	if err := s.run(ctx, applyScript, calls); err != nil {
-		return err
+		return s.named(err)
 	}
 	for i, p := range pages {
-		if p.Err = calls[i].outcome(p.Bucket); p.Err != nil {
+		if p.Err = s.named(calls[i].outcome(p.Bucket)); p.Err != nil {
 			continue
 		}
 		p.Mark = marks[i]
@@ -234,10 +234,10 @@ func (sc *scratch) applyArgs(p *Page) ([]any, Mark, error) {
 func (s *Store) Reset(ctx context.Context, p *Page) error {
 	calls := []call{{key: s.Key(p.Bucket), args: []any{p.Mark.raw}}}
 	if err := s.run(ctx, resetScript, calls); err != nil {
-		return err
+		return s.named(err)
 	}
 	if err := calls[0].outcome(p.Bucket); err != nil {
-		return err
+		return s.named(err)
 	}
 	p.Mark, p.Rows, p.known, p.Err = Mark{}, make([]*consent.Row, len(p.Tags)), make([]bool, len(p.Tags)), nil
 	return nil
@@ -301,7 +301,7 @@ func (c *call) outcome(bucket int) error {
 	n, err := c.cmd.Int()
 	switch {
 	case err != nil:
-		return &Hold{classifyCode(err), bucket}
+		return &Hold{Code: classifyCode(err), Bucket: bucket}
 	case n == 0:
 		return nil
 	case n == 1:
@@ -309,5 +309,5 @@ func (c *call) outcome(bucket int) error {
 	case n == 2:
 		return ErrCorrupt
 	}
-	return &Hold{Malformed, bucket}
+	return &Hold{Code: Malformed, Bucket: bucket}
 }

@@ -2,6 +2,7 @@ package faults
 
 import (
 	"context"
+	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -108,7 +109,7 @@ func TestRedisRestartedEmpty(t *testing.T) {
 		s.audited()
 		s.killRedis()
 		s.everybody()
-		d.holds(pipeline.HoldStates, "redis-cli PING")
+		d.holds(pipeline.HoldStates, s.redisCLI()+" PING")
 		s.startRedis()
 		s.settled()
 		s.everybody()
@@ -257,7 +258,7 @@ func TestRedisUnfit(t *testing.T) {
 		st, _ := d.status()
 		return len(st.Holds) > 0 && st.Holds[0].Detail == "eviction_policy"
 	})
-	d.holds(pipeline.HoldStates, "redis-cli CONFIG SET maxmemory-policy noeviction")
+	d.holds(pipeline.HoldStates, s.redisCLI()+" CONFIG SET maxmemory-policy noeviction")
 	before := s.outputs()
 	s.everybody()
 	time.Sleep(time.Second)
@@ -277,9 +278,16 @@ func TestStartWithoutRedis(t *testing.T) {
 		s.everybody()
 		s.killRedis()
 		d := s.start()
-		d.holds(pipeline.HoldStates, "redis-cli PING")
+		d.holds(pipeline.HoldStates, s.redisCLI()+" PING")
 		s.startRedis()
 		s.settled()
 		d.ready().stop()
 	})
+}
+
+// redisCLI is how a remedy begins that can be pasted as it is.
+func (s *site) redisCLI() string {
+	host, port, err := net.SplitHostPort(s.redis)
+	s.must(err)
+	return "redis-cli -h " + host + " -p " + port
 }
