@@ -67,6 +67,7 @@ type Limits struct {
 	Txn      time.Duration // transaction timeout at the broker; default 10 s
 	Session  time.Duration // group session timeout; default 10 s, heartbeats 3 s
 	End      time.Duration // patience for the end of a transaction; default 60 s
+	Settings time.Duration // pace of reading the topics' max.message.bytes; default 60 s
 }
 
 // Config is what an Enforcer is made of.
@@ -155,6 +156,7 @@ func (l Limits) withDefaults() Limits {
 	set(&l.Txn, 10*time.Second)
 	set(&l.Session, 10*time.Second)
 	set(&l.End, 60*time.Second)
+	set(&l.Settings, 60*time.Second)
 	return l
 }
 

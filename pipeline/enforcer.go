@@ -63,6 +63,7 @@ func (e *Enforcer) Run(ctx context.Context) error {
 func (e *Enforcer) runWorkers(ctx context.Context, ground *ground) error {
 	g, wctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return e.watchStates(wctx) })
+	g.Go(func() error { return e.watchLimits(wctx) })
 	for n := range e.cfg.Workers {
 		w, err := e.newWorker(n, ground)
 		if err != nil {

@@ -1,12 +1,21 @@
 package pipeline
 
 import (
+	"context"
 	"strconv"
 	"sync"
+	"sync/atomic"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// topicLimits are the largest record batches that topics take.
+// topicLimits are the largest record batches that topics take. They can be changed
+// while we run: a client keeps those that it was made with, so that sessions end
+// when version has moved.
 type topicLimits struct {
+	version atomic.Int64 // rises with every change
+
 	mu  sync.RWMutex
 	max map[string]int
 }
@@ -48,5 +57,56 @@ func (t *topicLimits) set(topic, value string) {
 	if t.max == nil {
 		t.max = map[string]int{}
 	}
-	t.max[topic] = n
+	if t.max[topic] != n {
+		t.max[topic] = n
+		t.version.Add(1)
+	}
 }
+
+// read asks a broker for the limits of topics. What it does not tell stays.
+func (t *topicLimits) read(ctx context.Context, cl *kgo.Client, topics []string) error {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	configs, err := kadm.NewClient(cl).DescribeTopicConfigs(ctx, topics...)
+	if err != nil {
+		return err
+	}
+	for _, c := range configs {
+		for _, v := range c.Configs {
+			if c.Err == nil && v.Key == maxMessageBytes {
+				t.set(c.Name, v.MaybeValue())
+			}
+		}
+	}
+	return nil
+}
+
+const maxMessageBytes = "max.message.bytes"
+
+// watchLimits reads the limits again and again until ctx ends. A lowered one is
+// found by the first refused batch too; a raised one only here.
+func (e *Enforcer) watchLimits(ctx context.Context) error {
+	cl, err := kgo.NewClient(append((&worker{cfg: &e.cfg, id: e.cfg.memberID(0) + ".limits"}).clientOpts(), e.cfg.KafkaOpts...)...)
+	if err != nil {
+		return &Stop{Reason: "the Kafka client refuses its options: " + err.Error()}
+	}
+	defer cl.Close()
+	for sleep(ctx, e.cfg.Limits.Settings) {
+		if err := e.limits.read(ctx, cl, e.cfg.written()); err != nil && ctx.Err() == nil {
+			e.cfg.Log.Warn().Str("code", errorCode(err)).Msg("the settings of topics cannot be read; the last ones count")
+		}
+	}
+	return nil
+}
+
+// limitsChanged reads the limits after a topic has refused records for their size.
+// It reports that the session's client works with others.
+func (s *session) limitsChanged() bool {
+	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
+	defer cancel()
+	_ = s.w.limits.read(ctx, s.cl, s.w.written) // unread: as before
+	return s.limitsOld()
+}
+
+// limitsOld reports that the session's client was made with other limits.
+func (s *session) limitsOld() bool { return s.w.limits.version.Load() != s.limits }

@@ -275,12 +275,15 @@ func (s *session) refusedAlready(it *engine.Item) bool {
 
 // topicTooSmall is for a topic that does not even take what is written of a
 // refused record: then the topic is at fault and no record is. What was refused
-// for it is tried again as it is.
+// for it is tried again as it is, with another limit as soon as the topic has one.
 func (s *session) topicTooSmall(topic string) error {
+	if s.limitsChanged() {
+		return errRebuild
+	}
 	clear(s.refused)
 	s.suspects = nil
 	return &Hold{Code: HoldProduce, Detail: "topic_too_small", untilCommit: true,
-		Mend: topicSettings{name: topic}.alter("max.message.bytes=1048588") + "   # then restart consentstream"}
+		Mend: topicSettings{name: topic}.alter(maxMessageBytes + "=1048588")}
 }
 
 // headerSig is the only Kafka header of audit records (AUDIT A2).
@@ -389,6 +392,9 @@ func (s *session) sortFailures() error {
 			bad[at] = true
 		}
 	}
+	if tooLargeCode(first) && s.limitsChanged() {
+		return errRebuild // our batches were too large, no record was
+	}
 	s.suspects = bad
 	s.w.log.Warn().Str("code", errorCode(first)).Int("records", len(s.sheet.failures)).Msg("records refused by the broker")
 	return errRetry
@@ -403,9 +409,13 @@ func isRecordCode(err error) bool {
 	return false
 }
 
+func tooLargeCode(err error) bool {
+	return errors.Is(err, kerr.MessageTooLarge) || errors.Is(err, kerr.RecordListTooLarge)
+}
+
 func (s *session) condemn(it *engine.Item, topic string, err error) {
 	why := refusal{codeOutputRefused, reasonOutputRefused}
-	large := errors.Is(err, kerr.MessageTooLarge) || errors.Is(err, kerr.RecordListTooLarge)
+	large := tooLargeCode(err)
 	switch {
 	case topic == s.w.cfg.Topics.Audit && large:
 		why = refusal{codeAuditTooLarge, reasonAuditTooLarge}

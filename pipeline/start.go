@@ -191,7 +191,7 @@ func (e *Enforcer) checkTopics(ctx context.Context, cl *kgo.Client, top *topolog
 }
 
 func (e *Enforcer) checkTopic(t topicSettings, r *Refusal) {
-	e.limits.set(t.name, t.values["max.message.bytes"])
+	e.limits.set(t.name, t.values[maxMessageBytes])
 	switch t.name {
 	case e.cfg.Topics.Consent:
 		// The authority on consent: nothing of it may ever go, and its own clock

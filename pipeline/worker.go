@@ -89,6 +89,7 @@ type session struct {
 	suspects map[source]bool
 	aside    map[laneKey]*aside
 	asking   sync.WaitGroup // the goroutines of aside
+	limits   int64          // topicLimits.version that the client was made with
 }
 
 // The client's buffers. One transaction takes at most 8 MB, which are 2 to 4 MB
@@ -138,7 +139,7 @@ func (s *session) opts() []kgo.Opt {
 // transaction which a predecessor of the same id left open, which would else
 // make the group's offsets wait for its timeout.
 func (w *worker) open(ctx context.Context) (*session, context.Context, error) {
-	s := &session{w: w, batch: w.engine.NewBatch(), sheet: newSheet(), failed: make(chan error, 1), refused: map[source]refusal{}, aside: map[laneKey]*aside{}}
+	s := &session{w: w, batch: w.engine.NewBatch(), sheet: newSheet(), failed: make(chan error, 1), refused: map[source]refusal{}, aside: map[laneKey]*aside{}, limits: w.limits.version.Load()}
 	ctx, s.interrupt = context.WithCancel(ctx)
 	txn, err := kgo.NewGroupTransactSession(append(s.opts(), w.cfg.KafkaOpts...)...)
 	if err != nil {
@@ -218,7 +219,7 @@ func (s *session) loop(ctx context.Context, rebuild *pacer) error {
 		} else if err := s.abort(err); err != nil {
 			return err
 		}
-		if s.reopen {
+		if s.reopen || s.limitsOld() {
 			return errRebuild
 		}
 		if err != nil {
