@@ -13,7 +13,7 @@ type Field struct {
 	Path      string `json:"path"` // rule or schema path, never a key from the data
 	Category  string `json:"category"`
 	Treatment string `json:"treatment"`      // with its parameters
-	Gate      string `json:"gate,omitempty"` // "explicit_consent"; "": none
+	Gate      string `json:"gate,omitempty"` // "explicit_consent", or a ground such as "art9_2_h"; "": none
 }
 
 // PlanDoc is what one purpose does with each field of a stream: the document

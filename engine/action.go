@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"math/bits"
 
 	"github.com/consentstream/consentstream/audit"
 	"github.com/consentstream/consentstream/filters"
@@ -18,7 +19,7 @@ func (s *CompiledStream) action(p *policy.Purpose, n schemas.Node, category stri
 	if !ruled {
 		return a, f, true
 	}
-	t, err := s.treatment(p, rule.Treatment, s.domain(n.Path, category))
+	t, err := s.treatment(p, rule.Treatment, s.domain(n.Path, category), n.Path)
 	if err != nil {
 		return a, f, false
 	}
@@ -27,10 +28,18 @@ func (s *CompiledStream) action(p *policy.Purpose, n schemas.Node, category stri
 		return schemas.Action{}, f, false
 	}
 	f.Treatment = describe(rule.Treatment)
-	if rule.RequiresExplicit && a.Op != schemas.OpDrop && a.Op != schemas.OpNull {
-		a.Gate, f.Gate = gateExplicit, "explicit_consent"
+	if rule.Gate() != 0 && a.Op != schemas.OpDrop && a.Op != schemas.OpNull {
+		a.Gate, f.Gate = uint8(bits.Len32(rule.Gate())), gateWord(rule)
 	}
 	return a, f, true
+}
+
+// gateWord is what the audit calls a rule's gate.
+func gateWord(r policy.Rule) string {
+	if r.Gate() == policy.GateExplicit {
+		return "explicit_consent"
+	}
+	return r.Ground
 }
 
 // nodeAction is a treatment at a node's type. A JSON position has no type of
@@ -52,15 +61,19 @@ func nodeAction(t filters.Treatment, n schemas.Node) (schemas.Action, error) {
 	return a, err
 }
 
-// treatment builds a treatment with the keys of a purpose and a domain. Equal
-// ones are one, so that the pseudonym of a subject that stands in the value and
-// in the key is computed once.
-func (s *CompiledStream) treatment(p *policy.Purpose, spec policy.Treatment, d domain) (filters.Treatment, error) {
+// treatment builds a treatment with the key of a purpose, for a domain and a
+// path. Equal ones are one, so that the pseudonym of a subject that stands in
+// the value and in the key is computed once; only encrypt differs by path.
+func (s *CompiledStream) treatment(p *policy.Purpose, spec policy.Treatment, d domain, path string) (filters.Treatment, error) {
 	id := treatmentID{purpose: p.ID, spec: describe(spec), domain: d}
+	if filters.KeyUse(spec.Name) == keys.UseEncrypt {
+		id.path = path
+	}
 	if t, ok := s.treatments[id]; ok {
 		return t, nil
 	}
-	t, err := newTreatment(s.engine.cfg.Keys, p.ID, spec, d, s.normaliser(d))
+	env := filters.Env{Domain: d.name, Normalize: s.normaliser(d), Purpose: p.ID, Path: path, Subject: &s.subject}
+	t, err := newTreatment(s.engine.cfg.Keys, spec, env)
 	if err == nil {
 		s.treatments[id] = t
 	}
@@ -71,18 +84,23 @@ func (s *CompiledStream) treatment(p *policy.Purpose, spec policy.Treatment, d d
 type treatmentID struct {
 	purpose, spec string
 	domain        domain
+	path          string // of encrypt
 }
 
-func newTreatment(ring *keys.Ring, purpose string, spec policy.Treatment, d domain, norm func(dst, text []byte) ([]byte, error)) (filters.Treatment, error) {
+// newTreatment adds to env the key of its purpose that the treatment needs.
+func newTreatment(ring *keys.Ring, spec policy.Treatment, env filters.Env) (filters.Treatment, error) {
 	params := make([]filters.Param, len(spec.Params))
 	for i, p := range spec.Params {
 		params[i] = filters.Param(p)
 	}
-	key, err := derive(ring, keys.UsePseudonym, purpose)
-	if err != nil {
-		return nil, err
+	if use := filters.KeyUse(spec.Name); use != "" {
+		key, err := ring.Derive(use, env.Purpose, ring.Active())
+		if err != nil {
+			return nil, fmt.Errorf("deriving a %s key: %w", use, err)
+		}
+		env.Key, env.Epoch = key, ring.Active()
 	}
-	return filters.New(spec.Name, params, filters.Env{Key: key[:], Epoch: ring.Active(), Domain: d.name, Normalize: norm})
+	return filters.New(spec.Name, params, env)
 }
 
 // domain is what a pseudonym is unique in: the subject's namespace, else the
@@ -133,14 +151,14 @@ func (s *CompiledStream) compileKey() (keyPlan, error) {
 }
 
 func (s *CompiledStream) compileOutputKey(p *policy.Purpose) (outputKey, error) {
-	plan, name, err := s.compileText(p, s.key.category, s.key.domain)
+	plan, name, err := s.compileText(p, s.key.category, s.key.domain, filters.KeyPath)
 	return outputKey{textPlan: plan, pseudonym: name == "pseudonymize", subject: s.wiring.Key.Subject != ""}, err
 }
 
 func (s *CompiledStream) compileHeaders(p *policy.Purpose) ([]headerPlan, error) {
 	var plans []headerPlan
 	for _, h := range s.wiring.Headers {
-		plan, _, err := s.compileText(p, h.Category, domain{name: h.Category})
+		plan, _, err := s.compileText(p, h.Category, domain{name: h.Category}, filters.HeaderPath(h.Name))
 		if err != nil {
 			return nil, err
 		}
@@ -153,12 +171,12 @@ func (s *CompiledStream) compileHeaders(p *policy.Purpose) ([]headerPlan, error)
 
 // compileText settles what a purpose does with text of a category; it drops
 // what has no category or no rule, and what a treatment cannot do to text.
-func (s *CompiledStream) compileText(p *policy.Purpose, category string, d domain) (textPlan, string, error) {
+func (s *CompiledStream) compileText(p *policy.Purpose, category string, d domain, path string) (textPlan, string, error) {
 	rule, ok := p.Rule(category)
 	if category == "" || !ok {
 		return textPlan{}, "drop", nil
 	}
-	t, err := s.treatment(p, rule.Treatment, d)
+	t, err := s.treatment(p, rule.Treatment, d, path)
 	if err != nil {
 		return textPlan{}, "", err
 	}
@@ -166,7 +184,7 @@ func (s *CompiledStream) compileText(p *policy.Purpose, category string, d domai
 	if err != nil {
 		return textPlan{}, "drop", nil
 	}
-	return textPlan{op: a.Op, via: a.Via, gated: rule.RequiresExplicit}, t.Name(), nil
+	return textPlan{op: a.Op, via: a.Via, gate: rule.Gate()}, t.Name(), nil
 }
 
 // textAction is a treatment at a key or a header, which stay text.
@@ -197,7 +215,7 @@ func (k *outputKey) tombstone(it *Item, d *policy.Decision) {
 func (k *outputKey) none(it *Item, gates uint32) bool {
 	switch k.op {
 	case schemas.OpKeep, schemas.OpReplace:
-		return it.Key == nil || k.gated && gates&(1<<(gateExplicit-1)) == 0
+		return it.Key == nil || k.gate&^gates != 0
 	}
 	return true
 }

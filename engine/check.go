@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/consentstream/consentstream/filters"
 	"github.com/consentstream/consentstream/internal/keys"
 	"github.com/consentstream/consentstream/policy"
 	"github.com/consentstream/consentstream/schemas"
@@ -67,7 +68,7 @@ func (c *checker) probe() *Engine {
 // finding at its rule and not one per field.
 func (c *checker) checkPurpose(p *policy.Purpose) {
 	for _, r := range p.Treat {
-		if _, err := newTreatment(c.engine.cfg.Keys, p.ID, r.Treatment, domain{name: r.Category}, nil); err != nil {
+		if _, err := newTreatment(c.engine.cfg.Keys, r.Treatment, filters.Env{Domain: r.Category, Purpose: p.ID, Path: r.Category}); err != nil {
 			c.add(ruleAt(p, r.Category), "%v", err)
 		}
 	}
@@ -209,19 +210,19 @@ func (c *checker) checkTexts(at string, s *CompiledStream) {
 	}
 	for i := range s.purposes {
 		p := s.purposes[i].purpose
-		c.checkText(at+".key", s, p, s.key.category, s.key.domain)
+		c.checkText(at+".key", s, p, s.key.category, s.key.domain, filters.KeyPath)
 		for _, h := range s.wiring.Headers {
-			c.checkText(at+".headers["+h.Name+"]", s, p, h.Category, domain{name: h.Category})
+			c.checkText(at+".headers["+h.Name+"]", s, p, h.Category, domain{name: h.Category}, filters.HeaderPath(h.Name))
 		}
 	}
 }
 
-func (c *checker) checkText(at string, s *CompiledStream, p *policy.Purpose, category string, d domain) {
+func (c *checker) checkText(at string, s *CompiledStream, p *policy.Purpose, category string, d domain, path string) {
 	rule, ok := p.Rule(category)
 	if category == "" || !ok {
 		return
 	}
-	t, err := s.treatment(p, rule.Treatment, d)
+	t, err := s.treatment(p, rule.Treatment, d, path)
 	if err != nil {
 		return // found at the rule already
 	}

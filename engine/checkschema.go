@@ -219,7 +219,7 @@ func (c *checker) checkType(at string, s *CompiledStream, p *policy.Purpose, n s
 	if !ok {
 		return
 	}
-	t, err := s.treatment(p, rule.Treatment, s.domain(n.Path, category))
+	t, err := s.treatment(p, rule.Treatment, s.domain(n.Path, category), n.Path)
 	if err != nil {
 		return // found at the rule already
 	}

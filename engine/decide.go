@@ -81,11 +81,20 @@ func (b *Batch) decideItem(it *Item, st States, m Moment) error {
 		it.fault(f)
 		return nil
 	}
+	b.bind(it)
 	for i := range s.purposes {
 		b.decidePurpose(it, i, rows, &facts, m.Now)
 	}
 	it.State = StateDecided
 	return nil
+}
+
+// bind tells the stream's treatments whose record they are given.
+func (b *Batch) bind(it *Item) {
+	s := &it.Lane.Stream.subject
+	if s.Clear(); it.work.resolved {
+		s.Set(b.tags[it.work.tag][:])
+	}
 }
 
 // subjectOf is what the audit says of the subject.

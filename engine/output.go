@@ -96,15 +96,15 @@ func (b *Batch) treatKey(it *Item, sp *streamPurpose) (key []byte, ok bool) {
 
 // textPlan is what a purpose does with a piece of text outside the value.
 type textPlan struct {
-	op    schemas.Op
-	via   schemas.Transform
-	gated bool
+	op   schemas.Op
+	via  schemas.Transform
+	gate uint32 // bit of policy.Decision.Gates; 0: none
 }
 
 // treatText applies a textPlan to a key or a header value. A nil result means
 // that nothing is left; ok is false where the treatment does not take the text.
 func (b *Batch) treatText(text []byte, p *textPlan) (treated []byte, ok bool) {
-	if p.gated && b.dec.Gates&(1<<(gateExplicit-1)) == 0 {
+	if p.gate&^b.dec.Gates != 0 {
 		return nil, true
 	}
 	switch p.op {

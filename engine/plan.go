@@ -10,9 +10,6 @@ import (
 	"github.com/consentstream/consentstream/schemas"
 )
 
-// gateExplicit is the number of the only field gate: explicit consent.
-const gateExplicit = 1
-
 // CompiledStream is one stream's plans: one per writer schema for Avro, one for
 // JSON. The zero CompiledStream processes nothing.
 type CompiledStream struct {
@@ -26,6 +23,8 @@ type CompiledStream struct {
 	json        *Plan
 	plans       planTable
 	treatments  map[treatmentID]filters.Treatment
+	// subject is whose record is being spliced, for treatments that ask.
+	subject filters.Subject
 }
 
 // streamPurpose is what a purpose needs whatever the schema.

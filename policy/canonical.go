@@ -12,9 +12,10 @@ import (
 	"github.com/consentstream/consentstream/consent"
 )
 
-// document is the canonical form of a policy. Every member is always there, in
-// this order, so that a policy has one text; a member added later comes with a
-// new format name.
+// document is the canonical form of a policy. Every member of format 1 is always
+// there, in this order, so that a policy has one text; one added later is left
+// out where it is empty, so that a policy that does not use it keeps its digest:
+// another digest under the same revision parks lanes.
 type document struct {
 	Format     string              `json:"format"`
 	Taxonomy   string              `json:"taxonomy"`
@@ -50,6 +51,7 @@ type documentRule struct {
 	Treatment        string          `json:"treatment"`
 	Params           []documentParam `json:"params"` // by name
 	RequiresExplicit bool            `json:"requires_explicit_consent"`
+	Ground           string          `json:"ground,omitempty"` // added later
 }
 
 // documentParam names the type, because JSON has one kind of number.
@@ -102,7 +104,7 @@ func (p *Purpose) document() documentPurpose {
 }
 
 func (r *Rule) document() documentRule {
-	doc := documentRule{Category: r.Category, Treatment: r.Treatment.Name, RequiresExplicit: r.RequiresExplicit}
+	doc := documentRule{Category: r.Category, Treatment: r.Treatment.Name, RequiresExplicit: r.RequiresExplicit, Ground: r.Ground}
 	if doc.Treatment == "" {
 		doc.Treatment = "drop"
 	}

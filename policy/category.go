@@ -110,7 +110,7 @@ func covers(key, category string) bool {
 // covers it. Without one, what has the category is withheld. A special or
 // criminal category is covered only by a key that names it, or is below the key
 // that names it, and a rule that would show something of its value without
-// `requires:` becomes redact (D23).
+// `requires:` or a `ground:` for it becomes redact (D23).
 func (p *Purpose) Rule(category string) (Rule, bool) {
 	sensitive := cmp.Or(within(fideslang.Special, category), within(fideslang.Criminal, category))
 	var best Rule
@@ -125,10 +125,29 @@ func (p *Purpose) Rule(category string) (Rule, bool) {
 	if best.Category == "" {
 		return Rule{}, false
 	}
-	if sensitive != "" && !best.RequiresExplicit && best.Treatment.shows() {
+	if sensitive != "" && !best.RequiresExplicit && !slices.Contains(Grounds(category), best.Ground) && best.Treatment.shows() {
 		best.Treatment = Treatment{Name: "redact"}
 	}
 	return best, true
+}
+
+// The exceptions of GDPR article 9(2) without (a), which is explicit consent,
+// and the one word for article 10.
+var (
+	art9Grounds  = []string{"art9_2_b", "art9_2_c", "art9_2_d", "art9_2_e", "art9_2_f", "art9_2_g", "art9_2_h", "art9_2_i", "art9_2_j"}
+	art10Grounds = []string{"art10"}
+)
+
+// Grounds are the words that `ground:` may have for a category; none for one
+// that is neither special nor criminal. The caller must not modify them.
+func Grounds(category string) []string {
+	switch {
+	case Special(category):
+		return art9Grounds
+	case Criminal(category):
+		return art10Grounds
+	}
+	return nil
 }
 
 // shows reports that something of the value may be left. What is not known to

@@ -74,6 +74,11 @@ func TestRule(t *testing.T) {
 		r.RequiresExplicit = true
 		return r
 	}
+	grounded := func(category, ground string) Rule {
+		r := rule(category, "keep")
+		r.Ground = ground
+		return r
+	}
 	for _, c := range []struct {
 		name, category string
 		treat          []Rule
@@ -104,6 +109,13 @@ func TestRule(t *testing.T) {
 		{"criminal: named without a gate", "user.criminal_history", []Rule{rule("user.criminal_history", "mask")}, "redact", false},
 		{"a parent of special ones is not special itself", "user.demographic", []Rule{rule("user", "keep")}, "keep", false},
 		{"extension", "x.user.union_membership", []Rule{rule("x.user", "keep")}, "", false},
+		{"special: on a ground", "user.health_and_medical.genetic", []Rule{grounded("user.health_and_medical", "art9_2_h")}, "keep", false},
+		{"special: on the ground of convictions", "user.health_and_medical", []Rule{grounded("user.health_and_medical", "art10")}, "redact", false},
+		{"special: on explicit consent, which is no ground", "user.health_and_medical", []Rule{grounded("user.health_and_medical", "art9_2_a")}, "redact", false},
+		{"special: on a ground in another spelling", "user.health_and_medical", []Rule{grounded("user.health_and_medical", "Art9_2_h")}, "redact", false},
+		{"special: a ground of a broader key", "user.health_and_medical", []Rule{grounded("user", "art9_2_h")}, "", false},
+		{"criminal: on its ground", "user.criminal_history", []Rule{grounded("user.criminal_history", "art10")}, "keep", false},
+		{"criminal: on a ground of article 9", "user.criminal_history", []Rule{grounded("user.criminal_history", "art9_2_b")}, "redact", false},
 	} {
 		p := Purpose{Treat: c.treat}
 		got, ok := p.Rule(c.category)
@@ -128,6 +140,7 @@ func TestRuleNeverWidens(t *testing.T) {
 				Category:         rapid.SampledFrom(all).Draw(t, "key"),
 				Treatment:        Treatment{Name: rapid.SampledFrom([]string{"keep", "drop", "redact", "mask", "pseudonymize"}).Draw(t, "treatment")},
 				RequiresExplicit: rapid.Bool().Draw(t, "gate"),
+				Ground:           rapid.SampledFrom([]string{"", "art9_2_b", "art10", "art9_2_a", "x"}).Draw(t, "ground"),
 			})
 		}
 		for _, category := range all {
@@ -135,7 +148,8 @@ func TestRuleNeverWidens(t *testing.T) {
 			if ok && !covers(r.Category, category) {
 				t.Fatalf("%s is ruled by %s", category, r.Category)
 			}
-			if (Special(category) || Criminal(category)) && r.Treatment.shows() && !r.RequiresExplicit {
+			if (Special(category) || Criminal(category)) && r.Treatment.shows() && !r.RequiresExplicit &&
+				(r.Ground != "art9_2_b" || !Special(category)) && (r.Ground != "art10" || !Criminal(category)) {
 				t.Fatalf("%s is shown by %+v", category, r)
 			}
 		}

@@ -198,6 +198,27 @@ func (s *state) judge(d *Decision) {
 	if s.explicit() {
 		d.Gates |= GateExplicit
 	}
+	if s.p.grounded() && !s.limited() {
+		d.Gates |= GateGround
+	}
+}
+
+// grounded reports that a rule of p relies on a ground.
+func (p *Purpose) grounded() bool {
+	for i := range p.Treat {
+		if p.Treat[i].Ground != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// limited reports that the gate of grounds is closed (GateGround).
+func (s *state) limited() bool {
+	return s.erased != nil || s.stateMalformed() ||
+		s.greatest(consent.FamilySensitive, func(n *consent.Denial, key string) bool {
+			return !(s.faultless && s.g.explicit && s.g.beats(n, key))
+		}) != nil
 }
 
 // stateMalformed reports a malformed event that neither a lift nor the grant

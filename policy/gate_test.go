@@ -46,6 +46,54 @@ func TestExplicitGate(t *testing.T) {
 	}
 }
 
+// TestGroundGate is D23: what a purpose shows of a special category on a ground
+// of its own.
+func TestGroundGate(t *testing.T) {
+	expressed := with(grantOf(t2+1, mail), func(e *consent.Event) { e.ConsentType = consent.ConsentExpressed })
+	for _, c := range []struct {
+		name   string
+		basis  Basis
+		events []consent.Event
+		open   bool
+	}{
+		{"nothing said", Contract, nil, true},
+		{"a denied purpose has no gates", Consent, nil, false},
+		{"limited", Contract, []consent.Event{said(consent.LimitSensitive, t0)}, false},
+		{"limited for this purpose", Contract, []consent.Event{said(consent.LimitSensitive, t0, mail)}, false},
+		{"limited for another purpose", Contract, []consent.Event{said(consent.LimitSensitive, t0, "analytics")}, true},
+		{"limited, then an explicit grant", Contract, []consent.Event{said(consent.LimitSensitive, t0-1), grantOf(t0, mail)}, true},
+		{"limited at the same instant", Contract, []consent.Event{said(consent.LimitSensitive, t0), grantOf(t0, mail)}, false},
+		{"limited, then a grant that is not explicit", Contract, []consent.Event{said(consent.LimitSensitive, t2), expressed}, false},
+		{"limited, then a grant of another purpose", Contract, []consent.Event{said(consent.LimitSensitive, t0-1), grantOf(t0, "analytics")}, false},
+		{"withdrawn under a contract", Contract, []consent.Event{said(consent.Withdraw, t0)}, true},
+		{"erased under a legal obligation", LegalObligation, []consent.Event{said(consent.Erase, t0)}, false},
+		{"malformed under a legal obligation", LegalObligation, []consent.Event{{Received: t2, Malformed: consent.FaultSyntax}}, false},
+	} {
+		p := purposeOf(c.basis)
+		p.Treat = []Rule{{Category: "user.health_and_medical", Treatment: Treatment{Name: "keep"}, Ground: "art9_2_h"}}
+		var d Decision
+		Decide(p, []*consent.Row{nil, rowOf(c.events...)}, &Facts{EventTime: t1}, t3, &d)
+		if open := d.Gates&GateGround != 0; open != c.open {
+			t.Errorf("%s: gates %b, %v", c.name, d.Gates, d.Reason)
+		}
+		p.Treat[0].Ground = ""
+		if Decide(p, []*consent.Row{nil, rowOf(c.events...)}, &Facts{EventTime: t1}, t3, &d); d.Gates&^GateExplicit != 0 {
+			t.Errorf("%s: a purpose without grounds has gates %b", c.name, d.Gates)
+		}
+	}
+}
+
+func TestRuleGate(t *testing.T) {
+	for _, c := range []struct {
+		r    Rule
+		want uint32
+	}{{Rule{}, 0}, {Rule{RequiresExplicit: true}, GateExplicit}, {Rule{Ground: "art10"}, GateGround}, {Rule{RequiresExplicit: true, Ground: "art9_2_h"}, GateExplicit}} {
+		if got := c.r.Gate(); got != c.want {
+			t.Errorf("%+v: gate %b, want %b", c.r, got, c.want)
+		}
+	}
+}
+
 // TestEventTime is D20 and SEMANTICS 8.5.
 func TestEventTime(t *testing.T) {
 	granted := []*consent.Row{rowOf(grantOf(t1, mail))}

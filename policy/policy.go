@@ -46,7 +46,8 @@
 // The keys are fideslang's (fideslang.json names source and version); `x.` is
 // for extensions. Purpose.Rule gives the most specific rule by dotted prefix.
 // GDPR special (article 9) and criminal (article 10) categories never inherit
-// from a broader key, and show a value only behind `requires:` (D23).
+// from a broader key, and show a value only behind `requires:`, or on a `ground:`
+// (D23).
 package policy
 
 import "github.com/consentstream/consentstream/consent"
@@ -101,6 +102,22 @@ type Rule struct {
 	Treatment Treatment
 	// RequiresExplicit is the field gate `requires: explicit_consent`.
 	RequiresExplicit bool
+	// Ground is the exception of GDPR article 9(2), or article 10, that the
+	// purpose relies on: a word of Grounds; "" for none.
+	Ground string
+}
+
+// Gate is the rule's field gate as a bit of Decision.Gates; 0 for none. Where
+// explicit consent is required too, it decides: its gate is never open where
+// that of the ground is closed.
+func (r *Rule) Gate() uint32 {
+	switch {
+	case r.RequiresExplicit:
+		return GateExplicit
+	case r.Ground != "":
+		return GateGround
+	}
+	return 0
 }
 
 // Treatment is an opaque specification: a name and its parameters as the
@@ -137,7 +154,7 @@ type Decision struct {
 	// Cited is the consent event that decided; HasCited says there is one.
 	Cited    consent.Position
 	HasCited bool
-	// Gates has GateExplicit set where that gate is open.
+	// Gates has GateExplicit and GateGround set where those gates are open.
 	Gates uint32
 }
 
@@ -146,3 +163,9 @@ type Decision struct {
 // purpose, or of an ancestor that covers it, and nothing that they said since
 // (withdrawal, objection, invalidation, limit_sensitive) stands against it (D23).
 const GateExplicit uint32 = 1 << 0
+
+// GateGround is the bit of `ground:`, of purposes that have such a rule. The
+// gate is open where the purpose is permitted, unless the person has limited the
+// use of sensitive data and given no faultless explicit grant since (D23), is
+// erased, or may have said something that nobody could read.
+const GateGround uint32 = 1 << 1
