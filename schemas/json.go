@@ -85,6 +85,7 @@ type jsonNode struct {
 	anchor  Path   // path up to what comes before the ** that it is behind
 	covered bool   // a path names it or a node above it
 	float   bool   // ** alone leads here: no path ends here, what category it has cascades
+	passage bool   // float and not covered: a scalar here is nobody's
 	name    []byte // `"name":` in our spelling; nil for what no name leads to
 	// What lies in an object here; nothing is looked at where objects is false.
 	objects bool

@@ -78,6 +78,33 @@ func TestJSONAllocations(t *testing.T) {
 	}
 }
 
+// The same for every kind of path.
+func TestJSONPathAllocations(t *testing.T) {
+	l, p := project(t, []rule{{"context", keep}, {"context.campaign.*", keep}, {"context.campaign.*~key", replace}, {"**.name", replace},
+		{"properties.tags[0]", keep}, {"properties.tags[*]", replace}, {"email", null}, {`params[key=="page"].value`, keep}, {"params[*].value", replace}})
+	src := []byte(event[:len(event)-1] + `,"params":[{"key":"page","value":1},{"value":"x","key":"\u0070"},{"key":"p","value":"y"}]}`)
+	var tape Tape
+	var out []byte
+	run := func() {
+		if err := l.Scan(src, &tape); err != nil {
+			t.Fatal(err)
+		}
+		var err error
+		if out, _, err = p.Splice(out[:0], src, &tape, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run()
+	if n := testing.AllocsPerRun(100, run); n != 0 {
+		t.Errorf("%v allocations per record", n)
+	}
+	want := `"campaign":{"name":"TPS INNOVATION NEWSLETTER","SOURCE":"Newsletter","MEDIUM":"email"}`
+	if !bytes.Contains(out, []byte(want)) || !bytes.Contains(out, []byte(`"tags":["soap","SALE"]`)) ||
+		!bytes.Contains(out, []byte(`"params":[{"value":1},{"value":"X"},{"value":"Y"}]`)) {
+		t.Errorf("gives %s", out)
+	}
+}
+
 func BenchmarkJSONScan(b *testing.B) {
 	l, _ := eventPlans(b)
 	var tape Tape

@@ -204,6 +204,7 @@ func (b *jsonBuilder) node(n Node, t jsonNode, s jsonState) (NodeID, error) {
 	l := b.layout
 	id := NodeID(len(l.nodes))
 	t.covered = len(s.done) > 0
+	t.passage = t.float && !t.covered
 	n.Path, n.Type.Kind = t.path.String(), Any
 	l.nodes, l.trie = append(l.nodes, n), append(l.trie, t)
 	if err := b.tooLarge(); err != nil {

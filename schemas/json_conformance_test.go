@@ -63,6 +63,56 @@ func TestJSONTestSuite(t *testing.T) {
 	}
 }
 
+// What the same suite leaves to the reader (its i_ files, by their names).
+func TestJSONTestSuiteOpen(t *testing.T) {
+	for name, tt := range map[string]struct {
+		src  string
+		want Code
+	}{
+		"number_double_huge_neg_exp":                {"[123.456e-789]", ""},
+		"number_huge_exp":                           {"[0.4e00669999999999999999999999999999999999999999999999999999999999999999999999999999999999999999999999999969999999006]", ""},
+		"number_neg_int_huge_exp":                   {"[-1e+9999]", ""},
+		"number_pos_double_huge_exp":                {"[1.5e+9999]", ""},
+		"number_real_neg_overflow":                  {"[-123123e100000]", ""},
+		"number_real_underflow":                     {"[123e-10000000]", ""},
+		"number_too_big_neg_int":                    {"[-123123123123123123123123123123]", ""},
+		"number_very_big_negative_int":              {"[-237462374673276894279832749832423479823246327846]", ""},
+		"object_key_lone_2nd_surrogate":             {`{"\uDFAA":0}`, CodeLoneSurrogate},
+		"string_1st_surrogate_but_2nd_missing":      {`["\uDADA"]`, CodeLoneSurrogate},
+		"string_1st_valid_surrogate_2nd_invalid":    {`["\uD888\u1234"]`, CodeLoneSurrogate},
+		"string_incomplete_surrogate_and_escape":    {`["\uD800\n"]`, CodeLoneSurrogate},
+		"string_incomplete_surrogates_escape_valid": {`["\uD800\uD800\n"]`, CodeLoneSurrogate},
+		"string_inverted_surrogates_U+1D11E":        {`["\uDd1e\uD834"]`, CodeLoneSurrogate},
+		"string_lone_second_surrogate":              {`["\uDFAA"]`, CodeLoneSurrogate},
+		"string_invalid_utf-8":                      {"[\"\xff\"]", CodeBadUTF8},
+		"string_iso_latin_1":                        {"[\"\xe9\"]", CodeBadUTF8},
+		"string_not_in_unicode_range":               {"[\"\xf4\xbf\xbf\xbf\"]", CodeBadUTF8},
+		"string_overlong_sequence_2_bytes":          {"[\"\xc0\xaf\"]", CodeBadUTF8},
+		"string_overlong_sequence_6_bytes":          {"[\"\xfc\x83\xbf\xbf\xbf\xbf\"]", CodeBadUTF8},
+		"string_truncated-utf-8":                    {"[\"\xe0\xff\"]", CodeBadUTF8},
+		"string_UTF-8_invalid_sequence":             {"[\"\xe6\x97\xa5\xd1\x88\xfa\"]", CodeBadUTF8},
+		"string_UTF8_surrogate_U+D800":              {"[\"\xed\xa0\x80\"]", CodeBadUTF8},
+		"string_UTF-16LE_with_BOM":                  {"\xff\xfe[\x00\"\x00\xe9\x00\"\x00]\x00", CodeSyntax},
+		"string_utf16BE_no_BOM":                     {"\x00[\x00\"\x00\xe9\x00\"\x00]", CodeSyntax},
+		"structure_500_nested_arrays":               {strings.Repeat("[", 500) + strings.Repeat("]", 500), CodeTooDeep},
+		"structure_UTF-8_BOM_empty_object":          {"\ufeff{}", CodeSyntax},
+	} {
+		l, p := project(t, []rule{{"[*]", keep}})
+		var tape Tape
+		err := l.Scan([]byte(tt.src), &tape)
+		if code(err) != tt.want {
+			t.Errorf("%s: %v, want %q", name, err, tt.want)
+			continue
+		}
+		if err != nil {
+			continue
+		}
+		if got, _, err := p.Splice(nil, []byte(tt.src), &tape, 0); string(got) != tt.src || err != nil {
+			t.Errorf("%s: a number loses its text: %s, %v", name, got, err)
+		}
+	}
+}
+
 // agree compares one verdict with those of encoding/json and jsontext.
 func agree(src []byte) error {
 	l, err := NewJSON([]string{"a", "b.c[*].d", "b"})
@@ -136,6 +186,66 @@ func FuzzJSON(f *testing.F) {
 			t.Fatalf("gives %q, which is %v", out, err)
 		}
 	})
+}
+
+// FuzzJSONPaths is FuzzJSON with every kind of path, and with an eye on what
+// nobody may see: the text of a member "secret", wherever it stands.
+func FuzzJSONPaths(f *testing.F) {
+	for _, s := range []string{
+		`{"a":{"x":"y","secret":"canary"},"m":{"k":{"secret":"canary"}},"p":[{"key":"v","x":1},{"secret":"canary"}]}`,
+		`{"p":[{"x":1,"\u006bey":"v"},{"KEY":"v"},{"key":"v","key":"w"}],"m":{"a":1,"A":2}}`,
+		`[{"secret":{"k":"canary"}},[{"k":1}]]`, `{"p":[{"key":"v"`, `{"p":[[{"key":"v"}],{"a":"]}\\\""}]}`,
+	} {
+		f.Add([]byte(s), uint32(1))
+	}
+	rules := []rule{{"a", keep}, {"m.*", keep}, {"m.*~key", replace}, {`p[key=="v"].x`, replace}, {"p[*]", keep}, {"p[0].k", gated},
+		{"**.secret", drop}, {"**[1]", replace}, {"**.*.x", keep}}
+	l, p := project(f, rules)
+	plain, err := NewJSON([]string{"x"})
+	if err != nil {
+		f.Fatal(err)
+	}
+	var tape, other Tape
+	f.Fuzz(func(t *testing.T, src []byte, gates uint32) {
+		verdict, same := code(l.Scan(src, &tape)), code(plain.Scan(src, &other))
+		if verdict != same {
+			t.Fatalf("the paths decide what is JSON: %q, %q", verdict, same)
+		}
+		if verdict != "" {
+			return
+		}
+		out, _, err := p.Splice(nil, src, &tape, gates)
+		if c := code(err); c != "" {
+			if c != CodeTreatmentFailed {
+				t.Fatal(err)
+			}
+			return
+		}
+		if err := l.Scan(out, &tape); err != nil {
+			t.Fatalf("gives %q, which is %v", out, err)
+		}
+		v := decode(t, string(out))
+		if holds(v, "secret") {
+			t.Fatalf("gives %q", out)
+		}
+	})
+}
+
+// holds reports that a scalar stands in a member of this name; what other rules
+// find deeper in it is theirs.
+func holds(v any, name string) bool {
+	switch v := v.(type) {
+	case map[string]any:
+		for k, v := range v {
+			_, text := v.(string)
+			if k == name && text || holds(v, name) {
+				return true
+			}
+		}
+	case []any:
+		return slices.ContainsFunc(v, func(v any) bool { return holds(v, name) })
+	}
+	return false
 }
 
 func FuzzJSONNumber(f *testing.F) {

@@ -1,5 +1,10 @@
 package schemas
 
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
 // Predicates are looked at before their element is scanned: only so does the
 // scan know at which nodes the element's members are. What is skipped here is
 // validated by the scan behind it, so of bytes that are no JSON anything may be
@@ -62,7 +67,9 @@ func nextMember(src []byte, i int) (name jsonName, value, next int) {
 	return name, i, skipValue(src, i)
 }
 
-// skipValue returns what is behind the value at i, -1 where none ends.
+// skipValue returns what is behind the value at i, -1 where none ends. A record
+// of arrays in each other is skipped once for each of them that has predicates,
+// so this is fast.
 func skipValue(src []byte, i int) int {
 	for depth := 0; i < len(src); {
 		switch src[i] {
@@ -75,12 +82,14 @@ func skipValue(src []byte, i int) int {
 		case '{', '[':
 			depth++
 			i++
-			continue
 		case '}', ']':
 			depth--
 			i++
 		default:
-			i = runEnd(src, i)
+			if depth == 0 {
+				return scalarEnd(src, i)
+			}
+			i = bracketOrQuote(src, i+1)
 		}
 		if depth <= 0 {
 			return i
@@ -89,12 +98,33 @@ func skipValue(src []byte, i int) int {
 	return -1
 }
 
-// runEnd skips what is no string and no bracket: a scalar, and within a
-// container the commas, colons and white space around it too. It moves.
-func runEnd(src []byte, i int) int {
+// scalarEnd skips a number or a word; it moves.
+func scalarEnd(src []byte, i int) int {
 	for i++; i < len(src); i++ {
 		switch src[i] {
 		case '"', '{', '[', '}', ']', ',':
+			return i
+		}
+	}
+	return i
+}
+
+// bracketOrQuote finds the next bracket or quote at or behind i.
+func bracketOrQuote(src []byte, i int) int {
+	const ones, high = 0x0101010101010101, 0x8080808080808080
+	for ; len(src)-i >= 8; i += 8 {
+		w := binary.LittleEndian.Uint64(src[i:])
+		quote := w ^ '"'*ones
+		open := (w | 0x20*ones) ^ '{'*ones // [ and { differ in one bit, as ] and } do
+		end := (w | 0x20*ones) ^ '}'*ones
+		// Borrows may mark more bytes, but only behind the first that is rightly marked.
+		if m := ((quote-ones)&^quote | (open-ones)&^open | (end-ones)&^end) & high; m != 0 {
+			return i + bits.TrailingZeros64(m)>>3
+		}
+	}
+	for ; i < len(src); i++ {
+		switch src[i] {
+		case '"', '{', '[', '}', ']':
 			return i
 		}
 	}

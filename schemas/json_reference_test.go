@@ -299,17 +299,15 @@ func actionAt(rules []rule, at Path) (best Action) {
 		if !p.Covers(at) {
 			continue
 		}
-		switch c := 0; {
-		case won != nil:
-			if c = p.Compare(won, at); c < 0 {
-				continue
-			} else if c == 0 {
-				tie = tie || r.act.Op != best.Op || r.act.Gate != best.Gate
-				continue
-			}
-			fallthrough
-		default:
+		c := 1
+		if won != nil {
+			c = p.Compare(won, at)
+		}
+		switch {
+		case c > 0:
 			won, best, tie = p, r.act, false
+		case c == 0:
+			tie = tie || r.act.Op != best.Op || r.act.Gate != best.Gate
 		}
 	}
 	if tie {
@@ -317,8 +315,6 @@ func actionAt(rules []rule, at Path) (best Action) {
 	}
 	return best
 }
-
-var plainActs = []Action{keep, keep, keep, drop, replace, gated}
 
 func seenText(d, root *doc) string {
 	switch {
@@ -407,6 +403,15 @@ func TestSpliceNoninterferenceOfPaths(t *testing.T) {
 	}
 }
 
+// put replaces the value of member or element i.
+func (d *doc) put(i int, by func(*doc) *doc) {
+	if d.array {
+		d.items[i] = by(d.items[i])
+	} else {
+		d.members[i].value = by(d.members[i].value)
+	}
+}
+
 // mutate changes one thing in a copy of d: a member or element goes, comes or
 // changes.
 func mutate(t *rapid.T, d *doc) *doc {
@@ -414,22 +419,12 @@ func mutate(t *rapid.T, d *doc) *doc {
 	n := len(c.members) + len(c.items)
 	if n > 0 && rapid.IntRange(0, 2).Draw(t, "deeper") > 0 {
 		i := rapid.IntRange(0, n-1).Draw(t, "which")
-		at := &doc{}
-		if c.array {
-			at = c.items[i]
-		} else {
-			at = c.members[i].value
-		}
-		if at.scalar == "" {
-			at = mutate(t, at)
-		} else {
-			at = drawDoc(t, 1)
-		}
-		if c.array {
-			c.items[i] = at
-		} else {
-			c.members[i].value = at
-		}
+		c.put(i, func(v *doc) *doc {
+			if v.scalar == "" {
+				return mutate(t, v)
+			}
+			return drawDoc(t, 1)
+		})
 		return c
 	}
 	i := 0

@@ -1,6 +1,9 @@
 package schemas
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // jsonScratch is the JSON scanner's and splicer's working memory.
 type jsonScratch struct {
@@ -135,7 +138,7 @@ func (s *jsonScan) value() (opened bool, code Code) {
 }
 
 func (s *jsonScan) scalar(kind Kind, start int) {
-	if s.target != noNode {
+	if s.target != noNode && (s.target < 0 || !s.layout.trie[s.target].passage) {
 		i := s.note(kind, start)
 		s.tape.Entries[i].End = uint32(s.pos)
 	}
@@ -147,11 +150,22 @@ func (s *jsonScan) note(kind Kind, start int) int32 {
 	if s.target >= 0 && s.tape.At[s.target] < 0 {
 		s.tape.At[s.target] = int32(i)
 	}
+	if i == cap(s.tape.Entries) {
+		s.grow()
+	}
 	s.tape.Entries = append(s.tape.Entries, Entry{
 		Node: s.target, Kind: kind, Start: uint32(start),
 		NameStart: s.nameStart, NameEnd: s.nameEnd, Next: uint32(i + 1),
 	})
 	return int32(i)
+}
+
+// grow doubles the tape, but to no more than the rest of the record can need: a
+// value takes two bytes with its comma. Growing by less each time would take five
+// times the memory of the tape in all.
+func (s *jsonScan) grow() {
+	n := len(s.tape.Entries)
+	s.tape.Entries = slices.Grow(s.tape.Entries, min(n+32, (len(s.src)-s.pos)/2+1))
 }
 
 func (s *jsonScan) open(kind Kind) Code {

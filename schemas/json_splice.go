@@ -60,6 +60,7 @@ func (p *jsonProjection) Splice(dst, src []byte, tape *Tape, gates uint32) (out 
 		open |= int(gates>>(g-1)&1) << k
 	}
 	s := jsonSplice{layout: p.layout, dst: dst, src: src, tape: tape, steps: p.plans[open], most: len(dst) + outputLimit(len(src))}
+	tape.scratch.json.names = tape.scratch.json.names[:0]
 	s.root()
 	switch {
 	case s.collides:
@@ -115,14 +116,16 @@ func (s *jsonSplice) container(step *jsonStep, entry uint32) (live bool) {
 		s.dst = append(s.dst, ']')
 		return live
 	}
-	start := len(s.dst)
+	names := len(s.tape.scratch.json.names)
 	s.dst = append(s.dst, '{')
 	live, wrote := s.items(step, entry)
+	behind := len(s.dst)
 	s.fixed(step, live, wrote)
-	s.dst = append(s.dst, '}')
-	if live && step.names == jsonReplace && !s.distinct(start) {
+	if live && step.names == jsonReplace && !s.distinct(names, behind) {
 		s.collides, s.node = true, s.tape.Entries[entry].Node
 	}
+	s.tape.scratch.json.names = s.tape.scratch.json.names[:names]
+	s.dst = append(s.dst, '}')
 	return live
 }
 
@@ -155,14 +158,19 @@ func (s *jsonSplice) items(step *jsonStep, entry uint32) (live bool, wrote uint6
 	for i, end := entry+1, entries[entry].Next; i < end && len(s.dst) <= s.most; i = entries[i].Next {
 		e := &entries[i]
 		mark := len(s.dst)
+		at := mark
 		if live {
 			s.dst = append(s.dst, ',')
+			at++
 		}
 		if !s.item(step, e, i) {
 			s.dst = s.dst[:mark]
 			continue
 		}
 		live = true
+		if step.names == jsonReplace && e.NameEnd > 0 {
+			s.noteName(at)
+		}
 		for k := range step.late {
 			if step.late[k].node == e.Node {
 				wrote |= 1 << k
@@ -226,23 +234,26 @@ func (s *jsonSplice) unnamed(in *jsonStep, e *Entry) bool {
 	return false
 }
 
-// distinct reports that no two names of the object at start of dst are equal,
-// but for case: treatments have made some of them.
-func (s *jsonSplice) distinct(start int) bool {
-	scratch := &s.tape.scratch.json
-	scratch.names = scratch.names[:0]
-	for i := start + 1; ; {
-		name, _, next := nextMember(s.dst, i)
-		if next < 0 {
-			break
+// distinct reports that no two names of an object are equal, but for case, where
+// treatments have made some of them: those noted from first on, and those of the
+// members that stand behind them.
+func (s *jsonSplice) distinct(first, behind int) bool {
+	for i := behind; i >= 0; {
+		var name jsonName
+		if name, _, i = nextMember(s.dst, i); i >= 0 {
+			s.noteName(int(name.start))
 		}
-		scratch.folded = appendFoldedJSON(scratch.folded[:0], s.dst[name.start+1:name.end-1])
-		name.hash = hashFolded(scratch.folded, s.layout.seed)
-		scratch.names = append(scratch.names, name)
-		i = next
 	}
-	_, _, found := duplicates(s.dst, scratch.names)
+	_, _, found := duplicates(s.dst, s.tape.scratch.json.names[first:])
 	return !found
+}
+
+// noteName keeps the name at i of dst for distinct.
+func (s *jsonSplice) noteName(i int) {
+	scratch := &s.tape.scratch.json
+	end, _, _ := stringEnd(s.dst, i+1)
+	scratch.folded = appendFoldedJSON(scratch.folded[:0], s.dst[i+1:end-1])
+	scratch.names = append(scratch.names, jsonName{hashFolded(scratch.folded, s.layout.seed), uint32(i), uint32(end)})
 }
 
 // replace writes what the treatment makes of a scalar. It reports false for
