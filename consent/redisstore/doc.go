@@ -35,6 +35,13 @@
 // each row's MAC. A nil reply under a watermark that passed is a true miss:
 // there was no consent event for this tag below the watermark.
 //
+// What the server sends passes a filter before the client library sees it, which
+// allocates any length that a reply announces: no value may be longer than the
+// longest row, no array have more items than its request has bytes, and no
+// exchange take more than the tags asked for can. Beyond that the connection is
+// closed, the read is a Hold, and a bucket in which such a value is found is
+// removed: it is not ours, and no read of it could ever succeed.
+//
 // # Writing
 //
 // One script per bucket and batch compares the whole old watermark, byte for

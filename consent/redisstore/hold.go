@@ -23,6 +23,7 @@ const (
 	Refused        Code = "refused"         // AUTH, ACL or another error reply
 	Loading        Code = "loading"         // Redis reads its files, or a script blocks it
 	Malformed      Code = "reply_malformed" // not the reply that the command has
+	ReplyTooLarge  Code = "reply_too_large" // a value, or an answer, is longer than any of ours
 	NoEpoch        Code = "no_epoch"        // no watermark: this bucket was never built, or was lost
 	ForeignEpoch   Code = "foreign_epoch"   // the watermark belongs to another epoch or bucket
 	WatermarkMAC   Code = "watermark_mac"   // watermark altered, or of another key
@@ -46,7 +47,7 @@ func (c Code) Mend() string {
 	case Unreachable, Slow:
 		return "redis-cli PING"
 	case Refused:
-		return "redis-cli ACL WHOAMI   # needs HMGET HGET HSET HLEN DEL TYPE TIME EVALSHA SCRIPT|LOAD MULTI EXEC ROLE INFO on cs:*"
+		return "redis-cli ACL WHOAMI   # needs HMGET HGET HSET HLEN HSTRLEN DEL TYPE TIME EVALSHA SCRIPT|LOAD MULTI EXEC ROLE INFO on cs:*"
 	case Replica, ReadOnly:
 		return "redis-cli ROLE   # connect to the primary, or: redis-cli REPLICAOF NO ONE"
 	case EvictionPolicy:
@@ -57,6 +58,8 @@ func (c Code) Mend() string {
 		return "redis-cli CONFIG SET maxmemory 0   # or more than INFO memory's used_memory"
 	case KeyUnknown:
 		return "give this instance the newest key file"
+	case ReplyTooLarge:
+		return "redis-cli --memkeys   # the bucket with the value that is not ours is removed and built again; if not, delete it"
 	case NoEpoch, ForeignEpoch, WatermarkMAC, WatermarkForm, RowMAC, RowMalformed, CountMismatch, WrongType:
 		return "run an instance with the project role: it rebuilds the bucket from the consent topic"
 	}
@@ -68,6 +71,7 @@ func (c Code) Mend() string {
 type Hold struct {
 	Code   Code
 	Bucket int
+	key    string // of the bucket, where Mend needs it
 	cli    string // redis-cli with the options that reach the server; "": not known
 }
 
@@ -81,12 +85,17 @@ func (h *Hold) Error() string {
 // HoldCode names the hold for callers that do not import this package.
 func (h *Hold) HoldCode() string { return string(h.Code) }
 
-// Mend is Code.Mend for the server that was asked.
+// Mend is Code.Mend for the server that was asked, and for the bucket where the
+// command is about one.
 func (h *Hold) Mend() string {
-	if h.cli == "" {
-		return h.Code.Mend()
+	text := h.Code.Mend()
+	if h.Code == ReplyTooLarge && h.key != "" {
+		text = "redis-cli DEL '" + h.key + "'   # it held a value that is not ours; an instance with the project role builds it again"
 	}
-	return strings.ReplaceAll(h.Code.Mend(), "redis-cli", h.cli)
+	if h.cli == "" {
+		return text
+	}
+	return strings.ReplaceAll(text, "redis-cli", h.cli)
 }
 
 // redisCLI is the command line that reaches cfg's server. The password is not in
@@ -150,6 +159,10 @@ func classifyCode(err error) Code {
 	var re redis.Error
 	if errors.As(err, &re) {
 		return replyCode(re.Error())
+	}
+	var bad *replyError
+	if errors.As(err, &bad) {
+		return bad.code
 	}
 	var ne net.Error
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) ||

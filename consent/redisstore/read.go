@@ -43,7 +43,7 @@ func (s *Store) Read(ctx context.Context, tags []consent.Tag, into *consent.Snap
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	if _, err := r.pipe.Exec(ctx); err != nil {
-		return s.named(r.fault(ctx, err))
+		return s.named(s.fault(ctx, r.asked, err))
 	}
 	now, err := r.time.Result()
 	if err != nil {
@@ -122,16 +122,6 @@ func (s *Store) request(sc *scratch, tags []consent.Tag) request {
 	}
 	r.time = r.pipe.Time(ctx)
 	return r
-}
-
-// fault names the command that failed and its bucket, where one did.
-func (r *request) fault(ctx context.Context, err error) *Hold {
-	for i := range r.asked {
-		if h := r.asked[i].fault(); h != nil {
-			return h
-		}
-	}
-	return classify(ctx, err)
 }
 
 // fault is the error reply to one of the bucket's commands, if any: either it

@@ -79,7 +79,12 @@ func Open(cfg Config) (*Store, error) {
 	if cfg.Timeout == 0 {
 		cfg.Timeout = defaultTimeout
 	}
-	s := &Store{epoch: cfg.Epoch, prefix: cfg.Epoch.prefix(), timeout: cfg.Timeout, cli: redisCLI(&cfg), rdb: redis.NewClient(options(&cfg))}
+	opt := options(&cfg)
+	if opt.Dialer == nil {
+		opt.Dialer = redis.NewDialer(opt)
+	}
+	opt.Dialer = bounded(opt.Dialer)
+	s := &Store{epoch: cfg.Epoch, prefix: cfg.Epoch.prefix(), timeout: cfg.Timeout, cli: redisCLI(&cfg), rdb: redis.NewClient(opt)}
 	hash := cfg.Epoch.Hash()
 	s.scratch.New = func() any { return &scratch{seal: newSealer(&cfg, hash), intern: consent.NewInterner(maxNames).String} }
 	return s, nil

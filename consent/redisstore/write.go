@@ -65,7 +65,7 @@ func (s *Store) Load(ctx context.Context, pages []*Page) error {
 	}
 	var re redis.Error
 	if _, err := pipe.Exec(ctx); err != nil && (!errors.As(err, &re) || !someWorked(cmds)) {
-		return s.named((&request{asked: cmds}).fault(ctx, err))
+		return s.named(s.fault(ctx, cmds, err))
 	}
 	for i, p := range pages {
 		p.Err = s.named(s.loadPage(sc, &cmds[i], p))
