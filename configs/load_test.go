@@ -132,6 +132,20 @@ func TestFullPolicy(t *testing.T) {
 			rule("user.social", "constant", false, policy.Param{Name: "value", Value: 1.5}),
 			rule("user.job_title", "constant", false, policy.Param{Name: "value", Value: true}),
 			rule("user.telemetry", "mask", false),
+			rule("user.payment", "encrypt", true),
+			rule("user.financial", "encrypt", false),
+			onGround("art10", rule("user.criminal_history", "encrypt", false)),
+			rule("user.demographic", "generalize", false, policy.Param{Name: "bucket", Value: "0,17.50,65"}),
+			rule("user.demographic.age_range", "generalize", false, policy.Param{Name: "bucket", Value: "0.5"}),
+			rule("user.demographic.date_of_birth", "generalize", false, policy.Param{Name: "date", Value: "year"}, policy.Param{Name: "unit", Value: "ms"}),
+			rule("user.location.precise", "generalize", false, policy.Param{Name: "geo", Value: int64(1)}),
+			rule("user.sensor", "generalize", false, policy.Param{Name: "time", Value: "hour"}),
+			rule("user.device.ip_address", "generalize", false, policy.Param{Name: "ip_prefix", Value: "24,48"}),
+			rule("user.workplace", "generalize", false, policy.Param{Name: "email", Value: "domain"}),
+			rule("user.behavior.browsing_history", "generalize", false, policy.Param{Name: "url_query", Value: ""}),
+			rule("user.user_sensor", "generalize", false, policy.Param{Name: "url_query", Value: "utm_source&a[]"}),
+			onGround("art9_2_b", rule("user.biometric", "generalize", false, policy.Param{Name: "bucket", Value: "10"})),
+			rule("user.authorization", "date_shift", false, policy.Param{Name: "days", Value: int64(30)}, policy.Param{Name: "unit", Value: "s"}),
 		},
 	}
 	if got := c.Policy.Purposes[0]; !reflect.DeepEqual(got, want) {
@@ -141,6 +155,11 @@ func TestFullPolicy(t *testing.T) {
 	if c.Policy.Revision != 12 || !reflect.DeepEqual(c.Policy.Namespaces, names) {
 		t.Errorf("revision %d, namespaces %+v", c.Policy.Revision, c.Policy.Namespaces)
 	}
+}
+
+func onGround(ground string, r policy.Rule) policy.Rule {
+	r.Ground = ground
+	return r
 }
 
 // TestDefaults: what is not written is what docs/configuration.md says.

@@ -13,9 +13,9 @@ import (
 // bareTreatments are those that are written as a word; the others take
 // parameters and are written as a map with one word.
 var (
-	bareTreatments  = []string{"keep", "drop", "redact", "pseudonymize"}
-	paramTreatments = []string{"keep", "pseudonymize", "mask", "truncate", "constant"}
-	allTreatments   = []string{"keep", "drop", "redact", "pseudonymize", "mask", "truncate", "constant"}
+	bareTreatments  = []string{"keep", "drop", "redact", "pseudonymize", "encrypt"}
+	paramTreatments = []string{"keep", "pseudonymize", "mask", "truncate", "constant", "encrypt", "generalize", "date_shift"}
+	allTreatments   = []string{"keep", "drop", "redact", "pseudonymize", "mask", "truncate", "constant", "encrypt", "generalize", "date_shift"}
 )
 
 // treat reads the rules of a purpose, in the file's order.
@@ -31,9 +31,8 @@ func (l *loader) treat(o object) []policy.Rule {
 		if !ok {
 			continue
 		}
-		r.Category = category
 		if l.redactedAnyway(r) {
-			l.warn(e.keyPlace(), "%s is a special category (GDPR articles 9 and 10): without {requires: explicit_consent} it is redacted", e.name)
+			l.warn(e.keyPlace(), "%s is a special category (GDPR articles 9 and 10): without requires: explicit_consent or a ground: it is redacted", e.name)
 		}
 		rules = append(rules, r)
 	}
@@ -48,7 +47,7 @@ func (l *loader) redactedAnyway(r policy.Rule) bool {
 	return ok && effective.Treatment.Name != r.Treatment.Name
 }
 
-// treatment reads a word or a map with one word.
+// treatment reads a word or a map with one word; e's key is the category.
 func (l *loader) treatment(e item) (policy.Rule, bool) {
 	if shapeOf(e.node) == "a map" {
 		return l.paramTreatment(e)
@@ -57,11 +56,9 @@ func (l *loader) treatment(e item) (policy.Rule, bool) {
 	switch {
 	case !ok:
 	case slices.Contains(bareTreatments, s.text):
-		return policy.Rule{Treatment: policy.Treatment{Name: s.text}}, true
+		return policy.Rule{Category: e.key.Value, Treatment: policy.Treatment{Name: s.text}}, true
 	case slices.Contains(paramTreatments, s.text):
 		l.report(e.place(), "", "%s takes parameters: %s", s.text, example(s.text))
-	case slices.Contains(laterTreatments, s.text):
-		l.report(e.place(), "", "the treatment %s is not supported yet", s.text)
 	default:
 		l.report(e.place(), s.nearest(allTreatments), "%s is not a treatment; the treatments are %s", s.shown(), either(allTreatments))
 	}
@@ -71,9 +68,11 @@ func (l *loader) treatment(e item) (policy.Rule, bool) {
 // example shows how a treatment with parameters is written.
 func example(name string) string {
 	return map[string]string{
-		"mask":     `{mask: {keep_first: 1}}`,
-		"truncate": `{truncate: 4}`,
-		"constant": `{constant: "unknown"}`,
+		"mask":       `{mask: {keep_first: 1}}`,
+		"truncate":   `{truncate: 4}`,
+		"constant":   `{constant: "unknown"}`,
+		"generalize": `{generalize: {date: year}}`,
+		"date_shift": `{date_shift: {days: 30}}`,
 	}[name]
 }
 
@@ -87,21 +86,28 @@ func (l *loader) paramTreatment(e item) (policy.Rule, bool) {
 		return policy.Rule{}, false
 	}
 	before := l.errors()
-	r := l.params(entries[0])
+	r := l.params(entries[0], e.key.Value)
 	return r, l.errors() == before
 }
 
+// withObject are the treatments whose parameters are a map of their own.
+var withObject = map[string]struct {
+	section section
+	read    func(*loader, object, *policy.Rule) // what stands beside the gate; nil: nothing
+}{
+	"keep": {keepSection, nil}, "pseudonymize": {pseudonymizeSection, nil}, "encrypt": {encryptSection, nil},
+	"mask": {maskSection, (*loader).mask}, "generalize": {generalizeSection, (*loader).generalize},
+	"date_shift": {dateShiftSection, (*loader).dateShift},
+}
+
 // params reads the parameters of the treatment that e.key names.
-func (l *loader) params(e item) policy.Rule {
+func (l *loader) params(e item, category string) policy.Rule {
 	name := e.key.Value
-	r := policy.Rule{Treatment: policy.Treatment{Name: name}}
+	r := policy.Rule{Category: category, Treatment: policy.Treatment{Name: name}}
+	t, ok := withObject[name]
 	switch {
-	case name == "keep":
-		l.gate(e, keepSection, &r)
-	case name == "pseudonymize":
-		l.gate(e, pseudonymizeSection, &r)
-	case name == "mask":
-		l.mask(e, &r)
+	case ok:
+		l.objectParams(e, t.section, t.read, &r)
 	case name == "truncate":
 		if n, ok := l.integer(e, 1, math.MaxInt32); ok {
 			r.Treatment.Params = []policy.Param{{Name: "n", Value: n}}
@@ -112,27 +118,51 @@ func (l *loader) params(e item) policy.Rule {
 		}
 	case slices.Contains(bareTreatments, name):
 		l.report(e.keyPlace(), "", "%s takes no parameters", name)
-	case slices.Contains(laterTreatments, name):
-		l.report(e.keyPlace(), "", "the treatment %s is not supported yet", name)
 	default:
 		l.report(e.keyPlace(), policy.Nearest(name, allTreatments), "%s is not a treatment; the treatments are %s", quote(name), either(allTreatments))
 	}
 	return r
 }
 
-// gate reads the parameters of keep and pseudonymize: the field gate.
-func (l *loader) gate(e item, s section, r *policy.Rule) {
-	if o, ok := l.object(e, s); ok {
-		r.RequiresExplicit = o.choice("requires", "", []string{"explicit_consent"}, nil) != ""
-	}
-}
-
-func (l *loader) mask(e item, r *policy.Rule) {
-	o, ok := l.object(e, maskSection)
+// objectParams reads a treatment's map: its gate and its own parameters.
+func (l *loader) objectParams(e item, s section, read func(*loader, object, *policy.Rule), r *policy.Rule) {
+	o, ok := l.object(e, s)
 	if !ok {
 		return
 	}
+	l.gate(o, r)
+	if read == nil {
+		return
+	}
+	read(l, o, r)
+	slices.SortFunc(r.Treatment.Params, func(a, b policy.Param) int { return cmp.Compare(a.Name, b.Name) })
+}
+
+// gate reads the field gate (DECISION D23).
+func (l *loader) gate(o object, r *policy.Rule) {
 	r.RequiresExplicit = o.choice("requires", "", []string{"explicit_consent"}, nil) != ""
+	it, ok := o.items["ground"]
+	if !ok {
+		return
+	}
+	grounds := policy.Grounds(r.Category)
+	s, ok := l.scalar(it)
+	switch {
+	case !ok:
+	case r.RequiresExplicit:
+		l.report(it.keyPlace(), "", "requires and ground exclude each other: explicit consent is a ground of its own")
+	case len(grounds) == 0:
+		l.report(it.keyPlace(), "", "ground is for special categories (GDPR article 9) and convictions (article 10), and %s is neither", quote(r.Category))
+	case s.text == "art9_2_a":
+		l.report(it.place(), "", "article 9(2)(a) is explicit consent: write requires: explicit_consent")
+	case !slices.Contains(grounds, s.text):
+		l.report(it.place(), s.nearest(grounds), "%s must be %s, not %s", it.name, either(grounds), s.shown())
+	default:
+		r.Ground = s.text
+	}
+}
+
+func (l *loader) mask(o object, r *policy.Rule) {
 	for _, name := range []string{"keep_first", "keep_last"} {
 		if _, ok := o.items[name]; ok {
 			r.Treatment.Params = append(r.Treatment.Params, policy.Param{Name: name, Value: o.integer(name, 0, 0, 1000)})
@@ -146,7 +176,6 @@ func (l *loader) mask(e item, r *policy.Rule) {
 			r.Treatment.Params = append(r.Treatment.Params, policy.Param{Name: "char", Value: s.text})
 		}
 	}
-	slices.SortFunc(r.Treatment.Params, func(a, b policy.Param) int { return cmp.Compare(a.Name, b.Name) })
 }
 
 // constant reads the value of a constant: text, integer, number or boolean, as

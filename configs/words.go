@@ -58,18 +58,19 @@ var (
 	}}
 	keepSection = section{"keep", []word{
 		{name: "requires", shape: "explicit_consent"},
-		{name: "ground", later: true},
+		{name: "ground", shape: groundShape},
 	}}
 	pseudonymizeSection = section{"pseudonymize", []word{
 		{name: "requires", shape: "explicit_consent"},
-		{name: "ground", later: true}, {name: "namespace", later: true}, {name: "category", later: true},
+		{name: "ground", shape: groundShape},
+		{name: "namespace", later: true}, {name: "category", later: true},
 	}}
 	maskSection = section{"mask", []word{
 		{name: "keep_first", shape: "integer 0 to 1000", fallback: "0"},
 		{name: "keep_last", shape: "integer 0 to 1000", fallback: "0"},
 		{name: "char", shape: "one printable character", fallback: "*"},
 		{name: "requires", shape: "explicit_consent"},
-		{name: "ground", later: true},
+		{name: "ground", shape: groundShape},
 	}}
 )
 
@@ -163,13 +164,11 @@ var (
 	}}
 )
 
-// laterTreatments are the treatments of the design that are refused for now.
-var laterTreatments = []string{"encrypt", "generalize", "date_shift"}
-
 // sections lists all of them, for the test of the documentation.
 func sections() []section {
 	return []section{
 		policySection, namespaceSection, purposeSection, noticeSection, keepSection, pseudonymizeSection, maskSection,
+		encryptSection, generalizeSection, urlSection, dateShiftSection,
 		wiringSection, kafkaSection, registrySection, redisSection, keysSection, consentSection, auditSection,
 		quarantineSection, policiesSection, healthSection, limitsSection, streamSection, subjectSection,
 		eventTimeSection, keySection, fieldSection,
