@@ -136,11 +136,15 @@ func (b *jsonBuilder) best(rules []int32) (best []int32) {
 	return slices.Compact(best)
 }
 
-// jsonWay is one way out of a node. It is fixed where what leads there is not
-// right behind a **.
+// jsonWay is one way out of a node. It is fixed where it is not right behind a
+// **, and sure where there is no ** before it at all.
 type jsonWay struct {
-	step  Step
-	fixed bool
+	step        Step
+	fixed, sure bool
+}
+
+func (w *jsonWay) join(o jsonWay) {
+	w.step, w.fixed, w.sure = o.step, w.fixed || o.fixed, w.sure || o.sure
 }
 
 // state adds the node that a way leads to, or finds it.
@@ -226,7 +230,7 @@ func (b *jsonBuilder) node(n Node, t jsonNode, s jsonState) (NodeID, error) {
 	case e.arrays():
 		l.nodes[id].Type.Kind = Array
 	}
-	l.nodes[id].Leaf = !e.fixedObject() && !e.fixedArray() && (t.covered || len(s.live) == 0)
+	l.nodes[id].Leaf = !e.fixed() && (t.covered || len(s.live) == 0)
 	return id, nil
 }
 
@@ -242,22 +246,20 @@ func (e *jsonEdges) objects() bool { return e.any.step.Kind != NoStep || len(e.n
 
 func (e *jsonEdges) arrays() bool { return e.all.step.Kind != NoStep || len(e.elements) > 0 }
 
-func fixedWay(w jsonWay) bool { return w.fixed }
-
-// fixedObject and fixedArray say that paths tell what stands here.
-func (e *jsonEdges) fixedObject() bool { return e.any.fixed || slices.ContainsFunc(e.names, fixedWay) }
-
-func (e *jsonEdges) fixedArray() bool {
-	return e.all.fixed || slices.ContainsFunc(e.elements, fixedWay)
+func (e *jsonEdges) fixed() bool {
+	fixed := func(w jsonWay) bool { return w.fixed }
+	return fixed(e.any) || fixed(e.all) || slices.ContainsFunc(e.names, fixed) || slices.ContainsFunc(e.elements, fixed)
 }
 
+// contradiction finds paths that say of one position what cannot both be.
 func (e *jsonEdges) contradiction(at Path) error {
-	if e.fixedObject() && e.fixedArray() {
+	sure := func(w jsonWay) bool { return w.sure }
+	if (sure(e.any) || slices.ContainsFunc(e.names, sure)) && (sure(e.all) || slices.ContainsFunc(e.elements, sure)) {
 		return fmt.Errorf("%s is an array here and an object in another path", describe(at))
 	}
 	for i, a := range e.names {
 		for _, b := range e.names[:i] {
-			if a.fixed && b.fixed && equalFold(a.step.Name, b.step.Name) {
+			if a.sure && b.sure && equalFold(a.step.Name, b.step.Name) {
 				return fmt.Errorf("%s and %s differ only in case, so no record can hold both",
 					append(slices.Clone(at), b.step), append(slices.Clone(at), a.step))
 			}
@@ -268,14 +270,16 @@ func (e *jsonEdges) contradiction(at Path) error {
 
 func (b *jsonBuilder) edgesOf(s jsonState) (e jsonEdges) {
 	for _, it := range s.live {
-		way := jsonWay{b.step(it), it.at == 0 || b.rules[it.rule].steps[it.at-1].Kind != StepDeep}
+		before := b.rules[it.rule].steps[:it.at]
+		way := jsonWay{step: b.step(it), sure: !slices.Contains(before, Step{Kind: StepDeep})}
+		way.fixed = len(before) == 0 || before[len(before)-1].Kind != StepDeep
 		switch way.step.Kind {
 		case StepDeep:
 			e.deep = true
 		case StepAnyMember:
-			e.any = jsonWay{way.step, way.fixed || e.any.fixed}
+			e.any.join(way)
 		case StepElements:
-			e.all = jsonWay{way.step, way.fixed || e.all.fixed}
+			e.all.join(way)
 		case StepMember:
 			e.names = addWay(e.names, way)
 		default:
@@ -290,6 +294,6 @@ func addWay(ways []jsonWay, way jsonWay) []jsonWay {
 	if i < 0 {
 		return append(ways, way)
 	}
-	ways[i].fixed = ways[i].fixed || way.fixed
+	ways[i].join(way)
 	return ways
 }

@@ -69,7 +69,10 @@ func (b *jsonBuilder) items(id NodeID, s jsonState, e jsonEdges) error {
 	}
 	way := jsonWay{step: Step{Kind: StepDeep}}
 	if e.arrays() {
-		way = jsonWay{Step{Kind: StepElements}, e.fixedArray()}
+		way.step = Step{Kind: StepElements}
+		for _, w := range append(slices.Clone(e.elements), e.all) {
+			way.fixed = way.fixed || w.fixed
+		}
 	}
 	var child NodeID
 	var err error
