@@ -1,10 +1,7 @@
 package consent
 
 import (
-	"fmt"
-	"math"
 	"slices"
-	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -204,71 +201,5 @@ func TestFoldCases(t *testing.T) {
 				t.Errorf("%s: %+v", c.name, r)
 			}
 		})
-	}
-}
-
-// TestBoundedRow: a row that somebody makes grow denies for good, in any order,
-// however it grows.
-func TestBoundedRow(t *testing.T) {
-	name := func(i int) string { return fmt.Sprintf("%0128d", i) }
-	purpose := func(i int) []string { return []string{fmt.Sprintf("p%d", i)} }
-	wide := make([]string, maxRecipients)
-	for i := range wide {
-		wide[i] = name(i)
-	}
-	for what, event := range map[string]func(i int) Event{
-		"purposes":   func(i int) Event { return Event{Action: Grant, Purposes: purpose(i)} },
-		"notices":    func(i int) Event { return Event{Action: Attributes, Notice: Notice{ID: fmt.Sprint(i)}} },
-		"recipients": func(i int) Event { return Event{Action: Grant, Purposes: purpose(i % 9), Recipients: wide} },
-		"overrides":  func(i int) Event { return Event{Action: Grant, Purposes: purpose(i % 9), Overrides: wide} },
-		"recipients once, none later": func(i int) Event {
-			return Event{Action: Grant, Received: int64(i), Purposes: purpose(i % 9), Recipients: wide[:max(0, 64-i/9*64)]}
-		},
-		"long names": func(i int) Event {
-			return Event{Action: Withdraw, Purposes: []string{"p" + name(i%250)}, Notice: Notice{ID: name(i % 250)}}
-		},
-	} {
-		var events []Event
-		for i := range MaxSlots + 5 {
-			events = append(events, event(i))
-			events[i].At.Offset = int64(i)
-		}
-		events = append(events, Event{At: Position{0, 999}, Action: Restrict, Received: 4})
-		forward := folded(events)
-		slices.Reverse(events)
-		if a, b := text(forward), text(folded(events)); a != b {
-			t.Errorf("%s: order matters:\n%.999s\n%.999s", what, a, b)
-		}
-		if !forward.Overflown() || len(forward.Slots) != 1 || forward.Slot("*") == nil {
-			t.Errorf("%s: the row keeps %d slots, malformed %d", what, len(forward.Slots), forward.Malformed)
-		}
-		if err := NewRow().Decode(forward.AppendTo(nil), nil); err != nil {
-			t.Error(err)
-		}
-	}
-}
-
-// TestRowSizeIsAnUpperBound: no row is longer than what is counted for it, also
-// where every number takes its longest form.
-func TestRowSizeIsAnUpperBound(t *testing.T) {
-	const far, lists = math.MaxInt64, 30_000
-	pos := Position{MaxPartitions - 1, far}
-	r := &Row{Malformed: far, Salt: [16]byte{1}, Notices: []string{strings.Repeat("n", maxName)}}
-	r.BirthDate, r.LastInteraction = Attribute{Set: true, T: far, N: far}, Attribute{Set: true, T: far, N: far}
-	r.Jurisdiction = Attribute{Set: true, T: far, Value: "US-CAL"}
-	for range MaxPartitions {
-		r.Last = append(r.Last, far)
-	}
-	for i := range MaxSlots {
-		s := r.slot(fmt.Sprintf("%0128d", i))
-		for f := range s.No {
-			s.No[f] = Denial{Set: true, At: far, Pos: pos, Action: Withdraw}
-		}
-		s.Y = Terms{Set: true, T: math.MinInt64, Received: -1, Pos: pos, Effective: -2, Expires: -3, Start: far}
-		s.LSeen, s.Lists = far, lists
-	}
-	// Of the lists that each slot has seen, only their length is written.
-	if n, counted := len(r.AppendTo(nil)), r.size()-MaxSlots*(lists-r.Slots[0].Y.lists()); n > counted || n < counted*3/4 {
-		t.Errorf("%d bytes, counted as %d", n, counted)
 	}
 }

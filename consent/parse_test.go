@@ -170,85 +170,6 @@ func TestParseKey(t *testing.T) {
 	}
 }
 
-// TestTwoSubjects: a malformed event denies everybody that it may be about
-// (D14), once each.
-func TestTwoSubjects(t *testing.T) {
-	const broken = minimal + `,"shoe_size":44}`
-	for _, c := range []struct {
-		name, key, value string
-		want             []Identifier
-	}{
-		{"faultless", "crm:42", minimal + "}", []Identifier{{"crm", "42"}}},
-		{"somebody else's key", "crm:43", minimal + "}", []Identifier{{"crm", "42"}, {"crm", "43"}}},
-		{"another namespace's key", "raw:42", minimal + "}", []Identifier{{"crm", "42"}, {"raw", "42"}}},
-		{"a key that says nothing", "42", minimal + "}", []Identifier{{"crm", "42"}}},
-		{"malformed", "crm:42", broken, []Identifier{{"crm", "42"}}},
-		{"malformed, equal once normalised", "crm: 42 ", broken, []Identifier{{"crm", "42"}}},
-		{"malformed under somebody else's key", "crm:43", broken, []Identifier{{"crm", "42"}, {"crm", "43"}}},
-		{"no subject in the value", "crm:43", `{"id":"1"}`, []Identifier{{"crm", "43"}}},
-		{"no subject at all", "43", `{"id":"1"}`, nil},
-	} {
-		e := Parse([]byte(c.key), []byte(c.value), Position{}, 5, testNamespaces)
-		if got := slices.Collect(e.Subjects); !slices.Equal(got, c.want) || len(c.want) > 1 && e.Malformed == NoFault {
-			t.Errorf("%s: %d subjects, fault %q", c.name, len(got), e.Malformed)
-		}
-	}
-	m := NewMemory(NewTagger(map[string][32]byte{"crm": {1}}))
-	e := Parse([]byte("crm:43"), []byte(minimal+"}"), Position{}, 5, testNamespaces)
-	if !m.Fold(&e) {
-		t.Error("folded into no row")
-	}
-	for _, value := range []string{"42", "43"} {
-		if r := m.RowOf(Identifier{"crm", personal.String(value)}); r == nil || r.Malformed != 5 {
-			t.Errorf("%s is not denied", value)
-		}
-	}
-}
-
-// broad is a grant of so many purposes for so many recipients of so long names.
-func broad(purposes, recipients, length int) string {
-	list := func(n, length int) string {
-		var names []string
-		for i := range n {
-			names = append(names, fmt.Sprintf(`"p%0*d"`, length-1, i))
-		}
-		return "[" + strings.Join(names, ",") + "]"
-	}
-	return strings.Replace(minimal, `"withdraw"`, `"grant"`, 1) + `,"purposes":` + list(purposes, 20) + `,"recipients":` + list(recipients, length) + `}`
-}
-
-// TestBroadest: what people may need to say in one event is accepted, and what
-// one event may say twice over fits into a row.
-func TestBroadest(t *testing.T) {
-	for _, c := range []struct {
-		purposes, recipients, length int
-		fault                        Fault
-	}{
-		{11, 64, 24, NoFault}, // TCF's purposes, as many vendors as an event may name
-		{64, 10, 24, NoFault},
-		{1, 64, 128, NoFault},
-		{64, 0, 1, NoFault},
-		{64, 64, 24, FaultTooBroad},
-		{11, 64, 64, FaultTooBroad},
-	} {
-		e := ParseUnkeyed([]byte(broad(c.purposes, c.recipients, c.length)), Position{}, 5, testNamespaces)
-		if e.Malformed != c.fault {
-			t.Errorf("%d purposes × %d recipients of %d bytes: %q", c.purposes, c.recipients, c.length, e.Malformed)
-		}
-		if e.Malformed == NoFault && e.stateBytes() > maxEventState {
-			t.Errorf("%d bytes of state", e.stateBytes())
-		}
-		again := e
-		again.Purposes = nil
-		for _, k := range e.Purposes {
-			again.Purposes = append(again.Purposes, "q"+k[1:])
-		}
-		if e.Malformed == NoFault && folded([]Event{e, again}).Overflown() {
-			t.Error("two events do not fit into a row")
-		}
-	}
-}
-
 func TestParseAccepts(t *testing.T) {
 	for _, c := range []struct {
 		value string
@@ -422,30 +343,5 @@ func BenchmarkParse(b *testing.B) {
 	b.SetBytes(int64(len(value)))
 	for b.Loop() {
 		Parse(key42, value, Position{}, 5, testNamespaces)
-	}
-}
-
-func TestMemory(t *testing.T) {
-	m := NewMemory(NewTagger(map[string][32]byte{"crm": {1}}))
-	for i, c := range []struct {
-		value string
-		known bool
-	}{{minimal + "}", true}, {"{", false}, {`{"id":"1","subject":{"namespace":"raw","value":"42"},"action":"erase"}`, false}} {
-		e := ParseUnkeyed([]byte(c.value), Position{Offset: int64(i)}, 5, testNamespaces)
-		if m.Fold(&e) != c.known {
-			t.Errorf("event %d: folded %t", i, !c.known)
-		}
-	}
-	id := Identifier{"crm", "42"}
-	tag, _ := m.tagger.TagOf(id)
-	var s Snapshot
-	m.Read([]Tag{tag, {}}, &s)
-	known, _, err := s.State(0)
-	other, _, _ := s.State(1)
-	if m.RowOf(id) == nil || m.RowOf(id) != m.Row(tag) || known != m.Row(tag) || other != nil || err != nil || m.RowOf(Identifier{"raw", "42"}) != nil {
-		t.Errorf("rows %v %v, %v", known, other, err)
-	}
-	if !slices.Equal(m.Next(), Vector{3}) || !slices.Equal(s.Cut[1], Vector{3}) {
-		t.Errorf("next %v, cut %v", m.Next(), s.Cut)
 	}
 }

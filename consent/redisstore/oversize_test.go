@@ -274,7 +274,7 @@ func TestBudgetOfAnExchange(t *testing.T) {
 	if !errors.As(err, &re) || re.code != ReplyTooLarge || n > 24*len(value) {
 		t.Errorf("%d bytes for 20 tags: %v", n, err)
 	}
-	if m, again := c.Read(buf); m != 0 || again != err {
+	if m, again := c.Read(buf); m != 0 || !errors.Is(again, err) {
 		t.Error("the connection goes on:", again)
 	}
 }
