@@ -11,12 +11,13 @@ import (
 
 func newKeys(std stdio) *cobra.Command {
 	c := &cobra.Command{
-		Use:     "keys",
-		Short:   "Make the key file that pseudonyms, tags and signatures come from",
-		Example: "  consentstream keys new -o keys.json",
-		RunE:    group,
+		Use:   "keys",
+		Short: "Make the key file that pseudonyms, tags and signatures come from; open encrypted values",
+		Example: `  consentstream keys new -o keys.json
+  consentstream keys reveal --keys keys.json --purpose analytics --path email --reason "ticket 4711" --log reveal.log < tokens.txt`,
+		RunE: group,
 	}
-	c.AddCommand(newKeysNew(std))
+	c.AddCommand(newKeysNew(std), newKeysReveal(std))
 	return c
 }
 
