@@ -49,6 +49,17 @@ install_all() {
   ) 9>"$CACHE/lock"
 }
 
+# again tries a download up to three times, and does not wait for a connection
+# that has gone silent.
+again() { # COMMAND...
+  local n
+  for n in 1 2 3; do
+    timeout 150 "$@" && return
+    say "attempt $n failed: $*"
+  done
+  return 1
+}
+
 install_apt() {
   local missing=()
   command -v redis-server >/dev/null || missing+=(redis-server)
@@ -57,8 +68,8 @@ install_apt() {
   local sudo=
   [ "$(id -u)" -eq 0 ] || sudo=sudo
   say "installing ${missing[*]} from apt"
-  $sudo apt-get -qq update >&2
-  DEBIAN_FRONTEND=noninteractive $sudo apt-get -qq -y --no-install-recommends install "${missing[@]}" >"$CACHE/apt.log" 2>&1 ||
+  again $sudo apt-get -qq update >&2
+  again $sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install "${missing[@]}" >"$CACHE/apt.log" 2>&1 ||
     { cat "$CACHE/apt.log" >&2; die "apt-get failed"; }
 }
 
@@ -81,7 +92,7 @@ install_kafka() {
   </dependencies>
 </project>
 POM
-  mvn -q -B -f "$tmp/pom.xml" dependency:copy-dependencies -DoutputDirectory="$tmp/lib" -DincludeScope=runtime >&2
+  again mvn -q -B -f "$tmp/pom.xml" dependency:copy-dependencies -DoutputDirectory="$tmp/lib" -DincludeScope=runtime >&2
   mv "$tmp" "$KAFKA_LIB"
 }
 
@@ -90,7 +101,7 @@ install_apicurio() {
   say "fetching Apicurio Registry $APICURIO from Maven (151 MB)"
   local tmp=$APICURIO_APP.part
   rm -rf "$tmp"; mkdir -p "$tmp"
-  mvn -q -B org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy \
+  again mvn -q -B org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy \
     -Dartifact=io.apicurio:apicurio-registry-app:$APICURIO:tar.gz:all -DoutputDirectory="$tmp" >&2
   tar -xzf "$tmp"/*.tar.gz -C "$tmp"
   rm "$tmp"/*.tar.gz
