@@ -204,7 +204,7 @@ func (b *board) outdate(why string) {
 	}
 }
 
-// Status is what /readyz answers.
+// Status is what the enforcing role shows of itself.
 type Status struct {
 	Ready    bool      `json:"ready"`
 	Outdated string    `json:"outdated,omitempty"` // policy_revision or key_epoch

@@ -90,10 +90,6 @@ type Config struct {
 	Now      func() time.Time // nil: time.Now
 	Log      zerolog.Logger
 	Metrics  prometheus.Registerer // nil: not registered anywhere
-	// Gatherer feeds /metrics of the health endpoint; nil: no /metrics.
-	Gatherer prometheus.Gatherer
-	// Health is the listen address of the read-only endpoint; "": none.
-	Health string
 	// Version of the program, for the audit context.
 	Version string
 	Limits  Limits

@@ -46,17 +46,15 @@ func New(cfg Config) (*Enforcer, error) {
 // a *Refusal for what is wrong at the start, with the commands that mend it, a
 // *Stop for what must not go on. An outdated instance stays until ctx ends.
 func (e *Enforcer) Run(ctx context.Context) error {
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return e.serveHealth(ctx) })
-	g.Go(func() error {
-		ground, err := e.prepareHolding(ctx)
-		if err != nil || ground == nil {
-			return err
-		}
-		return e.runWorkers(ctx, ground)
-	})
-	return g.Wait()
+	ground, err := e.prepareHolding(ctx)
+	if err != nil || ground == nil {
+		return err
+	}
+	return e.runWorkers(ctx, ground)
 }
+
+// Status is what the health page shows.
+func (e *Enforcer) Status() Status { return e.board.status(e.cfg.Workers) }
 
 // runWorkers runs all workers. One that ends with an error ends all: they have
 // one configuration, so what is wrong with it is wrong for all.

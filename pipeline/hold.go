@@ -34,9 +34,9 @@ const (
 // Hold is the error of an attempt that must be made again: nothing was emitted,
 // nothing is lost (promise P10).
 type Hold struct {
-	Code   HoldCode
-	Detail string // a code of the dependency, never its text
-	Mend   string // the command that helps; "" where waiting is all there is to do
+	Code   HoldCode `json:"reason"`
+	Detail string   `json:"detail,omitempty"`  // a code of the dependency, never its text
+	Mend   string   `json:"command,omitempty"` // the command that helps; "" where waiting is all there is to do
 	// untilCommit: met after the decisions, so that deciding again does not end it.
 	untilCommit bool
 }

@@ -186,11 +186,17 @@ func (p *Projector) fenced(ctx context.Context) error {
 func (p *Projector) drain(ctx context.Context, cl *kgo.Client, stop context.CancelCauseFunc) {
 	var pace pacer
 	for ctx.Err() == nil {
-		cl.PollFetches(ctx).EachError(func(_ string, _ int32, err error) {
-			if errors.Is(err, kerr.FencedInstanceID) {
+		timed, cancel := context.WithTimeout(ctx, p.cfg.Session)
+		fetches := cl.PollFetches(timed)
+		cancel()
+		fetches.EachError(func(_ string, _ int32, err error) {
+			switch {
+			case ctx.Err() != nil:
+			case errors.Is(err, context.DeadlineExceeded):
+				p.status.quiet()
+			case errors.Is(err, kerr.FencedInstanceID):
 				stop(&Stop{Reason: fmt.Sprintf("another process uses instance %s of group %s: give each process its own instance", p.cfg.Instance, p.cfg.Group)})
-			}
-			if ctx.Err() == nil {
+			default:
 				p.held(kafkaHold(HoldGroup, err))
 			}
 		})

@@ -83,8 +83,12 @@ func (pr *projection) poll(ctx context.Context, wait time.Duration, limit int) (
 // flow every write tells; without events nothing else would notice that the
 // store was emptied, and every reader would hold for ever.
 func (pr *projection) upkeep(ctx context.Context, asker *kgo.Client) error {
-	if _, err := pr.sameTopic(ctx, asker); err != nil {
+	info, err := pr.sameTopic(ctx, asker)
+	if err != nil {
 		return err
+	}
+	if ends, err := listOffsets(ctx, asker, pr.cfg.Topic, info, listEnd, false); err == nil {
+		pr.status.ended(ends) // for people only: how far we are behind
 	}
 	if err := pr.sameMarks(ctx); err != nil {
 		return err

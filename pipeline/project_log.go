@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -162,6 +163,7 @@ func (pr *projection) historyThere(ctx context.Context, cl *kgo.Client, info top
 			}
 		}
 	}
+	pr.status.opened(pr.next, ends, slices.ContainsFunc(pr.pages, func(p *redisstore.Page) bool { return !p.Mark.Exists() }))
 	return nil
 }
 

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/consentstream/consentstream/consent"
 )
 
 // turns tells whether it is our turn to project, from the group's assignments.
@@ -82,18 +84,34 @@ func (t *turns) wait(ctx context.Context) (context.Context, bool) {
 
 // ProjectorStatus is what health and metrics show of a Projector.
 type ProjectorStatus struct {
-	Leading   bool
-	Hold      *Hold // nil: none
-	Next      []int64
-	Events    int64 // folded, repetitions included
-	Malformed int64
-	Conflicts int64 // times that the store had to be read again
-	Rebuilds  int64 // buckets that were damaged and begun again
+	Leading bool    `json:"leading"`        // else it stands by
+	Hold    *Hold   `json:"hold,omitempty"` // nil: none
+	Next    []int64 `json:"next,omitempty"` // by consent partition: what the whole store covers
+	Ends    []int64 `json:"ends,omitempty"` // and where the topic ended at the last look
+	// Rebuilding: buckets that are not there, or were damaged, are made from the
+	// beginning of the topic. Nothing is decided until that is done.
+	Rebuilding bool  `json:"rebuilding"`
+	Events     int64 `json:"events"` // folded, repetitions included
+	Malformed  int64 `json:"malformed"`
+	Conflicts  int64 `json:"conflicts"` // times that the store had to be read again
+	Rebuilds   int64 `json:"rebuilds"`  // buckets that were damaged and begun again
+}
+
+// Behind is the number of consent events that are still to be projected, control
+// records included, at the last look.
+func (st *ProjectorStatus) Behind() (n int64) {
+	for p, end := range st.Ends {
+		if p < len(st.Next) {
+			n += max(0, end-st.Next[p])
+		}
+	}
+	return n
 }
 
 type projectorState struct {
-	mu sync.Mutex
-	s  ProjectorStatus
+	mu    sync.Mutex
+	s     ProjectorStatus
+	until []int64 // where the rebuild is done
 }
 
 // Status is a copy of the projector's state.
@@ -101,7 +119,7 @@ func (p *Projector) Status() ProjectorStatus {
 	p.status.mu.Lock()
 	defer p.status.mu.Unlock()
 	s := p.status.s
-	s.Next = slices.Clone(s.Next)
+	s.Next, s.Ends = slices.Clone(s.Next), slices.Clone(s.Ends)
 	return s
 }
 
@@ -127,10 +145,36 @@ func (s *projectorState) hold(h *Hold) (news bool) {
 	return news
 }
 
+// opened notes what a projection begins with, and whether it has to begin buckets
+// anew.
+func (s *projectorState) opened(next, ends []int64, rebuild bool) {
+	s.change(func(st *ProjectorStatus) {
+		st.Next, st.Ends = slices.Clone(next), ends
+		if rebuild {
+			st.Rebuilding, s.until = true, ends
+		}
+	})
+}
+
+// ended notes where the topic ends now.
+func (s *projectorState) ended(ends []int64) {
+	s.change(func(st *ProjectorStatus) { st.Ends = ends })
+}
+
+// quiet ends a hold for the group's errors: there were none for a while.
+func (s *projectorState) quiet() {
+	s.change(func(st *ProjectorStatus) {
+		if st.Hold != nil && st.Hold.Code == HoldGroup {
+			st.Hold = nil
+		}
+	})
+}
+
 // written notes a batch that reached the store.
 func (s *projectorState) written(next []int64, events, malformed int) {
 	s.change(func(st *ProjectorStatus) {
 		st.Hold, st.Next = nil, append(st.Next[:0], next...)
+		st.Rebuilding = st.Rebuilding && !consent.Vector(next).Covers(s.until)
 		st.Events, st.Malformed = st.Events+int64(events), st.Malformed+int64(malformed)
 	})
 }

@@ -128,9 +128,8 @@ func (a *App) enforcer(store pipeline.States) (*pipeline.Enforcer, error) {
 		Registry: reg,
 		Keys:     a.ring,
 		Log:      a.log.With().Str("role", "enforce").Logger(),
-		Metrics:  a.metrics, Gatherer: a.metrics,
-		Health:  a.cfg.Health.Listen,
-		Version: a.version,
+		Metrics:  a.metrics,
+		Version:  a.version,
 	})
 }
 
@@ -199,21 +198,26 @@ func (a *App) Run(ctx context.Context, roles []string) error {
 
 func (a *App) runRoles(ctx context.Context, store *lateStore, roles []string) error {
 	g, ctx := errgroup.WithContext(ctx)
+	health := &pipeline.Health{Listen: a.cfg.Health.Listen, Gatherer: a.metrics}
 	if slices.Contains(roles, Project) {
-		g.Go(func() error { return a.project(ctx, store) })
+		late := &lateProjector{}
+		health.Projector = late
+		g.Go(func() error { return a.project(ctx, store, late) })
 	}
 	if slices.Contains(roles, Enforce) {
 		e, err := a.enforcer(store)
 		if err != nil {
 			return err
 		}
+		health.Enforcer = e
 		g.Go(func() error { return e.Run(ctx) })
 	}
+	g.Go(func() error { return health.Run(ctx) })
 	return g.Wait()
 }
 
 // project waits for the consent topic and projects it.
-func (a *App) project(ctx context.Context, late *lateStore) error {
+func (a *App) project(ctx context.Context, late *lateStore, status *lateProjector) error {
 	if _, err := a.ConsentTopic(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil
@@ -229,5 +233,6 @@ func (a *App) project(ctx context.Context, late *lateStore) error {
 		return err
 	}
 	defer quarantine.Close()
+	status.set(p)
 	return p.Run(ctx)
 }

@@ -4,9 +4,11 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"io"
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -64,6 +66,45 @@ func TestHealthBeforeKafka(t *testing.T) {
 	case <-time.After(20 * time.Second):
 		t.Error("does not end")
 	}
+}
+
+// TestHealthOfProjectorAlone: a process that only projects answers too, and says
+// what it waits for.
+func TestHealthOfProjectorAlone(t *testing.T) {
+	env := map[string]string{"CONSENTSTREAM_KAFKA": freeAddress(t), "CONSENTSTREAM_REDIS": freeAddress(t), "CONSENTSTREAM_HEALTH": freeAddress(t)}
+	cfg, findings := configs.Load("../../configs/demo/consentstream.yaml", func(name string) (string, bool) { v, ok := env[name]; return v, ok }, os.ReadFile)
+	if cfg == nil {
+		t.Fatal(findings)
+	}
+	ring, err := keys.Generate(rand.Reader, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- app.NewWithKeys(cfg, ring, zerolog.Nop(), "test").Run(ctx, []string{app.Project}) }()
+	text := ""
+	for deadline := time.Now().Add(20 * time.Second); text == "" && time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		text = page("http://" + env["CONSENTSTREAM_HEALTH"] + "/status")
+	}
+	if !strings.Contains(text, "NOT READY") || !strings.Contains(text, "waiting: kafka_unreachable") || strings.Contains(text, "enforce") {
+		t.Errorf("status:\n%s", text)
+	}
+	stop()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+// page is the text of an address; "" where nobody answers.
+func page(url string) string {
+	resp, err := http.Get(url)
+	if err != nil {
+		return ""
+	}
+	defer resp.Body.Close()
+	text, _ := io.ReadAll(resp.Body)
+	return string(text)
 }
 
 // heldBecause is the reason of the first hold on the ready page; "" for none.

@@ -67,3 +67,25 @@ func (l *lateStore) close() {
 		l.store.Close()
 	}
 }
+
+// lateProjector is the status of a projector that is made when Kafka has answered.
+type lateProjector struct {
+	mu        sync.Mutex
+	projector *pipeline.Projector // nil: not made yet
+}
+
+func (l *lateProjector) set(p *pipeline.Projector) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.projector = p
+}
+
+// Status is what health shows.
+func (l *lateProjector) Status() pipeline.ProjectorStatus {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.projector == nil {
+		return pipeline.ProjectorStatus{Hold: &pipeline.Hold{Code: pipeline.HoldKafka, Detail: notYet{}.HoldCode()}}
+	}
+	return l.projector.Status()
+}
