@@ -2,8 +2,13 @@ package engine_test
 
 import (
 	"encoding/json"
+	"fmt"
+	"math/big"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/linkedin/goavro/v2"
 
 	"github.com/consentstream/consentstream/engine"
 	"github.com/consentstream/consentstream/filters"
@@ -106,5 +111,71 @@ func TestGroundGates(t *testing.T) {
 	it = r.decide(in)[0]
 	if got := written(it, "p"); strings.Contains(got, "flu") || output(it, "p").Key != nil || len(output(it, "p").Headers) != 1 || decision(t, it, "p").Gates != 0 {
 		t.Errorf("limited: %s, key %s", got, output(it, "p").Key)
+	}
+}
+
+const dated = `{"type":"record","name":"R","namespace":"crm","fields":[
+ {"name":"id","type":"string"},
+ {"name":"price","type":{"type":"bytes","logicalType":"decimal","precision":9,"scale":2}},
+ {"name":"paid","type":["null",{"type":"fixed","name":"D","size":6,"logicalType":"decimal","precision":12,"scale":2}]},
+ {"name":"born","type":{"type":"int","logicalType":"date"}},
+ {"name":"seen","type":{"type":"long","logicalType":"timestamp-micros"}},
+ {"name":"uid","type":{"type":"fixed","name":"U","size":16,"logicalType":"uuid"}},
+ {"name":"raw","type":{"type":"fixed","name":"F","size":2}},
+ {"name":"tier","type":{"type":"enum","name":"T","symbols":["gold","iron"]}},
+ {"name":"ip","type":["string","null"]}]}`
+
+// TestTreatmentsInAvro: what the new treatments yield is what the derived schema
+// says, read by a library.
+func TestTreatmentsInAvro(t *testing.T) {
+	p := contract("p", "user.unique_id", "keep", "user.account", "encrypt")
+	for category, param := range map[string]policy.Param{"user.financial": {Name: "bucket", Value: "10"}, "user.demographic": {Name: "date", Value: "year"},
+		"user.behavior": {Name: "time", Value: "hour"}, "user.device": {Name: "ip_prefix", Value: "24,48"}} {
+		p.Treat = append(p.Treat, policy.Rule{Category: category, Treatment: policy.Treatment{Name: "generalize", Params: []policy.Param{param}}})
+	}
+	r := newRig(t, avroStream("id", "user.unique_id", "price", "user.financial", "paid", "user.financial", "born", "user.demographic",
+		"seen", "user.behavior", "uid", "user.account", "raw", "user.account", "tier", "user.account", "ip", "user.device"), p)
+	plan := r.install(1, dated)
+	codec, err := goavro.NewCodec(dated)
+	if err != nil {
+		t.Fatal(err)
+	}
+	value, err := codec.BinaryFromNative([]byte{0, 0, 0, 0, 1}, map[string]any{
+		"id": "42", "price": big.NewRat(-1, 100), "paid": goavro.Union("crm.D", big.NewRat(1999, 100)), "born": time.Date(1990, 4, 1, 0, 0, 0, 0, time.UTC),
+		"seen": time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC), "uid": []byte("0123456789abcdef"), "raw": []byte{1, 2}, "tier": "gold", "ip": goavro.Union("string", "192.0.2.77"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	it := r.decide(engine.Input{Value: value})[0]
+	out := output(it, "p")
+	if out == nil {
+		t.Fatalf("no output: %+v", it.Audit)
+	}
+	derived, err := goavro.NewCodec(plan.Outputs()[0].Schema)
+	if err != nil {
+		t.Fatal(err)
+	}
+	native, rest, err := derived.NativeFromBinary(out.Value[5:])
+	if err != nil || len(rest) > 0 {
+		t.Fatalf("%d bytes left, %v; schema %s", len(rest), err, plan.Outputs()[0].Schema)
+	}
+	m := native.(map[string]any)
+	key, err := r.cfg.Keys.Derive(keys.UseEncrypt, "p", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{"uid": "30313233-3435-3637-3839-616263646566", "raw": "\x01\x02", "tier": "gold"} {
+		token, isBytes := m[path].([]byte)
+		if !isBytes {
+			token = []byte(m[path].(string))
+		}
+		if got, raw, err := filters.Reveal(key, "p", path, token); err != nil || string(got) != want || raw != isBytes {
+			t.Errorf("%s: %q, %v", path, got, err)
+		}
+		delete(m, path)
+	}
+	if got, want := fmt.Sprint(m), "map[born:1990-01-01 00:00:00 +0000 UTC id:42 ip:map[string:192.0.2.0] paid:map[crm.p.D:10/1] price:-10/1 seen:2026-03-04 05:00:00 +0000 UTC]"; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
