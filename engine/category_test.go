@@ -48,7 +48,9 @@ func TestCategories(t *testing.T) {
 		{"elements", []string{"a.in[*]", "user.contact"}, "a.in[*].x=user.contact a.in[*].z=user.contact"},
 		{"a tie classifies nothing", []string{"a.x", "user.contact", "a.x.**", "system", "a.y", "user.contact", "a.in", "user.contact"}, "a.y=user.contact a.in[*].x=user.contact a.in[*].z=user.contact"},
 		{"a tie of one category is none", []string{"a.*", "user.contact", "a.*.**", "user.contact"}, "a.x=user.contact a.y=user.contact a.in[*].x=user.contact a.in[*].z=user.contact"},
-		{"a map is opaque", []string{"m", "user.contact", "m.*", "user.contact"}, ""},
+		{"a map without its keys", []string{"m", "user.contact"}, "m.*=user.contact"},
+		{"a map and its keys", []string{"m.*", "user.contact", "m.*~key", "system"}, "m.*~key=system m.*=user.contact"},
+		{"nothing cascades onto keys", []string{"**", "user.contact", "a", "system"}, "a.x=system a.y=system a.in[*].x=system a.in[*].z=system m.*=user.contact"},
 		{"quoted", []string{`"a"."x"`, "system"}, "a.x=system"},
 	} {
 		r := newRig(t, avroStream(append(c.fields, "id", "user.unique_id")...), contract("p", "user", "keep", "system", "keep"))
@@ -145,7 +147,7 @@ func TestNewFieldsBelowACascade(t *testing.T) {
 	if got := fieldsOf(r, 1, "p"); got != "id=user.unique_id:keep a.x=user.contact:keep a.y=user.contact:keep a.in[*].x=user.contact:keep a.in[*].z=user.contact:keep" {
 		t.Error(got)
 	}
-	if !slices.Equal(plan.Withheld, []string{"m"}) {
+	if !slices.Equal(plan.Withheld, []string{"m.*~key", "m.*"}) {
 		t.Errorf("withheld: %q", plan.Withheld)
 	}
 	if got := fieldsOf(r, 1, "q"); got != "id=user.unique_id:keep a.x=user.contact:drop a.y=user.contact:drop a.in[*].x=user.contact:drop a.in[*].z=user.contact:drop" {
@@ -165,18 +167,20 @@ func TestTypeChange(t *testing.T) {
 	if got := fieldsOf(r, 1, "p"); !strings.HasSuffix(got, "f=user.contact:mask(keep_first=1)") {
 		t.Error(got)
 	}
-	for i, typ := range []string{`"double"`, `{"type":"map","values":"string"}`, `["null","string","long"]`, `{"type":"array","items":"double"}`} {
-		plan := r.install(2+i, schema(typ))
-		path := "f"
-		if i == 3 {
-			path = "f[*]"
-		}
-		if !slices.Equal(plan.Withheld, []string{path}) {
-			t.Errorf("%s: withheld %q", typ, plan.Withheld)
+	for i, c := range []struct{ typ, withheld, left string }{
+		{`"double"`, "f", ""},
+		{`{"type":"map","values":"string"}`, "f.*~key", ""},
+		{`["null","double","long"]`, "f", ""},
+		{`["null","string","long"]`, "f", `{"name":"f","type":["null","string"],"default":null}`},
+		{`{"type":"array","items":"double"}`, "f[*]", ""},
+	} {
+		plan := r.install(2+i, schema(c.typ))
+		if !slices.Equal(plan.Withheld, []string{c.withheld}) {
+			t.Errorf("%s: withheld %q", c.typ, plan.Withheld)
 		}
 		for _, o := range plan.Outputs()[:2] {
-			if strings.Contains(o.Schema, `"f"`) {
-				t.Errorf("%s: %s still has the field: %s", typ, o.Purpose, o.Schema)
+			if strings.Contains(o.Schema, `"f"`) != (c.left != "") || !strings.Contains(o.Schema, c.left) {
+				t.Errorf("%s: %s has the field: %s", c.typ, o.Purpose, o.Schema)
 			}
 		}
 	}

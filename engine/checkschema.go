@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/consentstream/consentstream/audit"
@@ -11,7 +12,7 @@ import (
 
 // checkSchema checks an Avro stream against the schema that its config names.
 func (c *checker) checkSchema(at string, s *CompiledStream) {
-	layout, err := schemas.NewAvro(s.wiring.Schema)
+	layout, err := schemas.NewAvro(s.wiring.Schema, s.paths())
 	if err != nil {
 		c.add(at+".schema", "%v", err)
 		return
@@ -33,7 +34,8 @@ func (c *checker) checkRules(at string, s *CompiledStream, layout schemas.Layout
 	used := make([]bool, len(s.rules))
 	var withheld []string
 	for _, n := range layout.Nodes() {
-		if n.Path == "" {
+		if n.Path == "" || n.Contested {
+			c.warnContested(at, n, layout)
 			continue
 		}
 		p, err := schemas.ParsePath(n.Path)
@@ -43,7 +45,7 @@ func (c *checker) checkRules(at string, s *CompiledStream, layout schemas.Layout
 		for i := range s.rules {
 			used[i] = used[i] || s.rules[i].path.Covers(p)
 		}
-		if n.Leaf && !c.checkLeaf(at, s, n) {
+		if n.Leaf && !c.checkLeaf(at, s, n) && !slices.Contains(withheld[max(0, len(withheld)-maxListed):], n.Path) {
 			withheld = append(withheld, n.Path)
 		}
 	}
@@ -55,6 +57,13 @@ func (c *checker) checkRules(at string, s *CompiledStream, layout schemas.Layout
 		f := Finding{At: at + ".fields[" + s.rules[i].text + "]", Message: "matches nothing in the schema"}
 		f.Nearest = nearestPath(s.rules[i].text, layout)
 		c.found = append(c.found, f)
+	}
+}
+
+// warnContested says of an array that some of its elements belong to nobody.
+func (c *checker) warnContested(at string, n schemas.Node, layout schemas.Layout) {
+	if n.Contested && !layout.Nodes()[n.Parent].Contested {
+		c.warn(at+".fields", "an element of %s that several paths choose, by [n] or by [key==\"v\"], is withheld", n.Path)
 	}
 }
 
@@ -84,7 +93,7 @@ func (c *checker) checkLeaf(at string, s *CompiledStream, n schemas.Node) bool {
 		return false
 	}
 	if n.Type.Kind == schemas.Opaque {
-		c.warn(at+".fields["+s.rules[rule].text+"]", "%s is withheld: maps and unions of several branches are not supported yet", n.Path)
+		c.warn(at+".fields["+s.rules[rule].text+"]", "%s is withheld: its type contains itself", n.Path)
 	}
 	return true
 }
@@ -206,7 +215,7 @@ func (c *checker) checkTypes(at string, s *CompiledStream, layout schemas.Layout
 	for i := range s.purposes {
 		for _, n := range layout.Nodes() {
 			category, rule, err := s.rules.category(n.Path)
-			if n.Path == "" || err != nil || category == "" || !n.Leaf {
+			if n.Path == "" || err != nil || category == "" || !n.Leaf || n.Contested {
 				continue
 			}
 			c.checkType(at+".fields["+s.rules[rule].text+"]", s, s.purposes[i].purpose, n, category)

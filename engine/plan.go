@@ -79,7 +79,7 @@ func (s *CompiledStream) Format() schemas.Format { return s.wiring.Format }
 // Plan compiles a writer schema. The plan is used after Install. The error is
 // a *schemas.Fault: records of that schema are to be refused.
 func (s *CompiledStream) Plan(schemaID int, avsc string) (*Plan, error) {
-	layout, err := schemas.NewAvro(avsc)
+	layout, err := schemas.NewAvro(avsc, s.paths())
 	if err != nil {
 		return nil, &schemas.Fault{Code: schemas.CodeBadSchema}
 	}
@@ -136,7 +136,7 @@ func (e *Engine) compileStream(w *Stream) (*CompiledStream, error) {
 	if w.Format != schemas.JSON {
 		return s, nil
 	}
-	layout, err := schemas.NewJSON(s.jsonPaths())
+	layout, err := schemas.NewJSON(s.paths())
 	if err != nil {
 		return nil, err
 	}
@@ -147,8 +147,8 @@ func (e *Engine) compileStream(w *Stream) (*CompiledStream, error) {
 	return s, nil
 }
 
-// jsonPaths are all positions that a JSON stream must know.
-func (s *CompiledStream) jsonPaths() []string {
+// paths are all positions that the wiring names.
+func (s *CompiledStream) paths() []string {
 	seen := map[string]bool{}
 	var paths []string
 	add := func(p string) {
@@ -189,7 +189,7 @@ func (s *CompiledStream) compile(layout schemas.Layout) (*Plan, error) {
 	p.timeRule = newTimeRule(s.wiring.EventTime, layout, p.time)
 	resolved := s.resolveNodes(layout)
 	for i, n := range layout.Nodes() {
-		if n.Leaf && resolved[i] == "" {
+		if n.Leaf && !n.Contested && resolved[i] == "" {
 			p.withhold(n.Path)
 		}
 	}
@@ -210,7 +210,7 @@ func (s *CompiledStream) compile(layout schemas.Layout) (*Plan, error) {
 
 func (s *CompiledStream) compileView(layout schemas.Layout, categories []string, p *Plan, sp *streamPurpose) (view, OutputSchema, Document, error) {
 	var v view
-	acts := make([]schemas.Action, len(layout.Nodes()))
+	acts, said := make([]schemas.Action, len(layout.Nodes())), map[audit.Field]bool{}
 	for i, n := range layout.Nodes() {
 		if categories[i] == "" || (!n.Leaf && s.wiring.Format == schemas.Avro) {
 			continue
@@ -223,7 +223,10 @@ func (s *CompiledStream) compileView(layout schemas.Layout, categories []string,
 		if n.Leaf && act.Op == schemas.OpReplace {
 			p.work[i]++
 		}
-		v.fields = append(v.fields, field)
+		if !said[field] { // the branches of a union have one path
+			said[field] = true
+			v.fields = append(v.fields, field)
+		}
 	}
 	v.keepsTime = p.time >= 0 && acts[p.time].Op == schemas.OpKeep && acts[p.time].Gate == 0
 	doc, digest, err := planDocument(s.wiring.Topic, sp, v.fields)

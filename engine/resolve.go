@@ -72,7 +72,7 @@ func (rs ruleSet) category(path string) (category string, rule int, err error) {
 func (s *CompiledStream) resolveNodes(layout schemas.Layout) []string {
 	categories := make([]string, len(layout.Nodes()))
 	for i, n := range layout.Nodes() {
-		if n.Path == "" || n.Type.Kind == schemas.Opaque {
+		if n.Path == "" || n.Type.Kind == schemas.Opaque || n.Contested {
 			continue
 		}
 		if c, _, err := s.rules.category(n.Path); err == nil {
@@ -82,8 +82,8 @@ func (s *CompiledStream) resolveNodes(layout schemas.Layout) []string {
 	return categories
 }
 
-// findNode finds a position of a layout; -1 where it has none, or where the
-// record can hold it more than once.
+// findNode finds a position of a layout; -1 where it has none, or several (the
+// branches of a union), or where the record can hold it more than once.
 func findNode(layout schemas.Layout, path string) schemas.NodeID {
 	if path == "" {
 		return -1
@@ -92,10 +92,15 @@ func findNode(layout schemas.Layout, path string) schemas.NodeID {
 	if err != nil {
 		return -1
 	}
+	found := schemas.NodeID(-1)
 	for i, n := range layout.Nodes() {
-		if n.Path == p.String() && n.Leaf && !n.Repeated {
-			return schemas.NodeID(i)
+		if n.Path != p.String() || !n.Leaf || n.Repeated {
+			continue
 		}
+		if found >= 0 {
+			return -1
+		}
+		found = schemas.NodeID(i)
 	}
-	return -1
+	return found
 }

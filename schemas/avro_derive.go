@@ -22,12 +22,15 @@ type avroDeriver struct {
 	reserved map[string]bool
 }
 
-// deriveAvro returns the schema of plan with all types in namespace ns. Its
-// text depends on nothing else.
+// deriveAvro settles the derived types of plan and all below it, and returns
+// their schema with all types in namespace ns. Its text depends on nothing else.
 func deriveAvro(plan *avroPlan, nodes []Node, ns string) (string, error) {
 	d := avroDeriver{nodes: nodes, names: map[string]string{}, taken: map[string]bool{}, reserved: map[string]bool{}}
 	for i := range nodes {
 		d.reserved[shortName(nodes[i].Type.Name)] = true
+	}
+	if err := d.conform([]*avroPlan{plan}); err != nil {
+		return "", err
 	}
 	d.named(plan, ns)
 	text := d.b.String()
@@ -37,23 +40,44 @@ func deriveAvro(plan *avroPlan, nodes []Node, ns string) (string, error) {
 	return text, nil
 }
 
-// position writes the type of plan, as a union where it is nullable.
+// position writes the type of plan, as a union where it is one.
 func (d *avroDeriver) position(plan *avroPlan) {
-	if !plan.typ.Nullable {
+	plain := func() { d.plain(plan) }
+	null := func() { d.b.WriteString(`"null"`) }
+	switch {
+	case plan.typ.Kind == Union:
+		var branches []func()
+		for _, b := range plan.union {
+			write := null
+			if b != nil {
+				write = func() { d.plain(b) }
+			}
+			branches = append(branches, write)
+		}
+		d.unionOf(branches)
+	case !plan.typ.Nullable:
 		d.plain(plan)
-		return
+	case plan.typ.NullIndex == 0:
+		d.unionOf([]func(){null, plain})
+	default:
+		d.unionOf([]func(){plain, null})
 	}
-	if plan.typ.NullIndex == 0 {
-		d.b.WriteString(`["null",`)
-		d.plain(plan)
-		d.b.WriteString(`]`)
-		return
-	}
-	d.b.WriteString(`[`)
-	d.plain(plan)
-	d.b.WriteString(`,"null"]`)
 }
 
+// unionOf writes a union; one branch alone is none.
+func (d *avroDeriver) unionOf(branches []func()) {
+	if len(branches) == 1 {
+		branches[0]()
+		return
+	}
+	for i, write := range branches {
+		d.b.WriteByte("[,"[min(i, 1)])
+		write()
+	}
+	d.b.WriteByte(']')
+}
+
+// plain writes the type of plan without its null.
 func (d *avroDeriver) plain(plan *avroPlan) {
 	switch plan.typ.Kind {
 	case Record, Enum, Fixed:
@@ -61,6 +85,10 @@ func (d *avroDeriver) plain(plan *avroPlan) {
 	case Array:
 		d.b.WriteString(`{"type":"array","items":`)
 		d.position(&plan.kids[0])
+		d.b.WriteString(`}`)
+	case Map:
+		d.b.WriteString(`{"type":"map","values":`)
+		d.position(&plan.kids[1])
 		d.b.WriteString(`}`)
 	default:
 		d.primitive(plan.typ)
@@ -106,7 +134,7 @@ func (d *avroDeriver) named(plan *avroPlan, ns string) {
 
 func (d *avroDeriver) signature(plan *avroPlan) string {
 	e := avroDeriver{nodes: d.nodes, expand: true}
-	e.named(plan, "")
+	e.plain(plan)
 	return e.b.String()
 }
 
@@ -118,7 +146,7 @@ func (d *avroDeriver) name(plan *avroPlan) string {
 	if name != "" && !d.taken[name] {
 		return name
 	}
-	path := strings.NewReplacer("[*]", "", ".", "_").Replace(d.nodes[plan.pos.node].Path)
+	path := strings.NewReplacer("[*]", "", ".*", "", ".", "_").Replace(d.nodes[plan.pos.node].Path)
 	if name == "" {
 		name = path
 	} else {
@@ -158,7 +186,7 @@ func (d *avroDeriver) fields(plan *avroPlan) {
 		}
 		fmt.Fprintf(&d.b, `%s{"name":"%s","type":`, sep, kid.pos.name)
 		d.position(kid)
-		if kid.typ.Nullable && kid.typ.NullIndex == 0 {
+		if kid.null == 0 {
 			d.b.WriteString(`,"default":null`)
 		}
 		d.b.WriteString(`}`)

@@ -42,7 +42,7 @@ func FuzzNewAvro(f *testing.F) {
 	f.Add(crmSchema)
 	f.Add(rec(`"R"`))
 	f.Fuzz(func(t *testing.T, schema string) {
-		l, err := NewAvro(schema)
+		l, err := NewAvro(schema, nil)
 		if err != nil {
 			return
 		}
@@ -57,7 +57,7 @@ func FuzzNewAvro(f *testing.F) {
 		if p.Empty() {
 			return
 		}
-		if _, err := NewAvro(p.Schema()); err != nil {
+		if _, err := NewAvro(p.Schema(), nil); err != nil {
 			t.Fatalf("%v\n%s", err, p.Schema())
 		}
 	})

@@ -2,6 +2,7 @@ package schemas
 
 import (
 	"fmt"
+	"slices"
 
 	"pgregory.net/rapid"
 )
@@ -24,11 +25,15 @@ type gschema struct {
 	named []*gtype
 }
 
+var (
+	scalarKinds    = []string{"null", "boolean", "int", "long", "float", "double", "bytes", "string", "string", "enum", "fixed"}
+	containerKinds = []string{"array", "array", "record", "record", "map", "map", "union", "union", "again", "again"}
+)
+
 func (g *gschema) draw(depth int) *gtype {
-	kinds := []string{"null", "boolean", "int", "long", "float", "double", "bytes", "string", "string", "enum", "fixed",
-		"array", "array", "record", "record", "map", "union", "again", "again"}
-	if depth == 0 {
-		kinds = kinds[:11]
+	kinds := scalarKinds
+	if depth > 0 {
+		kinds = append(slices.Clone(kinds), containerKinds...)
 	}
 	return g.of(rapid.SampledFrom(kinds).Draw(g.t, "kind"), depth)
 }
@@ -55,26 +60,46 @@ func (g *gschema) of(kind string, depth int) *gtype {
 		g.named = append(g.named, ty)
 	case "fixed":
 		ty.name, ty.size = fmt.Sprintf("F%d", g.n), rapid.SampledFrom([]int{1, 3, 12, 16}).Draw(g.t, "size")
+		ty.logical = map[int]string{12: "duration", 16: "decimal"}[ty.size]
 		g.named = append(g.named, ty)
 	case "array", "map":
 		ty.subs = []*gtype{g.draw(depth - 1)}
 	case "union":
-		for _, k := range rapid.Permutation([]string{"null", "long", "string", "boolean"}).Draw(g.t, "branches")[:3] {
-			ty.subs = append(ty.subs, &gtype{kind: k})
-		}
+		return g.union(depth)
 	default:
 		ty.logical = g.logical(kind)
 	}
 	c := *ty
 	c.nullable = 0
-	if c.kind != "null" && c.kind != "union" {
+	if c.kind != "null" {
 		c.nullable = rapid.SampledFrom([]int{0, 0, 1, 2}).Draw(g.t, "nullable")
 	}
 	return &c
 }
 
+// union draws a union of two branches other than null or more.
+func (g *gschema) union(depth int) *gtype {
+	ty := &gtype{kind: "union"}
+	kinds := rapid.Permutation([]string{"null", "boolean", "int", "long", "double", "bytes", "string", "string", "enum", "fixed", "record", "record", "array", "map"}).Draw(g.t, "branches")
+	used := map[string]bool{}
+	for _, k := range kinds[:rapid.IntRange(3, 5).Draw(g.t, "branch count")] {
+		if k == "string" && used[k] || (k == "record" || k == "array" || k == "map") && depth == 0 {
+			continue
+		}
+		used[k] = true
+		b := g.of(k, depth-1)
+		b.nullable = 0
+		ty.subs = append(ty.subs, b)
+	}
+	if n := len(ty.subs); n < 2 || n == 2 && used["null"] {
+		return g.draw(0)
+	}
+	return ty
+}
+
 func (g *gschema) logical(kind string) string {
-	words := map[string][]string{"int": {"", "date", "time-millis"}, "long": {"", "timestamp-millis", "timestamp-micros"}, "bytes": {"", "decimal"}}
+	words := map[string][]string{"int": {"", "date", "time-millis"}, "bytes": {"", "decimal"}, "string": {"", "", "uuid"},
+		"long": {"", "timestamp-millis", "timestamp-micros", "timestamp-nanos", "local-timestamp-millis", "local-timestamp-micros", "local-timestamp-nanos", "time-micros"}}
 	if w := words[kind]; w != nil {
 		return rapid.SampledFrom(w).Draw(g.t, "logical")
 	}
@@ -107,7 +132,7 @@ func (ty *gtype) plainSchema(seen map[string]bool) any {
 		}
 		m["name"], m["fields"], m["doc"] = ty.name, fields, canarySchema
 	case "enum":
-		m["name"], m["symbols"] = ty.name, ty.names
+		m["name"], m["symbols"], m["default"], m["aliases"] = ty.name, ty.names, "A", []string{"c4n4ry"}
 	case "fixed":
 		m["name"], m["size"] = ty.name, ty.size
 	case "array":
@@ -115,7 +140,11 @@ func (ty *gtype) plainSchema(seen map[string]bool) any {
 	case "map":
 		m["values"] = ty.subs[0].schema(seen)
 	case "union":
-		return []any{ty.subs[0].kind, ty.subs[1].kind, ty.subs[2].kind}
+		var branches []any
+		for _, b := range ty.subs {
+			branches = append(branches, b.schema(seen))
+		}
+		return branches
 	}
 	if ty.logical != "" {
 		m["logicalType"] = ty.logical
@@ -131,9 +160,11 @@ const canarySchema = "c4n4ry-schema"
 // gval is a randomly drawn value of a gtype.
 type gval struct {
 	null   bool
-	raw    []byte // a scalar's or opaque value's encoding
+	raw    []byte // a scalar's encoding
 	kids   []*gval
-	blocks []int // sizes; negative: written with the size in bytes
+	keys   []string // of a map
+	branch int      // of a union
+	blocks []int    // sizes; negative: written with the size in bytes
 }
 
 func drawVal(t *rapid.T, ty *gtype) *gval {
@@ -146,12 +177,18 @@ func drawVal(t *rapid.T, ty *gtype) *gval {
 		for _, f := range ty.subs {
 			v.kids = append(v.kids, drawVal(t, f))
 		}
-	case "array":
+	case "array", "map":
 		n := rapid.IntRange(0, 4).Draw(t, "items")
 		for range n {
 			v.kids = append(v.kids, drawVal(t, ty.subs[0]))
 		}
 		v.blocks = drawBlocks(t, n)
+		if ty.kind == "map" {
+			v.keys = rapid.SliceOfNDistinct(rapid.StringOfN(rapid.RuneFrom([]rune("abcé")), 0, 3, -1), n, n, rapid.ID).Draw(t, "keys")
+		}
+	case "union":
+		v.branch = rapid.IntRange(0, len(ty.subs)-1).Draw(t, "branch")
+		v.kids = []*gval{drawVal(t, ty.subs[v.branch])}
 	default:
 		v.raw = drawRaw(t, ty)
 	}
@@ -171,9 +208,10 @@ func drawBlocks(t *rapid.T, n int) []int {
 	return out
 }
 
-// drawRaw is the encoding of a scalar, a map or a union that is not nullable.
+func appendText(dst, b []byte) []byte { return append(appendLong(dst, int64(len(b))), b...) }
+
+// drawRaw is the encoding of a scalar.
 func drawRaw(t *rapid.T, ty *gtype) []byte {
-	text := func(b []byte) []byte { return append(appendLong(nil, int64(len(b))), b...) }
 	switch ty.kind {
 	case "boolean":
 		return []byte{rapid.ByteRange(0, 1).Draw(t, "bool")}
@@ -194,24 +232,20 @@ func drawRaw(t *rapid.T, ty *gtype) []byte {
 	case "double":
 		return []byte{rapid.Byte().Draw(t, "double"), 2, 3, 4, 5, 6, 7, 64}
 	case "bytes":
-		return text(rapid.SliceOfN(rapid.Byte(), 1, 4).Draw(t, "bytes"))
+		return appendText(nil, rapid.SliceOfN(rapid.Byte(), 1, 3).Draw(t, "bytes"))
 	case "string":
-		return text([]byte(rapid.StringN(0, 5, 20).Draw(t, "string")))
+		if ty.logical == "uuid" {
+			return appendText(nil, []byte(fmt.Sprintf("123e4567-e89b-12d3-a456-42661417400%d", rapid.IntRange(0, 9).Draw(t, "uuid"))))
+		}
+		return appendText(nil, []byte(rapid.OneOf(rapid.SampledFrom([]string{"v", "w"}), rapid.StringN(0, 5, 20)).Draw(t, "string")))
 	case "enum":
 		return []byte{2 * rapid.ByteRange(0, 2).Draw(t, "symbol")}
 	case "fixed":
-		return rapid.SliceOfN(rapid.Byte(), ty.size, ty.size).Draw(t, "fixed")
-	case "union":
-		k := rapid.IntRange(0, 2).Draw(t, "branch")
-		return append(appendLong(nil, int64(k)), drawRaw(t, ty.subs[k])...)
-	case "map":
-		var out []byte
-		n := rapid.IntRange(0, 2).Draw(t, "entries")
-		for i := range n {
-			out = append(out, 2, 2, 'a'+byte(i)) // one block each
-			out = append(out, drawVal(t, ty.subs[0]).encode(ty.subs[0])...)
+		raw := rapid.SliceOfN(rapid.Byte(), ty.size, ty.size).Draw(t, "fixed")
+		if ty.logical == "decimal" {
+			clear(raw[:14])
 		}
-		return append(out, 0)
+		return raw
 	}
 	return nil
 }
@@ -229,11 +263,17 @@ func (v *gval) encode(ty *gtype) []byte {
 		for i, f := range ty.subs {
 			out = append(out, v.kids[i].encode(f)...)
 		}
-	case "array":
+	case "union":
+		out = append(out, byte(v.branch)*2)
+		out = append(out, v.kids[0].encode(ty.subs[v.branch])...)
+	case "array", "map":
 		k := 0
 		for _, n := range v.blocks {
 			var block []byte
 			for range max(n, -n) {
+				if ty.kind == "map" {
+					block = appendText(block, []byte(v.keys[k]))
+				}
 				block = append(block, v.kids[k].encode(ty.subs[0])...)
 				k++
 			}

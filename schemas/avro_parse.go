@@ -21,16 +21,16 @@ const (
 	maxAvroPositions = 10_000
 	maxAvroName      = 512     // of a field, or of a type with its namespace
 	maxAvroPaths     = 8 << 20 // all paths together
+	maxAvroBranches  = 127     // of a union
 )
 
 // avroSchema is one parsed schema. Named types are shared by their uses.
 type avroSchema struct {
-	typ      Type // Opaque for maps and unions that are not nullable
+	typ      Type
 	tags     []string
 	fields   []avroField   // Record
-	elem     *avroSchema   // Array
-	values   *avroSchema   // map
-	branches []*avroSchema // union that is not nullable
+	elem     *avroSchema   // Array element, Map value; of an Opaque the record that it is
+	branches []*avroSchema // Union
 	open     bool          // a record that is being defined: using it is recursion
 }
 
@@ -43,8 +43,9 @@ type avroField struct {
 // avroParser reads a schema that json has decoded. Its errors name things of
 // the schema, which are not personal.
 type avroParser struct {
-	named map[string]*avroSchema // by full name
-	count int
+	named     map[string]*avroSchema // by full name
+	count     int
+	recursive bool
 }
 
 // parseAvro parses schema text (Avro 1.12 specification, "Schema declaration").
@@ -66,7 +67,7 @@ func parseAvro(text string) (*avroSchema, error) {
 	if err != nil {
 		return nil, fmt.Errorf("avro schema: %w", err)
 	}
-	if !goavroAccepts(doc) {
+	if !p.recursive && !goavroAccepts(doc) {
 		return nil, errors.New("avro schema: refused by the second parser (goavro)")
 	}
 	return s, nil
@@ -75,8 +76,8 @@ func parseAvro(text string) (*avroSchema, error) {
 // goavroAccepts asks goavro for a second opinion on the structure. It sees
 // neither defaults nor logical types: on those it is stricter than the
 // specification (a default of the second branch; a decimal without precision,
-// which is to be ignored). Its text is not passed on. It must be asked last: on
-// `record A {a: A}` it overflows the stack, which cannot be recovered from.
+// which is to be ignored). Its text is not passed on. It is not asked about
+// recursion: on `record A {a: A}` it overflows the stack, and cannot recover.
 func goavroAccepts(doc any) (ok bool) {
 	defer func() {
 		if recover() != nil {
@@ -150,7 +151,8 @@ func (p *avroParser) reference(name, ns string) (*avroSchema, error) {
 		return nil, fmt.Errorf("type %q is not defined", full)
 	}
 	if s.open {
-		return nil, fmt.Errorf("type %q contains itself: recursive schemas are not supported", full)
+		p.recursive = true
+		return &avroSchema{typ: Type{Kind: Opaque, Name: full}, elem: s}, nil
 	}
 	return s, nil
 }
@@ -182,7 +184,7 @@ func (p *avroParser) object(d map[string]any, ns string, depth int) (*avroSchema
 		if err != nil {
 			return nil, fmt.Errorf("map values: %w", err)
 		}
-		return &avroSchema{typ: Type{Kind: Opaque}, values: values, tags: avroTags(d)}, nil
+		return &avroSchema{typ: Type{Kind: Map}, elem: values, tags: avroTags(d)}, nil
 	}
 	s, err := p.reference(kind, ns)
 	if err != nil || s.typ.Name != "" {
@@ -193,8 +195,7 @@ func (p *avroParser) object(d map[string]any, ns string, depth int) (*avroSchema
 	return s, nil
 }
 
-// union parses [null, T] and [T, null] to a nullable T; every other union is
-// opaque. Unions may not hold unions, nor two branches that a reader could not
+// union parses [null, T] and [T, null] to a nullable T. Unions may not hold unions, nor two branches that a reader could not
 // tell apart (Avro 1.12, "Unions").
 func (p *avroParser) union(d []any, ns string, depth int) (*avroSchema, error) {
 	branches := make([]*avroSchema, len(d))
@@ -205,7 +206,7 @@ func (p *avroParser) union(d []any, ns string, depth int) (*avroSchema, error) {
 		if err != nil {
 			return nil, fmt.Errorf("union branch %d: %w", i, err)
 		}
-		if b.branches != nil || b.typ.Nullable {
+		if b.typ.Kind == Union || b.typ.Nullable {
 			return nil, fmt.Errorf("union branch %d is a union", i)
 		}
 		id := branchName(b)
@@ -218,11 +219,11 @@ func (p *avroParser) union(d []any, ns string, depth int) (*avroSchema, error) {
 		}
 		branches[i] = b
 	}
-	if len(d) == 0 {
-		return nil, errors.New("a union without branches")
+	if len(d) == 0 || len(d) > maxAvroBranches {
+		return nil, fmt.Errorf("a union of %d branches", len(d))
 	}
 	if len(d) != 2 || null < 0 {
-		return &avroSchema{typ: Type{Kind: Opaque}, branches: branches}, nil
+		return &avroSchema{typ: Type{Kind: Union, Nullable: null >= 0, NullIndex: uint8(max(null, 0))}, branches: branches}, nil
 	}
 	s := *branches[1-null] // a copy: the named type itself stays what it is
 	s.typ.Nullable, s.typ.NullIndex = true, uint8(null)
@@ -230,11 +231,8 @@ func (p *avroParser) union(d []any, ns string, depth int) (*avroSchema, error) {
 }
 
 func branchName(s *avroSchema) string {
-	switch {
-	case s.typ.Name != "":
+	if s.typ.Name != "" {
 		return s.typ.Name
-	case s.values != nil:
-		return "map"
 	}
 	return s.typ.Kind.String()
 }

@@ -5,9 +5,10 @@ import (
 	"unicode/utf8"
 )
 
-// avroScratch is the Avro splicer's working memory, kept in the Tape.
+// avroScratch is working memory of scanner and splicer, kept in the Tape.
 type avroScratch struct {
 	text []byte // what transforms write their results to
+	keys mapKeys
 }
 
 // avroScan is one walk over a record. Its functions take the offset of a value
@@ -18,6 +19,9 @@ type avroScan struct {
 	ents   []Entry
 	at     []int32
 	budget int // array elements and map entries that may still come
+	deep   int // recursive types around this one
+	keys   *mapKeys
+	layout *avroLayout
 	code   Code
 	node   NodeID
 }
@@ -28,7 +32,8 @@ func (l *avroLayout) Scan(src []byte, tape *Tape) error {
 	if len(src) > math.MaxInt32 {
 		return &Fault{Code: CodeTooLarge}
 	}
-	s := avroScan{src: src, ents: tape.Entries, at: tape.At, budget: len(src) + 1024}
+	s := avroScan{src: src, ents: tape.Entries, at: tape.At, budget: len(src) + 1024, keys: &tape.scratch.avro.keys, layout: l}
+	s.keys.reset()
 	end := s.value(l.root, 0)
 	tape.Entries = s.ents
 	if end == len(src) {
@@ -55,7 +60,7 @@ func (s *avroScan) value(p *avroPos, i int) int {
 	}
 	at := len(s.ents)
 	kind, start := p.typ.Kind, i
-	if p.typ.Nullable {
+	if p.typ.Nullable && kind != Union {
 		null, next := s.nullBranch(p, i)
 		if next < 0 {
 			return -1
@@ -81,10 +86,12 @@ func (s *avroScan) value(p *avroPos, i int) int {
 				return -1
 			}
 		}
-	case Array:
+	case Array, Map:
 		i = s.blocks(p, i)
+	case Union:
+		i = s.union(p, at, i)
 	case Opaque:
-		if i = s.skip(p, i); i < 0 {
+		if i = s.recursive(p, i); i < 0 {
 			s.node = p.node
 		}
 	}
@@ -139,35 +146,20 @@ func (s *avroScan) leaf(p *avroPos, i int) int {
 	return i
 }
 
-// skip steps over p without noting anything.
-func (s *avroScan) skip(p *avroPos, i int) int {
-	kind := p.typ.Kind
-	if p.typ.Nullable && p.node < 0 {
-		null, next := s.nullBranch(p, i)
-		if next < 0 {
-			return -1
-		}
-		if i = next; null {
-			return i
-		}
+// union scans the union p, whose entry is at.
+func (s *avroScan) union(p *avroPos, at, i int) int {
+	b, i := s.branch(p, i)
+	if i < 0 {
+		return -1
 	}
-	switch kind {
-	case Record:
-		for k := range p.fields {
-			if i = s.skip(&p.fields[k], i); i < 0 {
-				return -1
-			}
-		}
+	e := &s.ents[at]
+	e.NameStart, e.NameEnd = uint32(i), uint32(b)
+	branch := &p.branches[b]
+	if branch.typ.Kind == Null {
+		e.Kind = Null
 		return i
-	case Array:
-		return s.blocks(p, i)
-	case Opaque:
-		if p.elem != nil {
-			return s.blocks(p, i)
-		}
-		return s.branch(p, i)
 	}
-	return s.scalar(p, kind, i)
+	return s.value(branch, i)
 }
 
 // nullBranch reads the branch number of a nullable position.
@@ -182,26 +174,31 @@ func (s *avroScan) nullBranch(p *avroPos, i int) (null bool, next int) {
 	return b == int64(p.typ.NullIndex), next
 }
 
-// branch reads the branch number of any other union and steps over its value.
-func (s *avroScan) branch(p *avroPos, i int) int {
+// branch reads the branch number of any other union.
+func (s *avroScan) branch(p *avroPos, i int) (branch, next int) {
 	b, i := s.long(p, i)
 	if i < 0 {
-		return -1
+		return 0, -1
 	}
 	if b < 0 || b >= int64(len(p.branches)) {
-		return s.fail(CodeBadBranch, p.node)
+		return 0, s.fail(CodeBadBranch, p.node)
 	}
-	return s.skip(p.branches[b], i)
+	return int(b), i
 }
 
 // blocks scans an array or a map (Avro 1.12, "Arrays", "Maps"): blocks of a
 // count and so many items, until a count of 0. A negative count is followed by
 // the size of the block in bytes, which must be what the items take.
 func (s *avroScan) blocks(p *avroPos, i int) int {
-	for {
+	keys := s.keys.open()
+	for done := 0; ; {
 		n, next := s.long(p, i)
-		if next < 0 || n == 0 {
-			return next
+		if next < 0 {
+			return -1
+		}
+		if n == 0 {
+			i = next
+			break
 		}
 		i = next
 		size := int64(-1)
@@ -220,30 +217,77 @@ func (s *avroScan) blocks(p *avroPos, i int) int {
 		}
 		s.budget -= int(n) * p.elem.weight
 		start := i
-		if i = s.items(p, int(n), i); i < 0 {
+		if i = s.items(p, done, int(n), i); i < 0 {
 			return -1
 		}
 		if size >= 0 && int64(i-start) != size {
 			return s.fail(CodeBadLength, p.node)
 		}
+		done += int(n)
 	}
+	if p.typ.Kind == Map && s.keys.twice(s.src, keys, s.layout.seed) {
+		return s.fail(CodeDuplicateKey, p.node)
+	}
+	s.keys.close(keys)
+	return i
 }
 
-// items scans the n items of one block.
-func (s *avroScan) items(p *avroPos, n, i int) int {
-	for ; n > 0 && i >= 0; n-- {
+// items scans the n items of one block, behind done others.
+func (s *avroScan) items(p *avroPos, done, n, i int) int {
+	for k := range n {
+		at := len(s.ents)
+		if p.typ.Kind == Map {
+			i = s.mapKey(p, i)
+		}
 		switch {
-		case p.typ.Kind == Opaque: // a map
-			if i = s.text(p, i, true); i >= 0 {
-				i = s.skip(p.elem, i)
-			}
+		case i < 0:
+			return -1
 		case p.elem.node < 0:
 			i = s.skip(p.elem, i)
 		default:
 			i = s.value(p.elem, i)
 		}
+		if i < 0 {
+			return -1
+		}
+		if p.variants != nil {
+			s.vary(p, at, done+k)
+		}
 	}
 	return i
+}
+
+// mapKey scans a key; it is noted unless p is inside an opaque position.
+func (s *avroScan) mapKey(p *avroPos, i int) (next int) {
+	if p.key != nil {
+		next = s.leaf(p.key, i)
+	} else {
+		next = s.text(p, i, true)
+	}
+	if next >= 0 {
+		_, i = readLong(s.src, i) // one length has many encodings
+		s.keys.push(i, next)
+	}
+	return next
+}
+
+// vary moves the entries of element n, which begin at ents[at], to the nodes of
+// its variant.
+func (s *avroScan) vary(p *avroPos, at, n int) {
+	chosen := p.variants.choose(s.layout, s.src, s.ents, at, n)
+	if chosen == 0 {
+		return
+	}
+	by := NodeID(chosen) * p.variants.stride
+	for k := at; k < len(s.ents); k++ {
+		e := &s.ents[k]
+		if s.at[e.Node] == int32(k) {
+			s.at[e.Node] = -1
+		}
+		if e.Node += by; s.at[e.Node] < 0 {
+			s.at[e.Node] = int32(k)
+		}
+	}
 }
 
 // scalar scans a value that holds no other.

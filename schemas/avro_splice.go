@@ -10,7 +10,7 @@ import (
 // Steps only: a run of dropped scalars, one dropped container; a run of kept
 // scalars.
 const (
-	stepSkip planOp = planArray + 1 + iota
+	stepSkip planOp = planUnion + 1 + iota
 	stepSkipTree
 	stepCopy
 )
@@ -21,23 +21,29 @@ type avroStep struct {
 	op     planOp
 	always bool
 	n      uint32
+	branch int16
+	null   int16
 	gate   uint32
 	gates  uint32
 	node   NodeID
+	stride NodeID // of an array's variants; 0: none
 	typ    Type
 	via    Transform
-	kids   []avroStep
-	syms   [][]byte // of a derived Enum
+	kids   []avroStep // of a record without those left out, else as of the plan
+	syms   [][]byte   // of a derived Enum
 }
 
 // compileStep makes plan ready to run.
 func compileStep(plan *avroPlan) avroStep {
 	s := avroStep{op: plan.op, always: plan.always, n: 1, gate: plan.gate, gates: plan.gates,
-		node: plan.pos.node, typ: plan.typ, via: plan.via}
+		node: plan.node, typ: plan.typ, via: plan.via, branch: int16(plan.branch), null: int16(plan.null)}
 	for _, sym := range plan.typ.Symbols {
 		s.syms = append(s.syms, []byte(sym))
 	}
-	single := plan.pos.typ.Kind != Record && plan.pos.typ.Kind != Array
+	if v := plan.pos.variants; v != nil {
+		s.stride = v.stride
+	}
+	single := plan.pos.scalar || plan.pos.typ.Kind == Opaque
 	switch {
 	case plan.op == planDrop && single:
 		s.op = stepSkip
@@ -45,13 +51,19 @@ func compileStep(plan *avroPlan) avroStep {
 		s.op = stepSkipTree
 	case plan.op == planKeep && single:
 		s.op = stepCopy
-	case plan.op == planRecord || plan.op == planArray:
-		s.kids = compileKids(plan.kids)
+	case plan.op == planRecord:
+		s.kids = compileFields(plan.kids)
+	case plan.op == planArray || plan.op == planMap || plan.op == planUnion:
+		s.kids = make([]avroStep, len(plan.kids))
+		for i := range plan.kids {
+			s.kids[i] = compileStep(&plan.kids[i])
+		}
 	}
 	return s
 }
 
-func compileKids(kids []avroPlan) []avroStep {
+// compileFields makes the steps of a record.
+func compileFields(kids []avroPlan) []avroStep {
 	var out []avroStep
 	for i := range kids {
 		s := compileStep(&kids[i])
@@ -73,6 +85,7 @@ type avroSplicer struct {
 	from, to uint32
 	gates    uint32
 	text     []byte
+	keys     *mapKeys
 	node     NodeID // where a treatment failed
 	most     int    // largest len(dst)
 	large    bool   // it was not enough
@@ -87,7 +100,8 @@ func (p *avroProjection) Splice(dst, src []byte, tape *Tape, gates uint32) ([]by
 		return dst, 0, &Fault{Code: CodePanic} // not a tape of this layout
 	}
 	s := avroSplicer{layout: p.layout, dst: slices.Grow(dst, len(src)), src: src, ents: tape.Entries,
-		gates: gates, text: tape.scratch.avro.text, most: len(dst) + outputLimit(len(src))}
+		gates: gates, text: tape.scratch.avro.text, keys: &tape.scratch.avro.keys, most: len(dst) + outputLimit(len(src))}
+	s.keys.reset()
 	ok := s.position(&p.root, 0)
 	tape.scratch.avro.text = s.text[:0]
 	if s.large {
@@ -146,8 +160,8 @@ func (s *avroSplicer) position(step *avroStep, j uint32) bool {
 	case planKeep, stepCopy:
 		s.keep(e.Start, e.End)
 		return true
-	case planGated:
-		return s.gated(step, e)
+	case planWrap, planGated:
+		return s.wrap(step, e)
 	case planReplace:
 		if e.Kind == Null {
 			return s.null(step)
@@ -155,22 +169,32 @@ func (s *avroSplicer) position(step *avroStep, j uint32) bool {
 		return s.apply(step, e)
 	case planConst:
 		return s.apply(step, nil)
-	case planRecord, planArray:
+	case planRecord, planArray, planMap, planUnion:
 		if e.Kind == Null || !step.always && step.gates&s.gates == 0 {
 			return s.null(step)
 		}
-		s.prefix(step)
-		if step.op == planArray {
-			return s.array(step, j)
-		}
-		return s.record(step.kids, j+1)
+		return s.rebuild(step, j)
 	}
 	return s.null(step)
 }
 
-// gated writes a position that is kept where its gate is open.
-func (s *avroSplicer) gated(step *avroStep, e *Entry) bool {
-	if s.gates&step.gate == 0 {
+// rebuild writes a container that is there.
+func (s *avroSplicer) rebuild(step *avroStep, j uint32) bool {
+	s.prefix(step)
+	switch step.op {
+	case planArray:
+		return s.array(step, j)
+	case planMap:
+		return s.mapping(step, j)
+	case planUnion:
+		return s.position(&step.kids[s.ents[j].NameEnd], j+1)
+	}
+	return s.record(step.kids, j+1)
+}
+
+// wrap writes a value that is kept, unless its gate is closed.
+func (s *avroSplicer) wrap(step *avroStep, e *Entry) bool {
+	if step.gate != 0 && s.gates&step.gate == 0 {
 		return s.null(step)
 	}
 	if e.Start == e.NameStart { // the input is not nullable
@@ -180,35 +204,81 @@ func (s *avroSplicer) gated(step *avroStep, e *Entry) bool {
 	return true
 }
 
+// count begins the one block of an array or map of n items.
+func (s *avroSplicer) count(n int64) {
+	s.flush()
+	if n > 0 {
+		s.dst = appendLong(s.dst, n)
+	}
+}
+
+// fits reports that the output has not become too large at step.
+func (s *avroSplicer) fits(step *avroStep) bool {
+	if len(s.dst) > s.most {
+		s.node, s.large = step.node, true
+	}
+	return !s.large
+}
+
 // array writes the elements of the array at j as one block.
 func (s *avroSplicer) array(step *avroStep, j uint32) bool {
 	end, n := s.ents[j].Next, int64(0)
 	for k := j + 1; k < end; k = s.ents[k].Next {
 		n++
 	}
-	s.flush()
-	if n > 0 {
-		s.dst = appendLong(s.dst, n)
-		for k := j + 1; k < end; k = s.ents[k].Next {
-			if !s.record(step.kids, k) {
-				return false
-			}
-			if len(s.dst) > s.most {
-				s.node, s.large = step.node, true
-				return false
-			}
+	s.count(n)
+	for k := j + 1; k < end; k = s.ents[k].Next {
+		variant := NodeID(0)
+		if step.stride > 0 {
+			variant = (s.ents[k].Node - step.kids[0].node) / step.stride
 		}
-		s.flush()
+		if !s.position(&step.kids[variant], k) || !s.fits(step) {
+			return false
+		}
 	}
+	s.flush()
 	s.dst = append(s.dst, 0)
+	return true
+}
+
+// mapping writes the entries of the map at j as one block. Keys that a treatment
+// makes the same fail it: one entry would hide another.
+func (s *avroSplicer) mapping(step *avroStep, j uint32) bool {
+	end, n := s.ents[j].Next, int64(0)
+	for k := j + 1; k < end; k = s.ents[k+1].Next {
+		n++
+	}
+	s.count(n)
+	key, keys := &step.kids[0], s.keys.open()
+	for k := j + 1; k < end; k = s.ents[k+1].Next {
+		if key.op != planReplace {
+			s.keep(s.ents[k].Start, s.ents[k].End)
+		} else {
+			s.flush()
+			at := len(s.dst)
+			if !s.apply(key, &s.ents[k]) {
+				return false
+			}
+			s.keys.push(at, len(s.dst))
+		}
+		if !s.position(&step.kids[1], k+1) || !s.fits(step) {
+			return false
+		}
+	}
+	s.flush()
+	s.dst = append(s.dst, 0)
+	if s.node = key.node; s.keys.twice(s.dst, keys, s.layout.seed) {
+		return false
+	}
+	s.keys.close(keys)
 	return true
 }
 
 // null writes null; it fails where the derived type has none.
 func (s *avroSplicer) null(step *avroStep) bool {
-	if step.typ.Nullable {
+	if step.null >= 0 {
 		s.flush()
-		s.dst = append(s.dst, step.typ.NullIndex<<1)
+		s.dst = append(s.dst, byte(step.null<<1))
 		return true
 	}
 	s.node = step.node
@@ -218,8 +288,8 @@ func (s *avroSplicer) null(step *avroStep) bool {
 // prefix writes the branch number in front of a value that is not null.
 func (s *avroSplicer) prefix(step *avroStep) {
 	s.flush()
-	if step.typ.Nullable {
-		s.dst = append(s.dst, (1-step.typ.NullIndex)<<1)
+	if step.branch >= 0 {
+		s.dst = appendLong(s.dst, int64(step.branch))
 	}
 }
 

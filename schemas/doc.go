@@ -31,11 +31,14 @@
 // it does not keep, nor on whether the record holds that position:
 //   - [OpNull], [OpConst] and an [OpKeep] or [OpReplace] behind a closed gate
 //     write the same whatever the input;
-//   - a container tells by being null, absent, or by its number of elements,
-//     something of what lies in it. So it follows the input only while
+//   - a container tells by being null, absent, by its branch, or by its number of
+//     elements, something of what lies in it. So it follows the input only while
 //     something below it is kept or replaced, behind no gate or an open one.
 //     Else it is a null, if a null stands below it; else it is gone, also where
-//     it could have held a constant.
+//     it could have held a constant;
+//   - elements that [n] or [key=="v"] chooses are told from the others by what is
+//     left of them: who keeps `params[key=="email"].value` sees which elements
+//     are e-mail addresses.
 //
 // Actions are those of leaves; the action of a container with nodes below it
 // does not count in Avro. (In JSON it counts for the members that no longer
@@ -55,26 +58,39 @@
 // # Avro: which schemas
 //
 // Avro 1.12 ("Schema Declaration", "Names", "Logical Types"). The top level is a
-// record. Refused are: recursion, JSON with a name twice in one object, more
-// than 10,000 positions with named types expanded (16 symbols or tags count as one
-// more each time that they are used), more than 64 levels, names of more than 512
-// bytes, paths of more than 8 MiB or a text of more than 4 MiB in all, a fixed of
-// size 0, what goavro does not take for a schema, and what the specification
-// forbids. A logical type on a base that it may not have, or a decimal with an
+// record. Refused are: JSON with a name twice in one object, more than 10,000
+// positions with named types expanded (16 symbols or tags count as one more each
+// time that they are used), more than 64 levels, unions of more than 127 branches,
+// names of more than 512 bytes, paths of more than 8 MiB or a text of more than 4
+// MiB in all, a fixed of size 0, what goavro does not take for a schema (it is not
+// asked about recursion), and what the specification forbids. A logical type on a base that it may not have, or a decimal with an
 // impossible precision, is ignored, as the specification demands; an unknown
 // one is [UnknownLogical].
 //
-// Every record field ("address.city") and array element ("tags[*]") is a node;
-// a union of null and one type is that type, nullable. Maps and all other
-// unions are single nodes of kind [Opaque]: their bytes are validated, and they
-// are always dropped, whatever their action.
+// Nodes are numbered in the order in which the schema has them, a container before
+// what lies in it:
+//
+//   - every record field ("address.city") and array element ("tags[*]");
+//   - of a map, its keys ("utm.*~key"), then its values ("utm.*");
+//   - a union of null and one type is that type, nullable; any other union is a
+//     node of kind [Union] and has a node for each branch but null. They all have
+//     the union's path, so that a rule for it is a rule for each by its own type;
+//     members of a record branch lie below that path;
+//   - an element is there once more for each [n] and [key=="v"] that a path of the
+//     wiring has at its array (v a string or an enum's symbol in a member of the
+//     element), and once more if several of these could choose one element: what
+//     they do choose together is Contested and withheld;
+//   - what a recursive type holds of itself is one node of kind [Opaque]: its bytes
+//     are validated, 64 deep at most, and it is always dropped. A path of the
+//     wiring that names it, or anything in it, is refused with the schema.
 //
 // # Avro: what is accepted
 //
 // Exactly one value of the schema, with no byte behind it. Varints have at most
 // 10 bytes and 64 bits, those of an int 32; booleans are 0 or 1; branch numbers
 // and enum indexes are in range; strings and map keys are UTF-8 (RFC 3629, no
-// surrogates); a length is compared with what is left before it is used; a
+// surrogates); no map has a key twice, which readers would settle differently; a
+// length is compared with what is left before it is used; a
 // block with a byte size has that size. The text of a uuid and the digits of a
 // decimal are not looked at.
 //
@@ -85,7 +101,7 @@
 // than four positions that have no byte of their own (nulls, records) counts
 // once for every four. So a tape has at most about four entries a byte, and
 // work is proportional to bytes. The scanner recurses over the schema, at most
-// 64 levels, never over the input. An input beyond 2 GiB is refused.
+// 64 levels, and in a recursive type as often over the input, at most 64 times. An input beyond 2 GiB is refused.
 //
 // # Avro: what is derived
 //
@@ -98,6 +114,16 @@
 //   - A position that can be null by redaction or by a gate is ["null", T]; one
 //     that was nullable already keeps the order of its branches.
 //   - A replaced position has its Action's Result, and stays nullable.
+//   - An array's elements have one type for all variants: what is dropped in one
+//     and written in another is null in the first, and two types for one position
+//     are an error. An element stays where it stood, at least as null.
+//   - A map is there while its keys are kept or replaced: without them it is gone,
+//     or null, whatever its values become. Replaced keys that are equal fail the
+//     record.
+//   - A union of several branches has the outcomes of all its branches, in its
+//     order, each once; null stands where it stood, else in front. A branch that
+//     is dropped while another is written is null. Two outcomes that one union
+//     cannot hold are an error; one alone is no union.
 //   - All named types move to the given namespace and keep their short names. A
 //     type that is used again and treated differently there, or another type of
 //     the same short name, is named by its path: Address_billing.

@@ -3,8 +3,9 @@ package schemas
 // NodeID numbers the positions of a Layout; the root is 0.
 type NodeID int32
 
-// Node is one position that a purpose can act on. In Avro every field, element
-// and branch position of the writer schema is one; in JSON the positions are
+// Node is one position that a purpose can act on. In Avro every field, element,
+// map key and value and branch position of the writer schema is one (the branches
+// of a union have its path); in JSON the positions are
 // the paths that the wiring names, and all that lies below a named path belongs
 // to it unless a longer path names it (a category cascades).
 type Node struct {
@@ -12,8 +13,12 @@ type Node struct {
 	Parent NodeID // -1 for the root
 	Type   Type
 	Leaf   bool // no other node below it
-	// Repeated: below an array, so a record can hold it any number of times.
+	// Repeated: below an array or a map, so a record can hold it any number of
+	// times. One that only [n] adds is not.
 	Repeated bool
+	// Contested: of an element that more than one [n] or [key=="v"] of the wiring
+	// chooses. It has no category, whatever covers its path (Avro only).
+	Contested bool
 	// Tags are the schema's `confluent:tags` of this position (Avro only).
 	Tags []string
 }
@@ -101,7 +106,7 @@ type Entry struct {
 	Start     uint32
 	End       uint32
 	NameStart uint32 // Avro: start of the value behind the branch number
-	NameEnd   uint32
+	NameEnd   uint32 // Avro: of a Union, the branch number
 	Next      uint32
 }
 

@@ -31,14 +31,14 @@ func Split(format Format, path, avsc string, paths []string) (*Splitter, Layout,
 	var inner Layout
 	s := &Splitter{array: -1, element: -1}
 	if format == Avro {
-		if s.outer, err = NewAvro(avsc); err != nil {
+		if s.outer, err = NewAvro(avsc, nil); err != nil {
 			return nil, nil, err
 		}
 		element, err := avroElement(avsc, steps)
 		if err != nil {
 			return nil, nil, err
 		}
-		if inner, err = NewAvro(element); err != nil {
+		if inner, err = NewAvro(element, paths); err != nil {
 			return nil, nil, fmt.Errorf("the elements of %s: %w", path, err)
 		}
 	} else {

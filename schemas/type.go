@@ -5,7 +5,8 @@ type Kind uint8
 
 // The kinds of Avro and JSON values. Number is a JSON number kept as its text;
 // Any is a JSON position whose type only the value tells; Opaque is a position
-// that can only be dropped (maps, unions of several branches: withheld for now).
+// that can only be dropped: what a recursive type holds of itself. Union is an
+// Avro union that is not one type and null; its branches have types of their own.
 const (
 	Invalid Kind = iota
 	Null
@@ -23,6 +24,8 @@ const (
 	Array
 	Any
 	Opaque
+	Map
+	Union
 )
 
 // Logical is an Avro logical type; types that this package does not know are
@@ -47,13 +50,13 @@ const (
 	UnknownLogical
 )
 
-// Type is the type of one position. For a nullable union it is the type of the
-// other branch, with Nullable set and NullIndex the branch number of null.
+// Type is the type of one position. For a union of null and one type it is that
+// type, with Nullable set and NullIndex the branch number of null.
 type Type struct {
 	Kind      Kind
 	Logical   Logical
 	Nullable  bool
-	NullIndex uint8 // 0 or 1: where "null" stands in the union
+	NullIndex uint8 // where "null" stands in the union; 0 or 1 but for a Union
 	Size      int   // Fixed: bytes
 	Precision int   // Decimal
 	Scale     int   // Decimal

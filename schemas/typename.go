@@ -4,7 +4,7 @@ import "fmt"
 
 var kindNames = [...]string{
 	"invalid", "null", "boolean", "int", "long", "float", "double", "string", "bytes",
-	"fixed", "enum", "number", "record", "array", "any value", "map or union",
+	"fixed", "enum", "number", "record", "array", "any value", "recursive type", "map", "union",
 }
 
 // String is the kind's name, as Avro has it.

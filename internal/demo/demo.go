@@ -137,7 +137,7 @@ func (t *teller) prepare(ctx context.Context, dir string) error {
 	if err := ring.Write(filepath.Join(dir, "keys.json")); err != nil {
 		return err
 	}
-	layout, err := schemas.NewAvro(t.schema)
+	layout, err := schemas.NewAvro(t.schema, nil)
 	if err != nil {
 		return err
 	}

@@ -130,9 +130,9 @@ const avroSchema = `{"type":"record","name":"R","namespace":"n","fields":[{"name
 func TestAvroText(t *testing.T) {
 	cfg := smallConfig(t, schemas.Avro, "id", "id", "d", "f", "t", "b", "u")
 	for in, want := range map[string]string{
-		`{"id":"1","d":{"int":5},"f":1,"t":5,"b":"\u00ff","u":null}`:                `{"id":"1","d":{"int":5},"f":1,"t":5,"b":"ÿ"}`,
-		`{"b":"","u":{"long":1},"t":9223372036854775807,"f":0.5,"d":null,"id":"1"}`: `{"id":"1","d":null,"f":0.5,"t":9223372036854775807,"b":""}`,
-		`{"id":"1","d":{"int.date":5},"f":1,"t":-1,"b":"","u":{"string":"gone"}}`:   `{"id":"1","d":{"int":5},"f":1,"t":-1,"b":""}`,
+		`{"id":"1","d":{"int":5},"f":1,"t":5,"b":"\u00ff","u":null}`:                `{"id":"1","d":{"int":5},"f":1,"t":5,"b":"ÿ","u":null}`,
+		`{"b":"","u":{"long":1},"t":9223372036854775807,"f":0.5,"d":null,"id":"1"}`: `{"id":"1","d":null,"f":0.5,"t":9223372036854775807,"b":"","u":{"long":1}}`,
+		`{"id":"1","d":{"int.date":5},"f":1,"t":-1,"b":"","u":{"string":"shown"}}`:  `{"id":"1","d":{"int":5},"f":1,"t":-1,"b":"","u":{"string":"shown"}}`,
 		`{"id":"canary","d":5,"f":1,"t":5,"b":"","u":null}`:                         "not_encodable",
 		`{"id":"canary","d":{"int":2147483648},"f":1,"t":5,"b":"","u":null}`:        "not_encodable",
 		`{"id":"canary"}`: "not_encodable",
