@@ -89,6 +89,7 @@ type avroSplicer struct {
 	node     NodeID // where a treatment failed
 	most     int    // largest len(dst)
 	large    bool   // it was not enough
+	withheld int    // within texts that hold JSON
 }
 
 // Splice implements Projection.
@@ -111,7 +112,7 @@ func (p *avroProjection) Splice(dst, src []byte, tape *Tape, gates uint32) ([]by
 		return dst, 0, &Fault{Code: CodeTreatmentFailed, Path: p.layout.nodes[s.node].Path}
 	}
 	s.flush()
-	return s.dst, 0, nil
+	return s.dst, s.withheld, nil
 }
 
 // keep appends src[from:to] to what is to be copied.
@@ -307,12 +308,28 @@ func (s *avroSplicer) apply(step *avroStep, e *Entry) bool {
 		}
 		in = v
 	}
+	if n, ok := step.via.(*Nested); ok {
+		return s.nested(step, n, in)
+	}
 	out, rest, err := step.via.Apply(s.text[:0], in)
 	s.text = rest
 	if err != nil {
 		return false
 	}
 	if out.Kind == Null {
+		return s.null(step)
+	}
+	s.prefix(step)
+	return s.encode(step, out)
+}
+
+// nested writes what is kept within a text, or null where it is no such text.
+func (s *avroSplicer) nested(step *avroStep, n *Nested, in Value) bool {
+	out, rest, withheld, err := n.apply(s.text[:0], in, s.gates)
+	s.text = rest
+	s.withheld += withheld
+	if err != nil {
+		s.withheld++
 		return s.null(step)
 	}
 	s.prefix(step)

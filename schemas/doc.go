@@ -136,11 +136,15 @@
 // RFC 8259, one object or array a record. Refused everywhere in a record, also
 // where nothing is kept: what the RFC does not allow, what is not UTF-8, lone
 // surrogates, two members whose names are equal after unescaping and case
-// folding, a scalar at the top level, more than 64 containers in each other. A
-// value of a type that its treatment does not take is removed and counted.
-// Nulls and constants stand behind the other members of their container,
-// whether or not the input held them. Details stand in json.go; the path
-// language is that of [Path].
+// folding, a scalar at the top level, a second document, more than 64 containers
+// in each other. A value of a type that its treatment does not take is removed and
+// counted. Nulls and constants stand behind the other members of their container,
+// whether or not the input held them. The names that .* matches are data, as the
+// keys of a map are. Which bytes come out, and the other details, stand in
+// json.go; the path language is that of [Path].
+//
+// A text that holds JSON is looked into where the wiring says so ([Nested]);
+// every other text is one value.
 //
 // # Registry
 //

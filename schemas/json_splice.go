@@ -59,7 +59,7 @@ func (p *jsonProjection) Splice(dst, src []byte, tape *Tape, gates uint32) (out 
 	for k, g := range p.gates {
 		open |= int(gates>>(g-1)&1) << k
 	}
-	s := jsonSplice{layout: p.layout, dst: dst, src: src, tape: tape, steps: p.plans[open], most: len(dst) + outputLimit(len(src))}
+	s := jsonSplice{layout: p.layout, dst: dst, src: src, tape: tape, steps: p.plans[open], gates: gates, most: len(dst) + outputLimit(len(src))}
 	tape.scratch.json.names = tape.scratch.json.names[:0]
 	s.root()
 	switch {
@@ -79,6 +79,7 @@ type jsonSplice struct {
 	dst, src []byte
 	tape     *Tape
 	steps    []jsonStep
+	gates    uint32
 	withheld int
 	most     int    // len(dst) beyond which the rest is left out, and all of it void
 	collides bool   // two names became equal: all of it is void
@@ -266,12 +267,21 @@ func (s *jsonSplice) replace(via Transform, e *Entry) bool {
 	}
 	if v.Kind != Null {
 		var err error
-		v, rest, err = via.Apply(rest, v)
-		if err != nil {
+		if v, rest, err = s.apply(via, rest, v); err != nil {
 			return false
 		}
 	}
 	s.dst, ok = appendJSONValue(s.dst, v)
 	*scratch = rest[:0]
 	return ok
+}
+
+func (s *jsonSplice) apply(via Transform, buf []byte, v Value) (out Value, rest []byte, err error) {
+	n, ok := via.(*Nested)
+	if !ok {
+		return via.Apply(buf, v)
+	}
+	out, rest, withheld, err := n.apply(buf, v, s.gates)
+	s.withheld += withheld
+	return out, rest, err
 }

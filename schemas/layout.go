@@ -50,7 +50,7 @@ type Projection interface {
 	// Splice appends the purpose's record to dst: it copies the spans that are
 	// kept and writes those that change. gates has bit g-1 set where gate g is
 	// open. withheld counts JSON values removed because their type was not one
-	// that the treatment takes. On error nothing of dst beyond its old length
+	// that the treatment takes, in Avro those within a text that holds JSON. On error nothing of dst beyond its old length
 	// may be used; the error is a *Fault.
 	Splice(dst, src []byte, tape *Tape, gates uint32) (out []byte, withheld int, err error)
 	// Schema is the derived Avro schema (JSON text); "" for plain JSON.
