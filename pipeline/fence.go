@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/consentstream/consentstream/audit"
@@ -63,13 +64,18 @@ func (s *session) takeFence(ctx context.Context) (*fence, error) {
 func (s *session) sameConsentTopic(info topicInfo) error {
 	switch {
 	case info.partitions() > maxFencePartitions:
-		return hold(HoldFencePartitions, "")
+		return &Hold{Code: HoldFencePartitions, Mend: fewerPartitions(s.w.cfg.Topics.Consent)}
 	case info.id != s.w.consentID:
 		return &Hold{Code: HoldConsentTopic, Detail: "id", Mend: "restart all instances: the state is rebuilt for the new topic"}
 	case info.partitions() != s.w.consentPartitions:
 		return &Hold{Code: HoldConsentTopic, Detail: "partition_count", Mend: "restart all instances: the state is rebuilt for the new partition count"}
 	}
 	return nil
+}
+
+// fewerPartitions: Kafka takes no partition away from a topic.
+func fewerPartitions(topic string) string {
+	return fmt.Sprintf("create a consent topic with at most %d partitions, copy the events of %s to it with their keys, each partition in its order, and name it and a new consumer_group in the wiring", maxFencePartitions, topic)
 }
 
 // fenceRises refuses a fence below the one that a lane was committed with: the
@@ -90,8 +96,9 @@ func (s *session) fenceRises(f *fence) error {
 const patience = 200 * time.Millisecond
 
 // readStates reads the states of all tags until every one was read at or above
-// the fence. Polling is 1 ms: this wait is on the path of every transaction
-// while consent events flow.
+// the fence. While consent events flow the first read is often too early, which
+// is on the path of every transaction then: so only one state that is behind is
+// asked for every millisecond, and all of them when that one has come.
 func (s *session) readStates(ctx context.Context, f *fence, tags []consent.Tag) error {
 	s.snap.Reset(0)
 	if len(tags) == 0 {
@@ -101,31 +108,57 @@ func (s *session) readStates(ctx context.Context, f *fence, tags []consent.Tag) 
 		return h
 	}
 	for deadline := s.w.cfg.Now().Add(patience); ; {
-		if err := s.w.cfg.States.Read(ctx, tags, &s.snap); err != nil {
-			return statesHold(err)
+		if err := s.read(ctx, tags, &s.snap); err != nil {
+			return err
 		}
-		if s.snap.Len() != len(tags) {
-			return hold(HoldStates, "answer_incomplete")
-		}
-		if s.covered(f) {
+		late := uncovered(&s.snap, f)
+		if late < 0 {
 			return s.notTruncated(ctx, f)
 		}
 		if s.w.cfg.Now().After(deadline) {
 			return s.behind(ctx, f)
 		}
-		if !sleep(ctx, time.Millisecond) {
-			return errDropped
+		if err := s.awaitState(ctx, f, tags[late:late+1], deadline); err != nil {
+			return err
 		}
 	}
 }
 
-func (s *session) covered(f *fence) bool {
-	for _, cut := range s.snap.Cut {
-		if len(cut) != len(f.vector) || !cut.Covers(f.vector) {
-			return false
+// awaitState waits until one state can be read at or above the fence, or until
+// the deadline.
+func (s *session) awaitState(ctx context.Context, f *fence, tag []consent.Tag, deadline time.Time) error {
+	for s.w.cfg.Now().Before(deadline) {
+		if !sleep(ctx, time.Millisecond) {
+			return errDropped
+		}
+		if err := s.read(ctx, tag, &s.probe); err != nil {
+			return err
+		}
+		if uncovered(&s.probe, f) < 0 {
+			return nil
 		}
 	}
-	return true
+	return nil
+}
+
+func (s *session) read(ctx context.Context, tags []consent.Tag, into *consent.Snapshot) error {
+	if err := s.w.cfg.States.Read(ctx, tags, into); err != nil {
+		return statesHold(err)
+	}
+	if into.Len() != len(tags) {
+		return hold(HoldStates, "answer_incomplete")
+	}
+	return nil
+}
+
+// uncovered is the index of an answer below the fence, -1 for none.
+func uncovered(snap *consent.Snapshot, f *fence) int {
+	for i, cut := range snap.Cut {
+		if len(cut) != len(f.vector) || !cut.Covers(f.vector) {
+			return i
+		}
+	}
+	return -1
 }
 
 // behind names the hold: a foreign transaction that keeps the last stable

@@ -73,6 +73,7 @@ type session struct {
 	active     []*lane // lanes with records in the batch
 	losses     uint64
 	snap       consent.Snapshot
+	probe      consent.Snapshot // of one state that is waited for
 	tally      tally
 	lap        lap
 	sheet      *sheet
