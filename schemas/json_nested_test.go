@@ -91,7 +91,7 @@ func TestNestedInNested(t *testing.T) {
 func TestNestedInAvro(t *testing.T) {
 	const schema = `{"type":"record","name":"R","fields":[
 		{"name":"a","type":"string"},{"name":"b","type":["bytes","null"]},{"name":"n","type":"int"}]}`
-	l, err := NewAvro(schema)
+	l, err := NewAvro(schema, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +142,7 @@ func TestNewNestedRefuses(t *testing.T) {
 	if n, err := NewNested(Base64URL+1, l, p); err == nil {
 		t.Errorf("gives %v", n)
 	}
-	avro, err := NewAvro(`{"type":"record","name":"R","fields":[{"name":"a","type":"string"}]}`)
+	avro, err := NewAvro(`{"type":"record","name":"R","fields":[{"name":"a","type":"string"}]}`, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
