@@ -148,6 +148,16 @@ func (b *board) release(worker int) { b.end(holder{worker: worker}, false) }
 // committed ends a worker's hold, of whatever kind.
 func (b *board) committed(worker int) { b.end(holder{worker: worker}, true) }
 
+// committedIdle ends a hold that any commit ends, though no record is decided yet.
+func (b *board) committedIdle(worker int) {
+	b.mu.Lock()
+	old := b.holds[holder{worker: worker}]
+	b.mu.Unlock()
+	if old != nil && old.Code == HoldMetadataTooLarge {
+		b.committed(worker)
+	}
+}
+
 // releaseLane ends the hold of a lane that its worker had set aside.
 func (b *board) releaseLane(worker int, lane laneKey) { b.end(holder{worker, lane}, true) }
 

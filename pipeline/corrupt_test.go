@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"hash/crc32"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -143,7 +144,7 @@ func FuzzFirstUnreadable(f *testing.F) {
 	binary.BigEndian.PutUint32(whole[atLength:], batchHeader-12)
 	whole[atMagic] = 2
 	binary.BigEndian.PutUint32(whole[atCRC:], crc32.Checksum(whole[atCovered:], castagnoli))
-	f.Add(append(whole, 1, 2, 3), int64(0))
+	f.Add(slices.Concat(whole, []byte{1, 2, 3}), int64(0))
 	f.Fuzz(func(t *testing.T, log []byte, at int64) {
 		start := time.Now()
 		b, err := firstUnreadable(log, at)

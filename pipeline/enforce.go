@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -205,11 +206,11 @@ func (s *session) commit(f *fence, decidedAt int64) error {
 		s.lap.done(s.w.metrics, stageEnd)
 		s.adopt()
 		return nil
+	case errors.Is(err, kerr.OffsetMetadataTooLarge), errors.Is(err, audit.ErrHeadTooLarge):
+		return &Hold{Code: HoldMetadataTooLarge, untilCommit: true, Mend: fmt.Sprintf("set offset.metadata.max.bytes=%d in the brokers' configuration and restart them", audit.MaxHead)}
 	case errors.Is(err, errVeto), err == nil:
 		// Aborted for certain: by our veto, or because of a rebalance.
 		return errRetry
-	case errors.Is(err, kerr.OffsetMetadataTooLarge):
-		return hold(HoldMetadataTooLarge, "")
 	case errors.Is(err, kerr.ProducerFenced):
 		return s.fenced()
 	default:
@@ -311,6 +312,8 @@ func (s *session) adopt() {
 	if len(s.batch.Items()) > 0 {
 		s.w.grow()
 		s.w.board.committed(s.w.number)
+	} else {
+		s.w.board.committedIdle(s.w.number)
 	}
 	s.w.metrics.committed(s)
 }

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -51,7 +52,7 @@ func TestReadStatesWaitsForOne(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	s.w.cfg.States = states
-	if err := s.readStates(ctx, f, tags); err != errDropped {
+	if err := s.readStates(ctx, f, tags); !errors.Is(err, errDropped) {
 		t.Errorf("shutting down while waiting: %v", err)
 	}
 }

@@ -3,7 +3,6 @@ package pipeline
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -20,10 +19,6 @@ import (
 //
 // Kill before the commit: nothing happened. Kill after it: the lane exists with
 // index 0, and its next owner restores it like any other.
-
-// auditScan bounds the search for audit records of a lane that has no commit.
-// The whole audit partition is read; with an empty partition it costs nothing.
-const auditScan = 30 * time.Second
 
 // startFresh decides on every partition of a topic that has no commit.
 func (s *session) startFresh(ctx context.Context, cl *kgo.Client, top *topology, info topicInfo, fresh []*lane, verdicts map[int32]verdict) error {
@@ -146,8 +141,8 @@ func (w *worker) heldByAudit(ctx context.Context, cl *kgo.Client, audited topicI
 	return held, w.scanAudit(ctx, scan, ends, held)
 }
 
-// scanAudit reads audit partitions up to ends and marks the lanes that it
-// meets. It does not believe records: what does not decode, or carries another
+// scanAudit reads audit partitions up to ends, within Limits.Scan, and marks the
+// lanes that it meets. It does not believe records: what does not decode, or carries another
 // lane, is somebody else's.
 func (w *worker) scanAudit(ctx context.Context, scan map[int32][]*lane, ends []int64, held map[*lane]ParkCode) error {
 	if len(scan) == 0 {
@@ -162,7 +157,7 @@ func (w *worker) scanAudit(ctx context.Context, scan map[int32][]*lane, ends []i
 		return err
 	}
 	defer cl.Close()
-	ctx, cancel := context.WithTimeout(ctx, auditScan)
+	ctx, cancel := context.WithTimeout(ctx, w.cfg.Limits.Scan)
 	defer cancel()
 	for len(scan) > 0 {
 		fetches := cl.PollFetches(ctx)

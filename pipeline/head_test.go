@@ -106,10 +106,19 @@ func TestFillCommit(t *testing.T) {
 // ringOf is a key file of n epochs, the last one active.
 func ringOf(t *testing.T, n int) *keys.Ring {
 	t.Helper()
-	epochs := ""
+	var epochs []int
 	for e := 1; e <= n; e++ {
+		epochs = append(epochs, e)
+	}
+	return ringOfEpochs(t, epochs...)
+}
+
+func ringOfEpochs(t *testing.T, numbers ...int) *keys.Ring {
+	t.Helper()
+	epochs := ""
+	for i, e := range numbers {
 		state := "verify"
-		if e == n {
+		if i == len(numbers)-1 {
 			state = "active"
 		}
 		epochs += fmt.Sprintf(`{"epoch":%d,"state":%q,"root":"%s"},`, e, state, string(rune('A'+e))+"AECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")

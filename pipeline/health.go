@@ -65,7 +65,7 @@ func (h *Health) Handler() http.Handler {
 	})
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		h.print(w, time.Now())
+		h.writeTo(w, time.Now())
 	})
 	if h.Gatherer != nil {
 		mux.Handle("GET /metrics", promhttp.HandlerFor(h.Gatherer, promhttp.HandlerOpts{}))
@@ -91,8 +91,8 @@ func (h *Health) Run(ctx context.Context) error {
 	return nil
 }
 
-// print writes the report for people.
-func (h *Health) print(w io.Writer, now time.Time) {
+// writeTo writes the report for people.
+func (h *Health) writeTo(w io.Writer, now time.Time) {
 	r := h.Report()
 	word := "ready"
 	if !r.Ready {
@@ -100,14 +100,14 @@ func (h *Health) print(w io.Writer, now time.Time) {
 	}
 	fmt.Fprintln(w, word)
 	if h.Enforcer != nil {
-		r.Status.print(w, now)
+		r.Status.writeTo(w, now)
 	}
 	if r.Projector != nil {
-		r.Projector.print(w)
+		r.Projector.writeTo(w)
 	}
 }
 
-func (st *Status) print(w io.Writer, now time.Time) {
+func (st *Status) writeTo(w io.Writer, now time.Time) {
 	fmt.Fprintf(w, "\nenforce: %d lanes\n", st.Lanes)
 	if st.Outdated != "" {
 		fmt.Fprintf(w, "  outdated: another instance has committed under a newer %s; replace this one\n", st.Outdated)
@@ -129,8 +129,8 @@ func (st *Status) print(w io.Writer, now time.Time) {
 	}
 }
 
-// print says what the projector does; what it is behind is from its last look.
-func (st *ProjectorStatus) print(w io.Writer) {
+// writeTo says what the projector does; what it is behind is from its last look.
+func (st *ProjectorStatus) writeTo(w io.Writer) {
 	doing := "standing by: another instance projects, or will"
 	behind := st.Behind()
 	switch {

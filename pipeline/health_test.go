@@ -146,7 +146,7 @@ func TestProjectorStatus(t *testing.T) {
 			var text bytes.Buffer
 			for range 300 {
 				text.Reset()
-				(&Health{Projector: p}).print(&text, time.Now())
+				(&Health{Projector: p}).writeTo(&text, time.Now())
 				if strings.Contains(text.String(), want) {
 					return
 				}

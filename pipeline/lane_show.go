@@ -178,7 +178,7 @@ func (w *worker) readAuditHead(ctx context.Context, st *LaneState) error {
 		return err
 	}
 	defer cl.Close()
-	ctx, cancel := context.WithTimeout(ctx, 20*auditScan)
+	ctx, cancel := context.WithTimeout(ctx, 20*w.cfg.Limits.Scan)
 	defer cancel()
 	found := map[[16]byte]*tail{}
 	for len(ends) > 0 {

@@ -71,6 +71,9 @@ func (e *Enforcer) prepare(ctx context.Context) (*ground, error) {
 	if err := e.checkTopics(ctx, cl, top, &refusal); err != nil {
 		return nil, kafkaHold(HoldKafka, err)
 	}
+	if info, err := top.topic(e.cfg.Topics.Consent); err == nil && info.partitions() > maxFencePartitions {
+		refusal.add(fewerPartitions(e.cfg.Topics.Consent), "topic %s has %d partitions, more than fit the offset metadata", e.cfg.Topics.Consent, info.partitions())
+	}
 	unfit := e.cfg.States.Check(ctx)
 	if unfit != nil && !away(unfit) {
 		refusal.add(statesHold(unfit).Mend, "the state store cannot be trusted: %s", statesHold(unfit).Detail)
