@@ -159,7 +159,8 @@ func (s *session) register(ctx context.Context, o *engine.OutputSchema) error {
 	id, err := registry.Register(patient, subject, text)
 	switch {
 	case errors.Is(err, schemas.ErrIncompatible):
-		return &unlearned{&Hold{Code: HoldIncompatible, Detail: subject, Mend: alterCompatibility(subject)}, func(ctx context.Context) bool {
+		detail, mend := incompatible(o, err)
+		return &unlearned{&Hold{Code: HoldIncompatible, Detail: detail, Mend: mend}, func(ctx context.Context) bool {
 			_, err := registry.Register(ctx, subject, text)
 			return err == nil
 		}}

@@ -92,6 +92,9 @@ func (e *Enforcer) prepare(ctx context.Context) (*ground, error) {
 	if gr.auditSchema, err = e.registerAudit(ctx); err != nil {
 		return nil, err
 	}
+	if err := e.registerOutputs(ctx); err != nil {
+		return nil, err
+	}
 	return gr, e.startLatest(ctx, cl, gr)
 }
 

@@ -25,7 +25,8 @@ var (
 	// ErrUnsupportedSchema: the id is an Avro schema with references to other
 	// subjects, which are not followed. Quarantine (CodeBadSchema).
 	ErrUnsupportedSchema = errors.New("schema with references is not supported")
-	// ErrIncompatible: the registry refuses a derived schema under this subject.
+	// ErrIncompatible: a derived schema may not follow the subject's latest one. It
+	// wraps an *IncompatibleError where that is not the registry's own judgement.
 	ErrIncompatible = errors.New("schema is incompatible with those registered")
 )
 
@@ -33,6 +34,7 @@ var (
 type RegistryClient interface {
 	SchemaByID(ctx context.Context, id int) (sr.Schema, error)
 	LookupSchema(ctx context.Context, subject string, s sr.Schema) (sr.SubjectSchema, error)
+	SchemaByVersion(ctx context.Context, subject string, version int) (sr.SubjectSchema, error)
 	CheckCompatibility(ctx context.Context, subject string, version int, s sr.Schema) (sr.CheckCompatibilityResult, error)
 	RegisterSchema(ctx context.Context, subject string, s sr.Schema, id, version int) (int, error)
 }
@@ -197,8 +199,9 @@ func (r *Registry) fetch(ctx context.Context, id int) (sr.Schema, error) {
 }
 
 // Register registers an Avro schema under subject, unless it is there, and
-// returns its id. It is checked for compatibility with the latest version
-// first; the registry checks the rest as the subject's settings demand. The
+// returns its id. Before it is new to the subject it is held against the latest
+// version ([Compatible]; but not the audit record, which is this program's own to
+// extend); the registry checks the rest as the subject's settings demand. The
 // error wraps ErrIncompatible or ErrUnavailable and never quotes the registry.
 func (r *Registry) Register(ctx context.Context, subject, text string) (int, error) {
 	key := registration{subject, text}
@@ -229,6 +232,15 @@ func (r *Registry) register(ctx context.Context, subject string, s sr.Schema) (i
 		return 0, refusedOr(what, err)
 	}
 	const latest = -1
+	last, err := r.cfg.Client.SchemaByVersion(ctx, subject, latest)
+	switch {
+	case err == nil && s.Schema != AuditRecord:
+		if err := Compatible(last.Schema.Schema, s.Schema); err != nil {
+			return 0, fmt.Errorf("%w: %s: %w", ErrIncompatible, what, err)
+		}
+	case err != nil && !notFound(err): // not found: the subject is new
+		return 0, refusedOr(what, err)
+	}
 	fits, err := r.cfg.Client.CheckCompatibility(ctx, subject, latest, s)
 	switch {
 	case err == nil && !fits.Is:

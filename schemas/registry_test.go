@@ -190,9 +190,9 @@ func TestRegistryForgetsOldRefusals(t *testing.T) {
 }
 
 const (
-	schemaV1 = `{"type":"record","name":"R","fields":[{"name":"a","type":"string"}]}`
-	schemaV2 = `{"type":"record","name":"R","fields":[{"name":"a","type":"string"},{"name":"b","type":["null","int"],"default":null}]}`
-	schemaV3 = `{"type":"record","name":"R","fields":[{"name":"a","type":"int"}]}`
+	schemaV1 = `{"type":"record","name":"R","fields":[{"name":"a","type":"string"},{"name":"b","type":["null","int"],"default":null}]}`
+	schemaV2 = `{"type":"record","name":"R","fields":[{"name":"a","type":"string"}]}`
+	schemaV3 = `{"type":"record","name":"R","fields":[{"name":"a","type":["null","string"]}]}`
 )
 
 func TestRegistryRegister(t *testing.T) {
@@ -344,5 +344,38 @@ func TestRegistryCacheIsBounded(t *testing.T) {
 	}
 	if _, err := r.Schema(t.Context(), 0); err != nil || c.asked != 401 {
 		t.Errorf("asked %d times, %v", c.asked, err)
+	}
+}
+
+// What a topic's readers would newly see is not registered, whatever the
+// registry would take; what was registered once is no news.
+func TestRegistryRefusesWidening(t *testing.T) {
+	for _, audit := range []bool{false, true} {
+		fake := srfake.New(srfake.WithGlobalCompat(sr.CompatNone))
+		t.Cleanup(fake.Close)
+		r, _ := registryAt(t, fake.URL())
+		narrow, wide := rec(`"long"`), strings.Replace(rec(`"long"`), `}]`, `},{"name":"g","type":"long"}]`, 1)
+		if audit {
+			wide = AuditRecord
+		}
+		if _, err := r.Register(t.Context(), "s", narrow); err != nil {
+			t.Fatal(err)
+		}
+		_, err := r.Register(t.Context(), "s", wide)
+		var what *IncompatibleError
+		switch {
+		case audit && err != nil:
+			t.Errorf("the audit record: %v", err)
+		case !audit && (!errors.Is(err, ErrIncompatible) || !errors.As(err, &what) || what.Error() != "would newly see g (long)"):
+			t.Errorf("got %v", err)
+		}
+		for _, text := range []string{wide, narrow} { // as by somebody who may
+			if _, _, err := fake.RegisterSchema("t", sr.Schema{Schema: text}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := r.Register(t.Context(), "t", wide); err != nil {
+			t.Errorf("registered before: %v", err)
+		}
 	}
 }
