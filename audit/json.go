@@ -241,6 +241,7 @@ func (j *jsonWriter) fields(fields []Field) {
 		j.text("category", f.Category)
 		j.text("treatment", f.Treatment)
 		j.textIf("gate", f.Gate)
+		j.textIf("subject", f.Subject)
 		j.close('}')
 	}
 	j.close(']')

@@ -14,6 +14,9 @@ type Field struct {
 	Category  string `json:"category"`
 	Treatment string `json:"treatment"`      // with its parameters
 	Gate      string `json:"gate,omitempty"` // "explicit_consent", or a ground such as "art9_2_h"; "": none
+	// Subject is whom the position is about, where the stream has several
+	// subjects: one of them, "*" for all; "": nobody.
+	Subject string `json:"subject,omitempty"`
 }
 
 // PlanDoc is what one purpose does with each field of a stream: the document

@@ -18,7 +18,7 @@ func (l *loader) compile(pol policyFile, streams []streamEntry) {
 	var usable []streamEntry
 	cfg := engine.Config{Policy: pol.policy}
 	for _, s := range streams {
-		if w := s.Wiring; w.Topic != "" && w.Format != 0 && w.Subject.Path != "" && len(w.Purposes) > 0 && len(w.Fields) > 0 {
+		if w := s.Wiring; w.Topic != "" && w.Format != 0 && len(w.Subjects) > 0 && len(w.Purposes) > 0 && len(w.Fields) > 0 {
 			usable = append(usable, s)
 			cfg.Streams = append(cfg.Streams, w)
 		}

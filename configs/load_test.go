@@ -87,13 +87,13 @@ func TestFullStreams(t *testing.T) {
 	w := c.Streams[0].Wiring
 	want := engine.Stream{
 		Topic: "events", Format: schemas.JSON, Purposes: []string{"marketing", "service"},
-		Subject:   engine.SubjectRule{Name: "customer", Namespace: "mail", Path: "who.email"},
+		Subjects:  []engine.SubjectRule{{Name: "customer", Namespace: "mail", Path: "who.email"}},
 		EventTime: engine.TimeRule{Path: "at", Unit: "us"},
 		Key:       engine.KeyRule{Category: "user.unique_id"},
 		Headers:   []engine.HeaderRule{{Name: "a", Category: "user.behavior"}, {Name: "b", Category: "system"}},
 		Fields: []engine.FieldRule{{Path: "who.email", Category: "user.contact.email"},
-			{Path: "what", Category: "user.behavior"}},
-		RecordBytes: 6000,
+			{Path: "what", Category: "user.behavior", Namespace: "crm"}},
+		RecordBytes: 6000, SplitElements: 1000,
 	}
 	if !reflect.DeepEqual(w, want) || c.Streams[0].Start != Latest {
 		t.Errorf("%+v, start %d", w, c.Streams[0].Start)
@@ -103,7 +103,19 @@ func TestFullStreams(t *testing.T) {
 		a.Wiring.Key != (engine.KeyRule{}) || a.Wiring.EventTime != (engine.TimeRule{Path: "at"}) {
 		t.Errorf("%+v", a)
 	}
-	if wiring := c.Wiring(); len(wiring) != 2 || wiring[1].Topic != "contacts" {
+	split := engine.Stream{
+		Topic: "batches", Format: schemas.JSON, Purposes: []string{"service"}, Split: "events[*]",
+		Subjects: []engine.SubjectRule{{Name: "to", Namespace: "mail", Path: "to"}, {Name: "from", Namespace: "crm", Key: true, Header: "sender"}},
+		Key:      engine.KeyRule{Subject: "from", Category: "user.unique_id"},
+		Headers:  []engine.HeaderRule{{Name: "sender", Category: "user.unique_id", Subject: "from"}},
+		Fields: []engine.FieldRule{{Path: "to", Category: "user.contact.email"},
+			{Path: "text", Category: "user.content", Subject: "to"}},
+		RecordBytes: 5000, SplitElements: 10,
+	}
+	if got := c.Streams[2].Wiring; !reflect.DeepEqual(got, split) {
+		t.Errorf("%+v", got)
+	}
+	if wiring := c.Wiring(); len(wiring) != 3 || wiring[1].Topic != "contacts" {
 		t.Errorf("Wiring gives %+v", wiring)
 	}
 }

@@ -228,12 +228,18 @@ func (l *loader) health(o object) Health {
 	return h
 }
 
-// recordBytes reads limits, or fallback. A batch of more than 64 MiB is never
-// unpacked, so no record of that size could be processed.
-func (l *loader) recordBytes(o object, fallback int64) int64 {
+// limits bound what is processed.
+type limits struct{ recordBytes, splitElements int64 }
+
+// limits reads limits; what is not said is as in fallback. A batch of more than
+// 64 MiB is never unpacked, so no record of that size could be processed.
+func (l *loader) limits(o object, fallback limits) limits {
 	s, ok := o.section("limits", limitsSection)
 	if !ok {
 		return fallback
 	}
-	return s.integer("record_bytes", fallback, 1024, 64<<20)
+	return limits{
+		recordBytes:   s.integer("record_bytes", fallback.recordBytes, 1024, 64<<20),
+		splitElements: s.integer("split_elements", fallback.splitElements, 1, 100_000),
+	}
 }

@@ -1,7 +1,6 @@
 package configs
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -13,8 +12,9 @@ import (
 	"github.com/consentstream/consentstream/schemas"
 )
 
-// defaultRecordBytes is the largest record that is processed: key and value.
-const defaultRecordBytes = 1_000_000
+// defaultLimits are the largest record that is processed, key and value, and the
+// most elements that one is split into.
+var defaultLimits = limits{recordBytes: 1_000_000, splitElements: engine.DefaultSplitElements}
 
 // streamEntry is one stream of the file, sound or not.
 type streamEntry struct {
@@ -26,7 +26,7 @@ type streamEntry struct {
 
 // streams reads the streams.
 func (l *loader) streams(o object, pol policyFile) []streamEntry {
-	limit := l.recordBytes(o, defaultRecordBytes)
+	limit := l.limits(o, defaultLimits)
 	it, ok := o.items["streams"]
 	if !ok {
 		return nil
@@ -49,7 +49,7 @@ func (l *loader) streams(o object, pol policyFile) []streamEntry {
 	return out
 }
 
-func (l *loader) stream(e item, pol policyFile, limit int64) (streamEntry, bool) {
+func (l *loader) stream(e item, pol policyFile, limit limits) (streamEntry, bool) {
 	o, ok := l.object(e, streamSection)
 	if !ok {
 		return streamEntry{}, false
@@ -61,12 +61,14 @@ func (l *loader) stream(e item, pol policyFile, limit int64) (streamEntry, bool)
 	w.Schema = l.schema(o, w.Format)
 	s.purposes = l.purposesOf(o, pol)
 	w.Purposes = inPolicyOrder(s.purposes, pol)
-	w.Subject = l.subject(o, pol)
+	w.Split = l.split(o)
+	w.Subjects = l.subjects(o, pol)
 	w.EventTime = l.eventTime(o)
-	w.Key = l.key(o, w.Subject.Name)
-	w.Headers = l.headers(o)
-	w.Fields = l.fields(o)
-	w.RecordBytes = int(l.recordBytes(o, limit))
+	w.Key = l.key(o, pol)
+	w.Headers = l.headers(o, pol)
+	w.Fields = l.fields(o, pol)
+	limit = l.limits(o, limit)
+	w.RecordBytes, w.SplitElements = int(limit.recordBytes), int(limit.splitElements)
 	if o.choice("start", "earliest", []string{"earliest", "latest"}, nil) == "latest" {
 		s.Start = Latest
 	}
@@ -135,31 +137,6 @@ func inPolicyOrder(named []scalar, pol policyFile) []string {
 	return out
 }
 
-// subject reads the one subject of a stream.
-func (l *loader) subject(o object, pol policyFile) engine.SubjectRule {
-	entries := o.freeEntries("subjects")
-	if len(entries) == 0 {
-		return engine.SubjectRule{}
-	}
-	if len(entries) > 1 {
-		l.report(entries[1].keyPlace(), "", "several subjects of one record are not supported yet")
-	}
-	e := entries[0]
-	if !namespaceName.MatchString(e.key.Value) {
-		l.report(e.keyPlace(), "", "%s is not a subject name: lower-case letters, digits and _, a letter first", e.name)
-	}
-	s, ok := l.object(e, subjectSection)
-	if !ok {
-		return engine.SubjectRule{}
-	}
-	rule := engine.SubjectRule{Name: e.key.Value, Namespace: s.text("namespace"), Path: s.path("path")}
-	if it, ok := s.items["namespace"]; ok && len(pol.namespaces) > 0 && rule.Namespace != "" && !slices.Contains(pol.namespaces, rule.Namespace) {
-		v, _ := l.text(it)
-		l.report(it.place(), v.nearest(pol.namespaces), "namespace %s is not in the policy", v.shown())
-	}
-	return rule
-}
-
 // eventTime reads a path, or a path with its unit.
 func (l *loader) eventTime(o object) engine.TimeRule {
 	it, ok := o.items["event_time"]
@@ -176,36 +153,6 @@ func (l *loader) eventTime(o object) engine.TimeRule {
 	return engine.TimeRule{Path: t.path("path"), Unit: t.choice("unit", "", []string{"s", "ms", "us"}, []string{"ns"})}
 }
 
-// key reads what the record key is: none, a subject or a category.
-func (l *loader) key(o object, subject string) engine.KeyRule {
-	it, ok := o.items["key"]
-	if !ok {
-		return engine.KeyRule{}
-	}
-	if shapeOf(it.node) != "a map" {
-		s, ok := l.scalar(it)
-		if ok && s.text != "none" {
-			l.report(it.place(), "", "key must be none, {subject: NAME} or {category: CATEGORY}, not %s", s.shown())
-		}
-		return engine.KeyRule{}
-	}
-	k, ok := l.object(it, keySection)
-	if !ok {
-		return engine.KeyRule{}
-	}
-	rule := engine.KeyRule{Subject: k.text("subject")}
-	if c, ok := k.items["category"]; ok {
-		rule.Category = l.category(c)
-	}
-	if s, ok := k.items["subject"]; ok && subject != "" && rule.Subject != "" && rule.Subject != subject {
-		l.report(s.place(), subject, "%s is not a subject of this stream", quote(s.node.Value))
-	}
-	if len(k.items) != 1 {
-		l.report(it.keyPlace(), "", "key must be none, {subject: NAME} or {category: CATEGORY}")
-	}
-	return rule
-}
-
 // category reads a value that is a category.
 func (l *loader) category(it item) string {
 	s, ok := l.text(it)
@@ -217,35 +164,6 @@ func (l *loader) category(it item) string {
 		l.report(it.place(), near, "%s %s", s.shown(), notACategory(near))
 	}
 	return s.text
-}
-
-// headers reads the headers that have a category, sorted by name.
-func (l *loader) headers(o object) []engine.HeaderRule {
-	var out []engine.HeaderRule
-	for _, e := range o.freeEntries("headers") {
-		out = append(out, engine.HeaderRule{Name: e.key.Value, Category: l.category(e)})
-	}
-	slices.SortFunc(out, func(a, b engine.HeaderRule) int { return cmp.Compare(a.Name, b.Name) })
-	return out
-}
-
-// fields reads path -> category.
-func (l *loader) fields(o object) []engine.FieldRule {
-	var out []engine.FieldRule
-	for _, e := range o.freeEntries("fields") {
-		rule := engine.FieldRule{Path: e.key.Value}
-		if shapeOf(e.node) != "a map" {
-			rule.Category = l.category(e)
-		} else if f, ok := l.object(e, fieldSection); ok {
-			if c, ok := f.items["category"]; ok {
-				rule.Category = l.category(c)
-			}
-		}
-		if l.checkPath(e.key, e.key.Value, e) {
-			out = append(out, rule)
-		}
-	}
-	return out
 }
 
 // path reads a word that is a record path.

@@ -129,26 +129,31 @@ var (
 	}}
 	limitsSection = section{"limits", []word{
 		{name: "record_bytes", shape: "integer 1024 to 67108864", fallback: "1000000"},
-		{name: "split_elements", later: true}, {name: "identifiers", later: true},
+		{name: "split_elements", shape: "integer 1 to 100000", fallback: "1000"},
+		{name: "identifiers", later: true},
 	}}
 	streamSection = section{"a stream", []word{
 		{name: "topic", shape: "topic", required: true},
 		{name: "format", shape: "avro or json", required: true},
 		{name: "schema", shape: "path"},
 		{name: "purposes", shape: "list of purpose names", required: true},
-		{name: "subjects", shape: "map of one name to subject", required: true},
+		{name: "subjects", shape: "map of name to subject", required: true},
+		{name: "split", shape: "split"},
 		{name: "event_time", shape: "record path or event_time"},
 		{name: "key", shape: "none or key", fallback: "none"},
-		{name: "headers", shape: "map of header name to category"},
-		{name: "fields", shape: "map of record path to category", required: true},
+		{name: "headers", shape: "map of header name to category or field"},
+		{name: "fields", shape: "map of record path to category or field", required: true},
 		{name: "start", shape: "earliest or latest", fallback: "earliest"},
 		{name: "limits", shape: "limits"},
-		{name: "jurisdiction", later: true}, {name: "signals", later: true}, {name: "split", later: true}, {name: "tags", later: true},
+		{name: "jurisdiction", later: true}, {name: "signals", later: true}, {name: "tags", later: true},
 	}}
 	subjectSection = section{"a subject", []word{
 		{name: "namespace", shape: "namespace name", required: true},
-		{name: "path", shape: "record path", required: true},
+		{name: "path", shape: "record path"},
+		{name: "header", shape: "header name"},
+		{name: "key", shape: "boolean", fallback: "false"},
 	}}
+	splitSection     = section{"split", []word{{name: "path", shape: "record path", required: true}}}
 	eventTimeSection = section{"event_time", []word{
 		{name: "path", shape: "record path", required: true},
 		{name: "unit", shape: "s, ms or us"},
@@ -156,11 +161,12 @@ var (
 	keySection = section{"key", []word{
 		{name: "subject", shape: "subject name"},
 		{name: "category", shape: "category"},
-		{name: "namespace", later: true},
+		{name: "namespace", shape: "namespace name"},
 	}}
 	fieldSection = section{"a field", []word{
 		{name: "category", shape: "category", required: true},
-		{name: "namespace", later: true}, {name: "subject", later: true},
+		{name: "namespace", shape: "namespace name"},
+		{name: "subject", shape: "subject name"},
 	}}
 )
 
@@ -171,7 +177,7 @@ func sections() []section {
 		encryptSection, generalizeSection, urlSection, dateShiftSection,
 		wiringSection, kafkaSection, registrySection, redisSection, keysSection, consentSection, auditSection,
 		quarantineSection, policiesSection, healthSection, limitsSection, streamSection, subjectSection,
-		eventTimeSection, keySection, fieldSection,
+		splitSection, eventTimeSection, keySection, fieldSection,
 	}
 }
 

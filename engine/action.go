@@ -2,7 +2,6 @@ package engine
 
 import (
 	"fmt"
-	"math/bits"
 
 	"github.com/consentstream/consentstream/audit"
 	"github.com/consentstream/consentstream/filters"
@@ -11,15 +10,22 @@ import (
 	"github.com/consentstream/consentstream/schemas"
 )
 
-// action settles what a purpose does with a node of a category. ok is false
-// where the treatment has no result for the node's type: it is dropped then.
-func (s *CompiledStream) action(p *policy.Purpose, n schemas.Node, category string) (a schemas.Action, f audit.Field, ok bool) {
+// action settles what a purpose does with a node of a category, and gives it the
+// gate of whom it is about. ok is false where the treatment has no result for the
+// node's type, or there are too many gates: it is dropped then.
+func (s *CompiledStream) action(p *policy.Purpose, n schemas.Node, category string, gs *gates) (a schemas.Action, f audit.Field, ok bool) {
 	f = audit.Field{Path: n.Path, Category: category, Treatment: "drop"}
+	path, err := schemas.ParsePath(n.Path)
+	if err != nil {
+		return a, f, false
+	}
+	at := site{path: n.Path, domain: s.domain(n.Path, category), about: s.aboutPath(path, category)}
+	f.Subject = s.boundName(at.about)
 	rule, ruled := p.Rule(category)
 	if !ruled {
 		return a, f, true
 	}
-	t, err := s.treatment(p, rule.Treatment, s.domain(n.Path, category), n.Path)
+	t, err := s.treatment(p, rule.Treatment, at)
 	if err != nil {
 		return a, f, false
 	}
@@ -28,8 +34,14 @@ func (s *CompiledStream) action(p *policy.Purpose, n schemas.Node, category stri
 		return schemas.Action{}, f, false
 	}
 	f.Treatment = describe(rule.Treatment)
-	if rule.Gate() != 0 && a.Op != schemas.OpDrop && a.Op != schemas.OpNull {
-		a.Gate, f.Gate = uint8(bits.Len32(rule.Gate())), gateWord(rule)
+	if a.Op == schemas.OpDrop || a.Op == schemas.OpNull {
+		return a, f, true
+	}
+	if rule.Gate() != 0 {
+		f.Gate = gateWord(rule)
+	}
+	if a.Gate, err = gs.number(s.gate(at.about, rule.Gate())); err != nil {
+		return schemas.Action{}, f, false
 	}
 	return a, f, true
 }
@@ -61,18 +73,29 @@ func nodeAction(t filters.Treatment, n schemas.Node) (schemas.Action, error) {
 	return a, err
 }
 
-// treatment builds a treatment with the key of a purpose, for a domain and a
-// path. Equal ones are one, so that the pseudonym of a subject that stands in
-// the value and in the key is computed once; only encrypt differs by path.
-func (s *CompiledStream) treatment(p *policy.Purpose, spec policy.Treatment, d domain, path string) (filters.Treatment, error) {
-	id := treatmentID{purpose: p.ID, spec: describe(spec), domain: d}
-	if filters.KeyUse(spec.Name) == keys.UseEncrypt {
-		id.path = path
+// site is what a treatment must know of where it is applied.
+type site struct {
+	path   string
+	domain domain
+	about  subjectSet
+}
+
+// treatment builds a treatment with the key of a purpose, for a site. Equal
+// ones are one, so that the pseudonym of a subject that stands in the value and
+// in the key is computed once; only encrypt differs by path, and date_shift by
+// whom it is about.
+func (s *CompiledStream) treatment(p *policy.Purpose, spec policy.Treatment, at site) (filters.Treatment, error) {
+	id, who := treatmentID{purpose: p.ID, spec: describe(spec), domain: at.domain}, s.who(at.about)
+	switch filters.KeyUse(spec.Name) {
+	case keys.UseEncrypt:
+		id.path = at.path
+	case keys.UseDateShift:
+		id.subject = who
 	}
 	if t, ok := s.treatments[id]; ok {
 		return t, nil
 	}
-	env := filters.Env{Domain: d.name, Normalize: s.normaliser(d), Purpose: p.ID, Path: path, Subject: &s.subject}
+	env := filters.Env{Domain: at.domain.name, Normalize: s.normaliser(at.domain), Purpose: p.ID, Path: at.path, Subject: &s.subjects[who].whose}
 	t, err := newTreatment(s.engine.cfg.Keys, spec, env)
 	if err == nil {
 		s.treatments[id] = t
@@ -85,6 +108,7 @@ type treatmentID struct {
 	purpose, spec string
 	domain        domain
 	path          string // of encrypt
+	subject       int    // of date_shift
 }
 
 // newTreatment adds to env the key of its purpose that the treatment needs.
@@ -103,18 +127,36 @@ func newTreatment(ring *keys.Ring, spec policy.Treatment, env filters.Env) (filt
 	return filters.New(spec.Name, params, env)
 }
 
-// domain is what a pseudonym is unique in: the subject's namespace, else the
-// category, so that the same value of another kind gets another pseudonym.
+// domain is what a pseudonym is unique in: the namespace of an identifier, a
+// subject's or another, else the category, so that the same value of another kind
+// gets another pseudonym.
 type domain struct {
 	name      string
 	namespace bool
 }
 
 func (s *CompiledStream) domain(path, category string) domain {
-	if path != "" && path == s.subjectPath {
-		return domain{name: s.wiring.Subject.Namespace, namespace: true}
+	if path == "" {
+		return domain{name: category}
+	}
+	_, rule, err := s.rules.category(path)
+	if err == nil && rule >= 0 && s.rules[rule].namespace != "" {
+		return inNamespace(s.rules[rule].namespace, category)
+	}
+	for i := range s.subjects {
+		if s.subjects[i].text == path {
+			return inNamespace(s.subjects[i].Namespace, category)
+		}
 	}
 	return domain{name: category}
+}
+
+// inNamespace is the domain of identifiers of a namespace; "" is that of a category.
+func inNamespace(namespace, category string) domain {
+	if namespace == "" {
+		return domain{name: category}
+	}
+	return domain{name: namespace, namespace: true}
 }
 
 // normaliser canonicalises identifiers before they become pseudonyms, so that
@@ -131,34 +173,47 @@ func (s *CompiledStream) normaliser(d domain) func(dst, text []byte) ([]byte, er
 // keyPlan says what the Kafka key of the stream is.
 type keyPlan struct {
 	category string
-	domain   domain
+	site     site
+	subject  int // whose identifier it is; -1: nobody's
+	// inValue: the key that came says nothing of an element, whose subject stands
+	// in the value.
+	inValue bool
 }
 
 // outputKey is what a purpose does with the Kafka key.
 type outputKey struct {
 	textPlan
 	pseudonym bool
-	subject   bool // it names the record's subject
+	subject   int  // whose identifier it is; -1: nobody's
+	inValue   bool // keyPlan.inValue
 }
 
 func (s *CompiledStream) compileKey() (keyPlan, error) {
 	k := s.wiring.Key
-	if k.Subject != "" {
-		category, _, err := s.rules.category(s.wiring.Subject.Path)
-		return keyPlan{category: category, domain: domain{name: s.wiring.Subject.Namespace, namespace: true}}, err
+	i := s.keyed
+	if i < 0 || k == (KeyRule{}) {
+		at := site{filters.KeyPath, inNamespace(k.Namespace, k.Category), s.bound("", k.Category)}
+		return keyPlan{category: k.Category, site: at, subject: -1}, nil
 	}
-	return keyPlan{category: k.Category, domain: domain{name: k.Category}}, nil
+	sub := &s.subjects[i]
+	at := site{filters.KeyPath, inNamespace(sub.Namespace, k.Category), bit(i)}
+	plan := keyPlan{category: k.Category, site: at, subject: i, inValue: !sub.key}
+	var err error
+	if plan.category == "" && sub.path != nil {
+		plan.category, _, err = s.rules.category(sub.text)
+	}
+	return plan, err
 }
 
 func (s *CompiledStream) compileOutputKey(p *policy.Purpose) (outputKey, error) {
-	plan, name, err := s.compileText(p, s.key.category, s.key.domain, filters.KeyPath)
-	return outputKey{textPlan: plan, pseudonym: name == "pseudonymize", subject: s.wiring.Key.Subject != ""}, err
+	plan, name, err := s.compileText(p, s.key.category, s.key.site)
+	return outputKey{textPlan: plan, pseudonym: name == "pseudonymize", subject: s.key.subject, inValue: s.key.inValue}, err
 }
 
 func (s *CompiledStream) compileHeaders(p *policy.Purpose) ([]headerPlan, error) {
 	var plans []headerPlan
 	for _, h := range s.wiring.Headers {
-		plan, _, err := s.compileText(p, h.Category, domain{name: h.Category}, filters.HeaderPath(h.Name))
+		plan, _, err := s.compileText(p, h.Category, s.headerSite(h))
 		if err != nil {
 			return nil, err
 		}
@@ -169,14 +224,32 @@ func (s *CompiledStream) compileHeaders(p *policy.Purpose) ([]headerPlan, error)
 	return plans, nil
 }
 
+// headerSite is where a header's values stand. One that holds the identifier of a
+// subject is about that one.
+func (s *CompiledStream) headerSite(h HeaderRule) site {
+	at := site{filters.HeaderPath(h.Name), inNamespace(h.Namespace, h.Category), s.bound(h.Subject, h.Category)}
+	for i := range s.subjects {
+		if sub := &s.subjects[i]; sub.Header == h.Name {
+			if h.Namespace == "" {
+				at.domain = inNamespace(sub.Namespace, h.Category)
+			}
+			if h.Subject == "" {
+				at.about = bit(i)
+			}
+			break
+		}
+	}
+	return at
+}
+
 // compileText settles what a purpose does with text of a category; it drops
 // what has no category or no rule, and what a treatment cannot do to text.
-func (s *CompiledStream) compileText(p *policy.Purpose, category string, d domain, path string) (textPlan, string, error) {
+func (s *CompiledStream) compileText(p *policy.Purpose, category string, at site) (textPlan, string, error) {
 	rule, ok := p.Rule(category)
 	if category == "" || !ok {
 		return textPlan{}, "drop", nil
 	}
-	t, err := s.treatment(p, rule.Treatment, d, path)
+	t, err := s.treatment(p, rule.Treatment, at)
 	if err != nil {
 		return textPlan{}, "", err
 	}
@@ -184,7 +257,7 @@ func (s *CompiledStream) compileText(p *policy.Purpose, category string, d domai
 	if err != nil {
 		return textPlan{}, "drop", nil
 	}
-	return textPlan{op: a.Op, via: a.Via, gate: rule.Gate()}, t.Name(), nil
+	return textPlan{op: a.Op, via: a.Via, gate: s.gate(at.about, rule.Gate())}, t.Name(), nil
 }
 
 // textAction is a treatment at a key or a header, which stay text.
@@ -201,21 +274,21 @@ func textAction(t filters.Treatment) (schemas.Action, error) {
 // whatever the consent; a key that shows the person needs a permit; without a
 // key there is nothing to remove (DESIGN section 5). Nor is there under a key
 // that should name the subject and names nobody: no record got out under it.
-func (k *outputKey) tombstone(it *Item, d *policy.Decision) {
+func (k *outputKey) tombstone(pt *part, d *policy.Decision, c consents) {
 	switch {
-	case k.none(it, d.Gates):
+	case k.none(pt, c):
 		*d = policy.Decision{Reason: policy.Tombstone, Secondary: d.Secondary[:0]}
-	case k.pseudonym && (it.work.resolved || !k.subject):
+	case k.pseudonym && (k.subject < 0 || pt.refs[k.subject].tag >= 0):
 		*d = policy.Decision{Permit: true, Reason: policy.Tombstone, Secondary: d.Secondary[:0]}
 	}
 }
 
 // none reports that a tombstone would have no key to remove by: a constant one
 // is everybody's.
-func (k *outputKey) none(it *Item, gates uint32) bool {
+func (k *outputKey) none(pt *part, c consents) bool {
 	switch k.op {
 	case schemas.OpKeep, schemas.OpReplace:
-		return it.Key == nil || k.gate&^gates != 0
+		return pt.item.Key == nil || k.inValue || !k.gate.open(c)
 	}
 	return true
 }

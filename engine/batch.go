@@ -31,10 +31,17 @@ type Batch struct {
 	work    int          // treatments that they take
 	text    []byte       // scratch for text that a decision does not keep
 	norm    []byte       // scratch for a normalised identifier
-	rows    [1]*consent.Row
-	dec     policy.Decision
-	result  Result
-	current *Item // that Decide is at
+	piece   schemas.Tape // of the element at work, where a record is split
+	spans   []schemas.Span
+	// elements and refs are those of all items, one item's in a row.
+	elements []element
+	refs     []subjectRef
+	rows     [1]*consent.Row
+	cut      cut
+	agreed   []consents // by purpose: what has been decided of the part at work
+	dec      policy.Decision
+	result   Result
+	current  *Item // that Decide is at
 }
 
 // itemWork is what a scan found and every Decide starts from.
@@ -43,12 +50,11 @@ type itemWork struct {
 	scanned   bool
 	failed    bool // by the caller, for good
 	tombstone bool
-	long      bool // its tape is made again when it is decided
-	resolved  bool
-	tag       int32 // index in Batch.tags
-	timeSet   bool
-	timeMs    int64
+	long      bool   // its tape is made again when it is decided
 	payload   []byte // value behind the frame
+	// elements of Batch.elements from firstElement on, and as many times the
+	// stream's subjects of Batch.refs from firstRef on, are its own.
+	elements, firstElement, firstRef int32
 }
 
 // NewBatch makes an empty batch.
@@ -62,6 +68,7 @@ func (b *Batch) Reset() {
 	b.engine.turn++
 	b.n, b.noted, b.work = 0, 0, 0
 	b.tags, b.audTags = b.tags[:0], b.audTags[:0]
+	b.elements, b.refs = b.elements[:0], b.refs[:0]
 	clear(b.index)
 	b.arena.trim()
 	b.arena.reset()
@@ -115,7 +122,7 @@ func (b *Batch) Current() *Item { return b.current }
 func (it *Item) reset(lane *Lane, in Input) {
 	it.Lane, it.Input = lane, in
 	it.State, it.SchemaID, it.Fault, it.Result = StateNone, 0, nil, nil
-	it.work = itemWork{tag: -1}
+	it.work = itemWork{}
 }
 
 // begin empties a result for the next item.
@@ -158,15 +165,21 @@ func (b *Batch) scan(it *Item) {
 		it.fault(&schemas.Fault{Code: schemas.CodeBadUTF8, Path: "key"})
 		return
 	}
-	work := it.cost()
-	if work > maxItemWork {
-		it.fault(&schemas.Fault{Code: schemas.CodeTooManyItems})
-		it.forgetTape()
-		return
+	if plan := it.work.plan; plan != nil && plan.split != nil {
+		if !b.split(it) {
+			return
+		}
+	} else {
+		work := cost(it, plan, &it.tape)
+		if work > maxItemWork {
+			it.fault(&schemas.Fault{Code: schemas.CodeTooManyItems})
+			it.forgetTape()
+			return
+		}
+		b.work += work
+		b.note(it, plan, schemas.Span{}, valueAt{plan: plan, node: -1, payload: it.work.payload, tape: &it.tape})
+		b.setAside(it)
 	}
-	b.work += work
-	b.findSubject(it, s)
-	b.setAside(it)
 	it.work.scanned = true
 	it.State = StateScanned
 }
@@ -196,14 +209,16 @@ func (b *Batch) scanValue(it *Item, s *CompiledStream) bool {
 		it.fault(&schemas.Fault{Code: schemas.CodeBadSchema})
 		return false
 	}
+	it.work.plan, it.work.payload = plan, payload
+	if plan.split != nil {
+		return true
+	}
 	it.tape.Share(&b.long)
 	if err := plan.layout.Scan(payload, &it.tape); err != nil {
 		it.fault(asFault(err))
 		it.forgetTape()
 		return false
 	}
-	it.work.plan, it.work.payload = plan, payload
-	it.work.timeMs, it.work.timeSet = b.eventTime(it, plan)
 	return true
 }
 

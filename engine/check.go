@@ -96,6 +96,7 @@ func (c *checker) checkStream(at string, w *Stream) {
 	if w.Format == schemas.JSON {
 		c.checkKeys(at, s)
 		c.checkPlaces(at, s, s.json.layout)
+		c.checkBindings(at, s, s.json.layout)
 		c.checkView(at, s, s.json)
 	}
 	c.checkTexts(at, s)
@@ -128,7 +129,16 @@ func (c *checker) checkPaths(at string, w *Stream) {
 		}
 		seen[p.String()] = f.Path
 	}
-	c.parsePath(at+".subjects["+w.Subject.Name+"].path", w.Subject.Path)
+	for _, sub := range w.Subjects {
+		if sub.Path != "" {
+			c.parsePath(subjectAt(at, sub)+".path", sub.Path)
+		}
+	}
+	if w.Split != "" {
+		if _, err := schemas.SplitPath(w.Split); err != nil {
+			c.add(at+".split.path", "%v", pathProblem(err))
+		}
+	}
 	if w.EventTime.Path != "" {
 		c.parsePath(at+".event_time", w.EventTime.Path)
 	}
@@ -153,13 +163,16 @@ func (c *checker) parsePath(at, text string) (schemas.Path, bool) {
 	if err == nil {
 		return p, true
 	}
+	c.add(at, "%s", pathProblem(err))
+	return nil, false
+}
+
+func pathProblem(err error) string {
 	var pe *schemas.PathError
 	if errors.As(err, &pe) {
-		c.add(at, "column %d of the path: %s", pe.Column, pe.Message)
-	} else {
-		c.add(at, "%v", err)
+		return fmt.Sprintf("column %d of the path: %s", pe.Column, pe.Message)
 	}
-	return nil, false
+	return err.Error()
 }
 
 // checkNames resolves what a stream refers to by name.
@@ -175,12 +188,7 @@ func (c *checker) checkNames(at string, w *Stream) {
 			c.add(at+".purposes["+id+"]", "purpose %q is not in the policy", id)
 		}
 	}
-	if !c.hasNamespace(w.Subject.Namespace) {
-		c.add(at+".subjects["+w.Subject.Name+"].namespace", "namespace %q is not in the policy", w.Subject.Namespace)
-	}
-	if k := w.Key.Subject; k != "" && k != w.Subject.Name {
-		c.add(at+".key", "subject %q is not among the stream's subjects", k)
-	}
+	c.checkSubjects(at, w)
 	seen := map[string]bool{}
 	for _, h := range w.Headers {
 		if seen[h.Name] {
@@ -205,24 +213,24 @@ func (c *checker) hasNamespace(name string) bool {
 // checkTexts finds keys without a category, and treatments of keys and headers
 // that text does not fit: they withhold it.
 func (c *checker) checkTexts(at string, s *CompiledStream) {
-	if s.wiring.Key.Subject != "" && s.key.category == "" {
-		c.warn(at+".key", "the subject's path %s has no category, so the key of every output is null", s.wiring.Subject.Path)
+	if sub := s.key.subject; sub >= 0 && s.key.category == "" {
+		c.warn(at+".key", "the subject's path %s has no category, so the key of every output is null", s.subjects[sub].Path)
 	}
 	for i := range s.purposes {
 		p := s.purposes[i].purpose
-		c.checkText(at+".key", s, p, s.key.category, s.key.domain, filters.KeyPath)
+		c.checkText(at+".key", s, p, s.key.category, s.key.site)
 		for _, h := range s.wiring.Headers {
-			c.checkText(at+".headers["+h.Name+"]", s, p, h.Category, domain{name: h.Category}, filters.HeaderPath(h.Name))
+			c.checkText(at+".headers["+h.Name+"]", s, p, h.Category, s.headerSite(h))
 		}
 	}
 }
 
-func (c *checker) checkText(at string, s *CompiledStream, p *policy.Purpose, category string, d domain, path string) {
+func (c *checker) checkText(at string, s *CompiledStream, p *policy.Purpose, category string, where site) {
 	rule, ok := p.Rule(category)
 	if category == "" || !ok {
 		return
 	}
-	t, err := s.treatment(p, rule.Treatment, d, path)
+	t, err := s.treatment(p, rule.Treatment, where)
 	if err != nil {
 		return // found at the rule already
 	}

@@ -17,7 +17,7 @@ const checked = `{"type":"record","name":"R","namespace":"crm","fields":[{"name"
 
 // sound is a configuration without findings but for warnings of what is withheld.
 func sound() engine.Config {
-	w := engine.Stream{Topic: "in", Format: schemas.Avro, Schema: checked, Purposes: []string{"p"}, Subject: customer,
+	w := engine.Stream{Topic: "in", Format: schemas.Avro, Schema: checked, Purposes: []string{"p"}, Subjects: []engine.SubjectRule{customer},
 		Fields: fieldRules("id", "user.unique_id", "n", "user.behavior", "email", "user.contact.email", "at", "system.operations")}
 	return engine.Config{Policy: policyOf(contract("p", "user", "keep", "system", "keep"), contract("q", "user", "drop")), Streams: []engine.Stream{w}}
 }
@@ -40,13 +40,13 @@ func TestCheck(t *testing.T) {
 		{func(c *engine.Config, w *engine.Stream) { w.Purposes = nil }, "streams[0].purposes", "needs a purpose", "", false},
 		{func(c *engine.Config, w *engine.Stream) { w.Purposes = []string{"p", "z"} }, "streams[0].purposes[z]", "not in the policy", "", false},
 		{func(c *engine.Config, w *engine.Stream) { w.Purposes = []string{"q"} }, "streams[0].purposes[q]", "nothing of in would be left", "", false},
-		{func(c *engine.Config, w *engine.Stream) { w.Subject.Namespace = "mail" }, "streams[0].subjects[customer].namespace", "not in the policy", "", false},
-		{func(c *engine.Config, w *engine.Stream) { w.Subject.Path = "idd" }, "streams[0].subjects[customer].path", "not a single value in the schema", "id", false},
-		{func(c *engine.Config, w *engine.Stream) { w.Subject.Path = "l[*]" }, "streams[0].subjects[customer].path", "not a single value", "", false},
-		{func(c *engine.Config, w *engine.Stream) { w.Subject.Path = "at" }, "streams[0].subjects[customer].path", "string or an integer", "", false},
-		{func(c *engine.Config, w *engine.Stream) { w.Subject.Path = "m" }, "streams[0].subjects[customer].path", "not a single value", "", false},
-		{func(c *engine.Config, w *engine.Stream) { w.Subject.Path = "a..b" }, "streams[0].subjects[customer].path", "column 3 of the path", "", false},
-		{func(c *engine.Config, w *engine.Stream) { w.Key.Subject = "sender" }, "streams[0].key", "not among the stream's subjects", "", false},
+		{func(c *engine.Config, w *engine.Stream) { w.Subjects[0].Namespace = "mail" }, "streams[0].subjects[customer].namespace", "not in the policy", "", false},
+		{func(c *engine.Config, w *engine.Stream) { w.Subjects[0].Path = "idd" }, "streams[0].subjects[customer].path", "not a single value in the schema", "id", false},
+		{func(c *engine.Config, w *engine.Stream) { w.Subjects[0].Path = "l[*]" }, "streams[0].subjects[customer].path", "not a single value", "", false},
+		{func(c *engine.Config, w *engine.Stream) { w.Subjects[0].Path = "at" }, "streams[0].subjects[customer].path", "string or an integer", "", false},
+		{func(c *engine.Config, w *engine.Stream) { w.Subjects[0].Path = "m" }, "streams[0].subjects[customer].path", "not a single value", "", false},
+		{func(c *engine.Config, w *engine.Stream) { w.Subjects[0].Path = "a..b" }, "streams[0].subjects[customer].path", "column 3 of the path", "", false},
+		{func(c *engine.Config, w *engine.Stream) { w.Key.Subject = "sender" }, "streams[0].key.subject", "not among the stream's subjects", "", false},
 		{func(c *engine.Config, w *engine.Stream) { w.Key.Subject = "customer"; w.Fields = w.Fields[1:] }, "streams[0].key", "has no category", "", true},
 		{func(c *engine.Config, w *engine.Stream) {
 			w.Key.Category = "user.contact"
@@ -104,10 +104,10 @@ func TestCheckJSON(t *testing.T) {
 	}{
 		{func(w *engine.Stream) { w.Fields = append(w.Fields, fieldRules("a.*", "user")...) }, "streams[0].fields[a.*]", "names that .* matches are data", "", false},
 		{func(w *engine.Stream) { w.Fields = append(w.Fields, fieldRules("id.x", "user")...) }, "streams[0].subjects[customer].path", "another path lies below it", "", false},
-		{func(w *engine.Stream) { w.Subject.Path = "l[*]" }, "streams[0].subjects[customer].path", "element of an array", "", false},
+		{func(w *engine.Stream) { w.Subjects[0].Path = "l[*]" }, "streams[0].subjects[customer].path", "element of an array", "", false},
 		{func(w *engine.Stream) { w.EventTime.Path = "l[*]" }, "streams[0].event_time", "element of an array", "", false},
 		{func(w *engine.Stream) { w.Fields = append(w.Fields, fieldRules("Email", "user")...) }, "streams[0]", "differ only in case", "", false},
-		{func(w *engine.Stream) { w.Subject.Path = "idd" }, "streams[0].subjects[customer].path", "not among fields", "id", true},
+		{func(w *engine.Stream) { w.Subjects[0].Path = "idd" }, "streams[0].subjects[customer].path", "not among fields", "id", true},
 		{func(w *engine.Stream) { w.EventTime.Path = "att" }, "streams[0].event_time", "not among fields", "at", true},
 		{func(w *engine.Stream) { w.Fields = append(w.Fields, fieldRules("$.a", "user")...) }, "streams[0].fields[$.a]", "without $", "a", true},
 	} {
@@ -207,7 +207,7 @@ func TestCheckFindsAllAtOnce(t *testing.T) {
 	for _, f := range engine.Check(cfg) {
 		at = append(at, f.At)
 	}
-	for _, want := range []string{"purposes[p].treat[user]", "streams[0].key", "streams[1].key", "streams[1].format"} {
+	for _, want := range []string{"purposes[p].treat[user]", "streams[0].key.subject", "streams[1].key.subject", "streams[1].format"} {
 		if !slices.Contains(at, want) {
 			t.Errorf("%s is not among %q", want, at)
 		}

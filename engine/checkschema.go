@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -12,14 +13,19 @@ import (
 
 // checkSchema checks an Avro stream against the schema that its config names.
 func (c *checker) checkSchema(at string, s *CompiledStream) {
-	layout, err := schemas.NewAvro(s.wiring.Schema, s.paths())
+	layout, split, err := s.layout(s.wiring.Schema)
 	if err != nil {
-		c.add(at+".schema", "%v", err)
+		place := at + ".schema"
+		if _, whole := schemas.NewAvro(s.wiring.Schema, nil); whole == nil && s.wiring.Split != "" {
+			place = at + ".split.path" // then it is not the schema
+		}
+		c.add(place, "%v", err)
 		return
 	}
 	c.checkRules(at, s, layout)
 	c.checkPlaces(at, s, layout)
-	plan, err := s.compile(layout)
+	c.checkBindings(at, s, layout)
+	plan, err := s.compile(layout, split)
 	if err != nil {
 		c.add(at, "%v", err)
 		return
@@ -74,11 +80,17 @@ func (c *checker) warnWithheld(at string, paths []string) {
 	switch n := len(paths); {
 	case n == 1:
 		c.warn(at+".fields", "%s is withheld: no rule classifies it", paths[0])
-	case n > maxListed:
-		c.warn(at+".fields", "%d fields are withheld, since no rule classifies them: %s and %d more", n, strings.Join(paths[:maxListed], ", "), n-maxListed)
 	case n > 1:
-		c.warn(at+".fields", "%d fields are withheld, since no rule classifies them: %s", n, strings.Join(paths, ", "))
+		c.warn(at+".fields", "%d fields are withheld, since no rule classifies them: %s", n, listed(paths))
 	}
+}
+
+// listed are the first of the paths.
+func listed(paths []string) string {
+	if n := len(paths); n > maxListed {
+		return fmt.Sprintf("%s and %d more", strings.Join(paths[:maxListed], ", "), n-maxListed)
+	}
+	return strings.Join(paths, ", ")
 }
 
 // checkLeaf reports whether a rule classifies a field, or would but for a tie.
@@ -102,11 +114,16 @@ func (c *checker) checkLeaf(at string, s *CompiledStream, n schemas.Node) bool {
 // JSON nobody knows that before records come, but a path that no rule
 // classifies, spelled almost like one that a rule does, is a slip.
 func (c *checker) checkPlaces(at string, s *CompiledStream, layout schemas.Layout) {
-	place := at + ".subjects[" + s.wiring.Subject.Name + "].path"
-	if t, ok := c.checkPlace(place, s.wiring.Subject.Path, layout); ok && !namesSubject(t) {
-		c.add(place, "%s is %s: a subject is named by a string or an integer", s.wiring.Subject.Path, t)
+	for _, sub := range s.wiring.Subjects {
+		if sub.Path == "" {
+			continue
+		}
+		place := subjectAt(at, sub) + ".path"
+		if t, ok := c.checkPlace(place, sub.Path, layout); ok && !namesSubject(t) {
+			c.add(place, "%s is %s: a subject is named by a string or an integer", sub.Path, t)
+		}
+		c.checkSlip(place, s, sub.Path, layout)
 	}
-	c.checkSlip(place, s, s.wiring.Subject.Path, layout)
 	if s.wiring.EventTime.Path != "" {
 		c.checkTime(at+".event_time", s.wiring.EventTime, layout)
 		c.checkSlip(at+".event_time", s, s.wiring.EventTime.Path, layout)
@@ -199,7 +216,7 @@ func (c *checker) checkView(at string, s *CompiledStream, plan *Plan) {
 // joins guesses whether a kept field is unique to a record or a person.
 func joins(s *CompiledStream, plan *Plan, f audit.Field) bool {
 	name := strings.ToLower(f.Path)
-	if f.Path == s.subjectPath || plan.time >= 0 && f.Path == plan.layout.Nodes()[plan.time].Path {
+	if slices.ContainsFunc(s.subjects, func(sub streamSubject) bool { return sub.text == f.Path }) || plan.time >= 0 && f.Path == plan.layout.Nodes()[plan.time].Path {
 		return true
 	}
 	for _, suffix := range []string{"id", "uuid", "guid", "email", "phone"} {
@@ -228,7 +245,7 @@ func (c *checker) checkType(at string, s *CompiledStream, p *policy.Purpose, n s
 	if !ok {
 		return
 	}
-	t, err := s.treatment(p, rule.Treatment, s.domain(n.Path, category), n.Path)
+	t, err := s.treatment(p, rule.Treatment, site{path: n.Path, domain: s.domain(n.Path, category), about: bit(s.main)})
 	if err != nil {
 		return // found at the rule already
 	}

@@ -68,115 +68,151 @@ func (b *Batch) undecide() {
 // decideItem fills the Result of an item; its state is StateDecided or
 // StateFaulted afterwards.
 func (b *Batch) decideItem(it *Item, st States, m Moment) error {
-	rows, cut, err := b.rowsOf(it, st, m)
-	if err != nil {
-		return err
-	}
-	s := it.Lane.Stream
 	it.Audit.Kind = audit.LeafRecord
-	it.Audit.Cut = cut
-	it.Audit.Subjects = append(it.Audit.Subjects, b.subjectOf(it))
-	facts := it.facts(m.Now)
-	if f := b.retape(it); f != nil {
-		it.fault(f)
-		return nil
+	b.cut.begin(m.Fence)
+	for i := range it.work.elements {
+		pt := b.part(it, i)
+		if f := b.open(&pt); f != nil {
+			it.fault(f)
+			return nil
+		}
+		if err := b.decidePart(&pt, st, m.Now); err != nil {
+			return err
+		}
 	}
-	b.bind(it)
-	for i := range s.purposes {
-		b.decidePurpose(it, i, rows, &facts, m.Now)
+	var err error
+	if it.Audit.Cut, err = b.cut.end(); err != nil {
+		return err
 	}
 	it.State = StateDecided
 	return nil
 }
 
-// bind tells the stream's treatments whose record they are given.
-func (b *Batch) bind(it *Item) {
-	s := &it.Lane.Stream.subject
-	if s.Clear(); it.work.resolved {
-		s.Set(b.tags[it.work.tag][:])
+// decidePart decides each purpose for each subject of a part (DECISION D25). The
+// main subject comes last, since what the others permit is withheld or not from
+// the output that it permits.
+func (b *Batch) decidePart(pt *part, st States, now int64) error {
+	it, s := pt.item, pt.item.Lane.Stream
+	first := int32(len(it.Audit.Subjects))
+	for i := range s.subjects {
+		sub, ref := &s.subjects[i], pt.refs[i]
+		it.Audit.Subjects = append(it.Audit.Subjects, b.subjectOf(sub.Name, ref))
+		if sub.whose.Clear(); ref.tag >= 0 {
+			sub.whose.Set(b.tags[ref.tag][:])
+		}
 	}
+	base := len(it.Audit.Decisions)
+	for range len(s.purposes) * len(s.subjects) {
+		it.addDecision()
+	}
+	b.agreed = append(b.agreed[:0], make([]consents, len(s.purposes))...)
+	for i := range s.subjects {
+		if i == s.main {
+			continue
+		}
+		if err := b.decideSubject(pt, st, now, i, base, first); err != nil {
+			return err
+		}
+	}
+	return b.decideSubject(pt, st, now, s.main, base, first)
 }
 
-// subjectOf is what the audit says of the subject.
-func (b *Batch) subjectOf(it *Item) audit.Subject {
-	s := audit.Subject{Name: it.Lane.Stream.wiring.Subject.Name, Resolved: it.work.resolved}
+// decideSubject decides each purpose for one subject of a part. Its decisions are
+// those from base on, purpose by purpose, and in a purpose subject by subject.
+func (b *Batch) decideSubject(pt *part, st States, now int64, subject, base int, first int32) error {
+	rows, err := b.rowsOf(pt.refs[subject], st)
+	if err != nil {
+		return err
+	}
+	it, s := pt.item, pt.item.Lane.Stream
+	facts := pt.facts(subject, now)
+	for i := range s.purposes {
+		sp := &s.purposes[i]
+		policy.Decide(sp.purpose, rows, &facts, now, &b.dec)
+		d := &it.Audit.Decisions[base+i*len(s.subjects)+subject]
+		d.Element, d.Subject = pt.index, first+int32(subject)
+		b.agreed[i].add(subject, &b.dec)
+		if subject == s.main {
+			b.conclude(pt, i, d, &facts, now)
+		}
+		fillDecision(d, sp.purpose, &b.dec)
+		if it.work.plan != nil {
+			d.Plan = it.work.plan.views[i].digest
+		}
+	}
+	return nil
+}
+
+// subjectOf is what the audit says of a subject.
+func (b *Batch) subjectOf(name string, ref subjectRef) audit.Subject {
+	s := audit.Subject{Name: name, Resolved: ref.tag >= 0}
 	if s.Resolved {
 		s.Tag[0] = audit.TagEpochKey
-		copy(s.Tag[1:], b.audTags[it.work.tag][:])
+		copy(s.Tag[1:], b.audTags[ref.tag][:])
 	}
 	return s
 }
 
-// rowsOf gives the subject's rows, and the cut where it is above the fence.
-func (b *Batch) rowsOf(it *Item, st States, m Moment) (rows []*consent.Row, cut []int64, err error) {
-	if it.work.tag < 0 {
-		return nil, nil, nil
+// rowsOf gives a subject's rows; they live until the next call.
+func (b *Batch) rowsOf(ref subjectRef, st States) ([]*consent.Row, error) {
+	if ref.tag < 0 {
+		return nil, nil
 	}
-	if len(m.Fence) == 0 {
-		return nil, nil, ErrInconsistentCut // nobody took a fence: a row that is missing says nothing
+	if len(b.cut.fence) == 0 {
+		return nil, ErrInconsistentCut // nobody took a fence: a row that is missing says nothing
 	}
-	row, v, err := st.State(int(it.work.tag))
+	row, v, err := st.State(int(ref.tag))
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	if !v.Covers(m.Fence) {
-		return nil, nil, ErrInconsistentCut
+	if !b.cut.add(row, v) {
+		return nil, ErrInconsistentCut
 	}
 	if row == nil {
-		return nil, nil, nil
-	}
-	if !v.Holds(row) {
-		return nil, nil, ErrInconsistentCut
-	}
-	if !m.Fence.Holds(row) {
-		cut = v
+		return nil, nil
 	}
 	b.rows[0] = row
-	return b.rows[:], cut, nil
+	return b.rows[:], nil
 }
 
-// facts are what the record brings (DECISION D20). Where no event time is wired
-// the record's own timestamp is the event time and none is missing; so it is
-// for a tombstone, which holds none.
-func (it *Item) facts(now int64) policy.Facts {
-	f := policy.Facts{Unresolved: !it.work.resolved, EventTime: min(it.Timestamp, now)}
+// facts are what the part brings for a subject (DECISION D20). Where no event time
+// is wired the record's own timestamp is the event time and none is missing; so it
+// is for a tombstone, which holds none.
+func (pt *part) facts(subject int, now int64) policy.Facts {
+	it, ref := pt.item, pt.refs[subject]
+	f := policy.Facts{Unresolved: ref.tag < 0, Conflict: ref.conflict, EventTime: min(it.Timestamp, now)}
 	if it.work.tombstone || it.Lane.Stream.wiring.EventTime.Path == "" {
 		f.Suspect = it.Timestamp > now
 		return f
 	}
-	if !it.work.timeSet || it.work.timeMs > f.EventTime {
+	if !pt.timeSet || pt.timeMs > f.EventTime {
 		f.Suspect = true
 		return f
 	}
-	f.EventTime = it.work.timeMs
+	f.EventTime = pt.timeMs
 	return f
 }
 
-// decidePurpose decides purpose i and, on a permit, writes its output. Where a
-// treatment cannot take the value that is there, this purpose is denied, not
-// the record: whether another purpose's output exists must not depend on what
-// this one does with a field (promise P6).
-func (b *Batch) decidePurpose(it *Item, i int, rows []*consent.Row, facts *policy.Facts, now int64) {
+// conclude makes the main subject's verdict on purpose i the part's and, on a
+// permit, writes the output. Where a treatment cannot take the value that is
+// there, this purpose is denied, not the record: whether another purpose's output
+// exists must not depend on what this one does with a field (promise P6).
+func (b *Batch) conclude(pt *part, i int, d *audit.Decision, facts *policy.Facts, now int64) {
+	it := pt.item
 	sp := &it.Lane.Stream.purposes[i]
-	policy.Decide(sp.purpose, rows, facts, now, &b.dec)
 	if it.work.tombstone {
-		sp.key.tombstone(it, &b.dec)
+		sp.key.tombstone(pt, &b.dec, b.agreed[i])
 	} else if it.work.plan.views[i].projection.Empty() && b.dec.Permit {
 		refuse(&b.dec, policy.PolicyUndefined)
 	}
-	var out *audit.Output
-	withheld := 0
-	if b.dec.Permit {
-		if out, withheld = b.emit(it, i, facts, now); out == nil {
-			refuse(&b.dec, policy.InputMalformed)
-		}
+	if !b.dec.Permit {
+		return
 	}
-	d := it.addDecision()
-	fillDecision(d, sp.purpose, &b.dec)
+	out, withheld := b.emit(pt, i, facts, now)
+	if out == nil {
+		refuse(&b.dec, policy.InputMalformed)
+	}
 	d.Withheld, d.Output = int32(withheld), out
-	if it.work.plan != nil {
-		d.Plan = it.work.plan.views[i].digest
-	}
 }
 
 // refuse turns a permit into a denial; marks such as EVENT_TIME_SUSPECT stay.

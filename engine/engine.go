@@ -154,6 +154,7 @@ type Result struct {
 type Output struct {
 	Purpose   string
 	Topic     string
+	Element   int32 // of the record, where it was split; else 0
 	Partition int32
 	Timestamp int64 // ms
 	Key       []byte

@@ -55,19 +55,12 @@ func newTimeRule(w TimeRule, layout schemas.Layout, id schemas.NodeID) timeRule 
 
 // eventTime reads the record's event time; ok is false where it is missing,
 // without a zone or out of range.
-func (b *Batch) eventTime(it *Item, p *Plan) (ms int64, ok bool) {
-	if p.time < 0 {
-		return 0, false
-	}
-	e, ok := it.tape.Find(p.time)
+func (b *Batch) eventTime(at valueAt) (ms int64, ok bool) {
+	v, ok := b.value(at)
 	if !ok {
 		return 0, false
 	}
-	v, rest, ok := p.layout.Value(it.work.payload, e, b.text[:0])
-	b.text = rest
-	if !ok {
-		return 0, false
-	}
+	p := at.plan
 	switch v.Kind {
 	case schemas.Int, schemas.Long:
 		return p.timeRule.fromInt(v.Int)

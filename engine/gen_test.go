@@ -30,7 +30,7 @@ var (
 
 func drawWorld(t *rapid.T, format schemas.Format) *world {
 	w := &world{categories: map[string]string{}}
-	w.w = engine.Stream{Topic: "in", Format: format, Subject: customer, Fields: fieldRules("id", "user.unique_id", "at", "system"),
+	w.w = engine.Stream{Topic: "in", Format: format, Subjects: []engine.SubjectRule{customer}, Fields: fieldRules("id", "user.unique_id", "at", "system"),
 		EventTime: engine.TimeRule{Path: "at", Unit: "ms"}}
 	if format == schemas.Avro {
 		w.w.EventTime.Unit = ""

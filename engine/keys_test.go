@@ -80,8 +80,8 @@ func TestKeyGate(t *testing.T) {
 func TestKeyOfSubject(t *testing.T) {
 	for _, path := range []string{"id", `"id"`} {
 		w := jsonStream("id", "user.unique_id")
-		w.Key.Subject, w.Subject = "customer", customer
-		w.Subject.Path = path
+		w.Key.Subject, w.Subjects = "customer", []engine.SubjectRule{customer}
+		w.Subjects[0].Path = path
 		r := newRig(t, w, contract("p", "user.unique_id", "pseudonymize"))
 		for _, in := range []engine.Input{
 			{Key: []byte("42"), Value: []byte(`{"id":"42"}`)}, {Key: []byte(" 42 "), Value: []byte(`{"id":42}`)},
@@ -123,7 +123,7 @@ func TestPartitions(t *testing.T) {
 	counts := map[string]int32{"in.p": 7, "in.q": 5}
 	cfg := engine.Config{Policy: policyOf(contract("p", "user", "pseudonymize"), contract("q", "user", "keep"), contract("n", "user", "drop", "system", "keep")),
 		Keys: testRing(t, 7), Partitions: func(topic string) int32 { return counts[topic] }}
-	w.Topic, w.Format, w.Purposes, w.Subject = "in", schemas.JSON, []string{"p", "q", "n"}, customer
+	w.Topic, w.Format, w.Purposes, w.Subjects = "in", schemas.JSON, []string{"p", "q", "n"}, []engine.SubjectRule{customer}
 	w.Fields = append(w.Fields, engine.FieldRule{Path: "n", Category: "system.operations"})
 	cfg.Streams = []engine.Stream{w}
 	e, err := engine.New(cfg)

@@ -15,11 +15,11 @@ import (
 const auditTagName = "!audit"
 
 // TagKeys derives the keys of the state-store tags, by namespace, under the
-// active key epoch.
+// active key epoch. A namespace that is normalised otherwise has another key.
 func TagKeys(p *policy.Policy, ring *keys.Ring) (map[string][32]byte, error) {
-	ks := map[string][32]byte{}
+	ks, rules := map[string][32]byte{}, Namespaces(p)
 	for _, ns := range p.Namespaces {
-		k, err := derive(ring, keys.UseTag, ns.Name)
+		k, err := derive(ring, keys.UseTag, rules.KeyName(ns.Name))
 		if err != nil {
 			return nil, err
 		}

@@ -13,6 +13,8 @@ import (
 const (
 	maxItemEntries = 4096    // on one item's own tape: 112 KiB
 	maxEntries     = 1 << 20 // on the tapes of a batch: 28 MiB
+	maxRefs        = 1 << 18 // subjects that a batch keeps room for: 2 MiB
+	maxDecisions   = 1 << 14 // on one item that a batch keeps room for: 4 MiB
 )
 
 // What deciding a batch may cost: the treatments of its records, of which the
@@ -34,18 +36,19 @@ func (b *Batch) tooLarge() bool {
 	return b.n > 1 && (b.work > maxWork || b.arena.bytes > maxOutput)
 }
 
-// cost is the number of treatments that a scanned item takes, over all purposes.
-func (it *Item) cost() int {
+// cost is the number of treatments that an item, or an element of it, takes over
+// all purposes.
+func cost(it *Item, plan *Plan, tape *schemas.Tape) int {
 	n := 0
 	if len(it.Headers) > 0 {
 		for i := range it.Lane.Stream.purposes {
 			n += len(it.Headers) * len(it.Lane.Stream.purposes[i].headers)
 		}
 	}
-	if it.work.plan == nil {
+	if plan == nil {
 		return n
 	}
-	work, entries := it.work.plan.work, it.tape.Entries
+	work, entries := plan.work, tape.Entries
 	for i := range entries {
 		if id := entries[i].Node; id >= 0 {
 			n += int(work[id])
@@ -116,6 +119,12 @@ func (b *Batch) release() {
 	if cap(b.long.Entries) > maxEntries {
 		b.long = schemas.Tape{}
 	}
+	if cap(b.piece.Entries) > maxEntries {
+		b.piece = schemas.Tape{}
+	}
+	if max(cap(b.refs), cap(b.spans)) > maxRefs {
+		b.elements, b.refs, b.spans = nil, nil, nil
+	}
 	b.current = nil
 	b.result.release()
 }
@@ -128,6 +137,10 @@ func (it *Item) release() {
 
 // release lets go of what aliases the caller's records.
 func (r *Result) release() {
+	if cap(r.Audit.Decisions) > maxDecisions {
+		*r = Result{} // of a record that was split into very many
+		return
+	}
 	outs := r.Outputs[:cap(r.Outputs)]
 	for i := range outs {
 		clear(outs[i].Headers[:cap(outs[i].Headers)])

@@ -13,16 +13,17 @@ const ProofHeader = "cs-proof"
 
 // emit writes the output of purpose i and gives what the audit says of it; nil
 // where there is none, because a treatment could not take a value.
-func (b *Batch) emit(it *Item, i int, facts *policy.Facts, now int64) (committed *audit.Output, withheld int) {
+func (b *Batch) emit(pt *part, i int, facts *policy.Facts, now int64) (committed *audit.Output, withheld int) {
+	it := pt.item
 	sp := &it.Lane.Stream.purposes[i]
 	out := it.addOutput()
-	out.Purpose, out.Topic = sp.purpose.ID, sp.topic
+	out.Purpose, out.Topic, out.Element = sp.purpose.ID, sp.topic, pt.index
 	ok := true
 	if !it.work.tombstone {
-		out.Value, withheld, ok = b.splice(it, i)
+		out.Value, withheld, ok = b.splice(pt, i)
 	}
 	if ok {
-		out.Key, ok = b.treatKey(it, sp)
+		out.Key, ok = b.treatKey(pt, sp, b.agreed[i])
 	}
 	if !ok {
 		it.Outputs = it.Outputs[:len(it.Outputs)-1]
@@ -31,7 +32,7 @@ func (b *Batch) emit(it *Item, i int, facts *policy.Facts, now int64) (committed
 	if b.dec.Reason != policy.Tombstone {
 		// What goes out whatever the consent is the key alone: a header may
 		// show what nobody has consented to.
-		withheld += b.treatHeaders(it, sp, out)
+		withheld += b.treatHeaders(it, sp, out, b.agreed[i])
 	}
 	out.Timestamp = now
 	if !it.work.tombstone && it.work.plan.views[i].keepsTime && facts.EventTime >= 0 {
@@ -64,13 +65,14 @@ func (it *Item) addOutput() *Output {
 }
 
 // splice writes the purpose's value into the arena.
-func (b *Batch) splice(it *Item, i int) (value []byte, withheld int, ok bool) {
+func (b *Batch) splice(pt *part, i int) (value []byte, withheld int, ok bool) {
+	it := pt.item
 	v := &it.work.plan.views[i]
-	dst := b.arena.open(2*len(it.Value) + 512)
+	dst := b.arena.open(2*len(pt.payload) + 512)
 	if it.Lane.Stream.wiring.Format == schemas.Avro {
 		dst = schemas.AppendFrame(dst, v.schemaID)
 	}
-	out, withheld, err := v.projection.Splice(dst, it.work.payload, b.tape(it), b.dec.Gates)
+	out, withheld, err := v.projection.Splice(dst, pt.payload, pt.tape, v.gates.bits(b.agreed[i]))
 	if err != nil {
 		return nil, 0, false
 	}
@@ -87,24 +89,47 @@ func (b *Batch) partitions(topic string) int32 {
 
 // treatKey gives the output's key: treated like the field that it is. A
 // constant stands there whether or not the input has a key (promise P6).
-func (b *Batch) treatKey(it *Item, sp *streamPurpose) (key []byte, ok bool) {
-	if it.Key == nil && sp.key.op != schemas.OpConst {
+func (b *Batch) treatKey(pt *part, sp *streamPurpose, c consents) (key []byte, ok bool) {
+	key = pt.item.Key
+	if sp.key.inValue {
+		if key, ok = b.subjectKey(pt, sp); !ok {
+			return nil, false
+		}
+	}
+	if key == nil && sp.key.op != schemas.OpConst {
 		return nil, true
 	}
-	return b.treatText(it.Key, &sp.key.textPlan)
+	return b.treatText(key, &sp.key.textPlan, c)
+}
+
+// subjectKey is the identifier of the key's subject as the element, or else a
+// header, holds it: its text is good until the batch is empty.
+func (b *Batch) subjectKey(pt *part, sp *streamPurpose) ([]byte, bool) {
+	sub := &pt.item.Lane.Stream.subjects[sp.key.subject]
+	if sub.path != nil && pt.item.work.plan != nil {
+		plan := pt.item.work.plan
+		text, ok := b.subjectText(valueAt{plan, plan.subjects[sp.key.subject], pt.payload, pt.tape})
+		return b.arena.copy(text), ok
+	}
+	for i := range pt.item.Headers {
+		if h := &pt.item.Headers[i]; h.Key == sub.Header && h.Value != nil {
+			return h.Value, true
+		}
+	}
+	return nil, true
 }
 
 // textPlan is what a purpose does with a piece of text outside the value.
 type textPlan struct {
 	op   schemas.Op
 	via  schemas.Transform
-	gate uint32 // bit of policy.Decision.Gates; 0: none
+	gate gate
 }
 
 // treatText applies a textPlan to a key or a header value. A nil result means
 // that nothing is left; ok is false where the treatment does not take the text.
-func (b *Batch) treatText(text []byte, p *textPlan) (treated []byte, ok bool) {
-	if p.gate&^b.dec.Gates != 0 {
+func (b *Batch) treatText(text []byte, p *textPlan, c consents) (treated []byte, ok bool) {
+	if !p.gate.open(c) {
 		return nil, true
 	}
 	switch p.op {
@@ -136,7 +161,7 @@ type headerPlan struct {
 // treatHeaders keeps the headers that the purpose may see, in input order, and
 // counts those that their treatment does not take. Constants come behind them,
 // once each, whether or not the input has such headers (promise P6).
-func (b *Batch) treatHeaders(it *Item, sp *streamPurpose, out *Output) (withheld int) {
+func (b *Batch) treatHeaders(it *Item, sp *streamPurpose, out *Output, c consents) (withheld int) {
 	if len(sp.headers) == 0 {
 		return 0
 	}
@@ -146,13 +171,13 @@ func (b *Batch) treatHeaders(it *Item, sp *streamPurpose, out *Output) (withheld
 			if p.name != h.Key || h.Value == nil || p.op == schemas.OpConst {
 				continue
 			}
-			if !b.addHeader(out, p, h.Value) {
+			if !b.addHeader(out, p, h.Value, c) {
 				withheld++
 			}
 		}
 	}
 	for i := range sp.headers {
-		if p := &sp.headers[i]; p.op == schemas.OpConst && !b.addHeader(out, p, nil) {
+		if p := &sp.headers[i]; p.op == schemas.OpConst && !b.addHeader(out, p, nil, c) {
 			withheld++
 		}
 	}
@@ -161,8 +186,8 @@ func (b *Batch) treatHeaders(it *Item, sp *streamPurpose, out *Output) (withheld
 
 // addHeader adds what is left of a header; false where its treatment does not
 // take the value.
-func (b *Batch) addHeader(out *Output, p *headerPlan, value []byte) bool {
-	v, ok := b.treatText(value, &p.textPlan)
+func (b *Batch) addHeader(out *Output, p *headerPlan, value []byte, c consents) bool {
+	v, ok := b.treatText(value, &p.textPlan, c)
 	if v != nil {
 		out.Headers = append(out.Headers, Header{Key: p.name, Value: v})
 	}
@@ -171,7 +196,7 @@ func (b *Batch) addHeader(out *Output, p *headerPlan, value []byte) bool {
 
 // commitOutput adds the proof header and gives the output's commitment.
 func (b *Batch) commitOutput(it *Item, sp *streamPurpose, out *Output) *audit.Output {
-	nonce := sp.noncer.Nonce(&it.Lane.Lane, it.Offset, 0)
+	nonce := sp.noncer.Nonce(&it.Lane.Lane, it.Offset, out.Element)
 	c := b.engine.commit
 	c.Begin(nonce, out.Topic, out.Partition, out.Key, out.Timestamp)
 	for _, h := range out.Headers {

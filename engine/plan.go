@@ -16,15 +16,15 @@ type CompiledStream struct {
 	wiring *Stream
 	engine *Engine
 	rules  ruleSet
-	// subjectPath is the subject's path as nodes spell theirs.
-	subjectPath string
+	// subjects are in the order of the wiring; main decides whether there is an
+	// output, keyed is whose identifier the Kafka key is (-1: nobody's).
+	subjects    []streamSubject
+	main, keyed int
 	purposes    []streamPurpose
 	key         keyPlan
 	json        *Plan
 	plans       planTable
 	treatments  map[treatmentID]filters.Treatment
-	// subject is whose record is being spliced, for treatments that ask.
-	subject filters.Subject
 }
 
 // streamPurpose is what a purpose needs whatever the schema.
@@ -39,8 +39,9 @@ type streamPurpose struct {
 // Plan is one writer schema compiled for all purposes of a stream.
 type Plan struct {
 	layout   schemas.Layout
-	subject  schemas.NodeID
-	time     schemas.NodeID // -1: none
+	split    *schemas.Splitter // nil: the record is one
+	subjects []schemas.NodeID  // -1: not in the value
+	time     schemas.NodeID    // -1: none
 	timeRule timeRule
 	views    []view  // by purpose, as CompiledStream.purposes
 	work     []int32 // by node: how many purposes apply a treatment to its value
@@ -64,6 +65,7 @@ func (p *Plan) withhold(path string) {
 // view is one purpose's share of a Plan.
 type view struct {
 	projection schemas.Projection
+	gates      gates
 	schemaID   int // Avro: of the registered derived schema
 	digest     audit.Hash
 	keepsTime  bool // the purpose may keep the event time as record timestamp
@@ -79,11 +81,7 @@ func (s *CompiledStream) Format() schemas.Format { return s.wiring.Format }
 // Plan compiles a writer schema. The plan is used after Install. The error is
 // a *schemas.Fault: records of that schema are to be refused.
 func (s *CompiledStream) Plan(schemaID int, avsc string) (*Plan, error) {
-	layout, err := schemas.NewAvro(avsc, s.paths())
-	if err != nil {
-		return nil, &schemas.Fault{Code: schemas.CodeBadSchema}
-	}
-	p, err := s.compile(layout)
+	p, err := s.compileSchema(avsc)
 	if err != nil {
 		return nil, &schemas.Fault{Code: schemas.CodeBadSchema}
 	}
@@ -118,11 +116,9 @@ func (e *Engine) compileStream(w *Stream) (*CompiledStream, error) {
 	if s.rules, err = newRuleSet(w.Fields); err != nil {
 		return nil, err
 	}
-	subject, err := schemas.ParsePath(w.Subject.Path)
-	if err != nil {
+	if err := s.compileSubjects(); err != nil {
 		return nil, err
 	}
-	s.subjectPath = subject.String()
 	if s.key, err = s.compileKey(); err != nil {
 		return nil, err
 	}
@@ -136,15 +132,34 @@ func (e *Engine) compileStream(w *Stream) (*CompiledStream, error) {
 	if w.Format != schemas.JSON {
 		return s, nil
 	}
-	layout, err := schemas.NewJSON(s.paths())
-	if err != nil {
-		return nil, err
-	}
-	if s.json, err = s.compile(layout); err != nil {
+	if s.json, err = s.compileSchema(""); err != nil {
 		return nil, err
 	}
 	e.docs.add(s.json.docs)
 	return s, nil
+}
+
+// compileSchema makes the plan of a writer schema, or that of a JSON stream.
+func (s *CompiledStream) compileSchema(avsc string) (*Plan, error) {
+	layout, split, err := s.layout(avsc)
+	if err != nil {
+		return nil, err
+	}
+	return s.compile(layout, split)
+}
+
+// layout compiles the shape of what is decided at once: the record, or an element
+// of it and where those lie.
+func (s *CompiledStream) layout(avsc string) (layout schemas.Layout, split *schemas.Splitter, err error) {
+	switch w := s.wiring; {
+	case w.Split != "":
+		split, layout, err = schemas.Split(w.Format, w.Split, avsc, s.paths())
+	case w.Format == schemas.Avro:
+		layout, err = schemas.NewAvro(avsc, s.paths())
+	default:
+		layout, err = schemas.NewJSON(s.paths())
+	}
+	return layout, split, err
 }
 
 // paths are all positions that the wiring names.
@@ -160,7 +175,9 @@ func (s *CompiledStream) paths() []string {
 	for _, f := range s.wiring.Fields {
 		add(f.Path)
 	}
-	add(s.wiring.Subject.Path)
+	for i := range s.subjects {
+		add(s.subjects[i].Path)
+	}
 	add(s.wiring.EventTime.Path)
 	return paths
 }
@@ -183,8 +200,11 @@ func (s *CompiledStream) compilePurpose(id string) (streamPurpose, error) {
 }
 
 // compile makes the plan of one layout.
-func (s *CompiledStream) compile(layout schemas.Layout) (*Plan, error) {
-	p := &Plan{layout: layout, subject: findNode(layout, s.wiring.Subject.Path), time: findNode(layout, s.wiring.EventTime.Path), withheld: map[string]bool{}}
+func (s *CompiledStream) compile(layout schemas.Layout, split *schemas.Splitter) (*Plan, error) {
+	p := &Plan{layout: layout, split: split, time: findNode(layout, s.wiring.EventTime.Path), withheld: map[string]bool{}}
+	for i := range s.subjects {
+		p.subjects = append(p.subjects, findNode(layout, s.subjects[i].Path))
+	}
 	p.work, p.weight = make([]int32, len(layout.Nodes())), planWeight(layout)
 	p.timeRule = newTimeRule(s.wiring.EventTime, layout, p.time)
 	resolved := s.resolveNodes(layout)
@@ -215,7 +235,7 @@ func (s *CompiledStream) compileView(layout schemas.Layout, categories []string,
 		if categories[i] == "" || (!n.Leaf && s.wiring.Format == schemas.Avro) {
 			continue
 		}
-		act, field, ok := s.action(sp.purpose, n, categories[i])
+		act, field, ok := s.action(sp.purpose, n, categories[i], &v.gates)
 		if !ok {
 			p.withhold(n.Path)
 		}

@@ -11,9 +11,11 @@ import (
 type ruleSet []pathRule
 
 type pathRule struct {
-	path     schemas.Path
-	text     string
-	category string
+	path      schemas.Path
+	text      string
+	category  string
+	subject   string // that it binds to, "" for none
+	namespace string // of the identifiers that stand there, "" for none
 }
 
 func newRuleSet(fields []FieldRule) (ruleSet, error) {
@@ -23,7 +25,7 @@ func newRuleSet(fields []FieldRule) (ruleSet, error) {
 		if err != nil {
 			return nil, err
 		}
-		rs = append(rs, pathRule{path: p, text: f.Path, category: f.Category})
+		rs = append(rs, pathRule{path: p, text: f.Path, category: f.Category, subject: f.Subject, namespace: f.Namespace})
 	}
 	return rs, nil
 }
@@ -54,7 +56,7 @@ func (rs ruleSet) category(path string) (category string, rule int, err error) {
 		switch c := rs[i].path.Compare(rs[best].path, p); {
 		case c > 0:
 			best, tied = i, -1
-		case c == 0 && rs[i].category != rs[best].category:
+		case c == 0 && (rs[i].category != rs[best].category || rs[i].namespace != rs[best].namespace):
 			tied = i
 		}
 	}
@@ -65,6 +67,28 @@ func (rs ruleSet) category(path string) (category string, rule int, err error) {
 		return "", -1, nil
 	}
 	return rs[best].category, best, nil
+}
+
+// binding finds the most specific rule that covers a position and binds it to a
+// subject; nil for none. tied says that two bind it to different ones.
+func (rs ruleSet) binding(p schemas.Path) (best *pathRule, tied bool) {
+	for i := range rs {
+		r := &rs[i]
+		if r.subject == "" || !r.path.Covers(p) {
+			continue
+		}
+		if best == nil {
+			best = r
+			continue
+		}
+		switch c := r.path.Compare(best.path, p); {
+		case c > 0:
+			best, tied = r, false
+		case c == 0 && r.subject != best.subject:
+			tied = true
+		}
+	}
+	return best, tied
 }
 
 // resolveNodes gives each node of a layout its category, "" for none. What two

@@ -54,8 +54,8 @@ func newRigOf(t testing.TB, p *policy.Policy, w engine.Stream) *rig {
 	if w.Topic == "" {
 		w.Topic = "in"
 	}
-	if w.Subject == (engine.SubjectRule{}) {
-		w.Subject = customer
+	if w.Subjects == nil {
+		w.Subjects = []engine.SubjectRule{customer}
 	}
 	if w.Purposes == nil {
 		for i := range p.Purposes {
@@ -145,7 +145,12 @@ func (r *rig) install(id int, avsc string) *engine.Plan {
 // say folds a consent event of subject crm:42; rest is more JSON members.
 func (r *rig) say(action, rest string) {
 	r.t.Helper()
-	text := fmt.Sprintf(`{"id":"c%d","subject":{"namespace":"crm","value":"42"},"action":%q%s}`, r.events, action, rest)
+	r.sayText(fmt.Sprintf(`{"id":"c%d","subject":{"namespace":"crm","value":"42"},"action":%q%s}`, r.events, action, rest))
+}
+
+// sayText folds a consent event.
+func (r *rig) sayText(text string) {
+	r.t.Helper()
 	ev := consent.ParseUnkeyed([]byte(text), consent.Position{Offset: r.events}, nowMs-30*day, engine.Namespaces(r.cfg.Policy))
 	if ev.Malformed != consent.NoFault {
 		r.t.Fatalf("consent event: %s", ev.Malformed)
@@ -201,6 +206,7 @@ func clone(r *engine.Result) *engine.Result {
 	for i := range c.Outputs {
 		c.Outputs[i].Headers = slices.Clone(c.Outputs[i].Headers)
 	}
+	c.Audit.Cut = slices.Clone(r.Audit.Cut)
 	c.Audit.Subjects, c.Audit.Decisions = slices.Clone(r.Audit.Subjects), slices.Clone(r.Audit.Decisions)
 	for i := range c.Audit.Decisions {
 		d := &c.Audit.Decisions[i]

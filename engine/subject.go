@@ -1,83 +1,131 @@
 package engine
 
 import (
+	"bytes"
 	"strconv"
 
 	"github.com/consentstream/consentstream/schemas"
 )
 
-// findSubject reads, normalises and tags the record's subject. A subject that
-// cannot be read, or that the key contradicts, stays unresolved: every purpose
-// then denies with SUBJECT_UNRESOLVED (DECISION D7).
-func (b *Batch) findSubject(it *Item, s *CompiledStream) {
-	ns := s.wiring.Subject.Namespace
-	var raw []byte
-	if it.work.tombstone {
-		if s.wiring.Key.Subject == "" {
-			return
+// subjectRef says who a subject of a record, or of an element of it, is.
+type subjectRef struct {
+	tag      int32 // index in Batch.tags; -1: it cannot be told, and every purpose denies
+	conflict bool  // it cannot, since two places name different ones
+}
+
+// findSubjects appends one subjectRef for each subject of the stream; at.plan is
+// nil for a tombstone.
+func (b *Batch) findSubjects(it *Item, at valueAt) {
+	subjects := it.Lane.Stream.subjects
+	for i := range subjects {
+		if at.plan != nil {
+			at.node = at.plan.subjects[i]
 		}
-		raw = it.Key
-	} else {
-		var ok bool
-		if raw, ok = b.subjectText(it); !ok {
-			return
+		b.refs = append(b.refs, b.findSubject(it, &subjects[i], at))
+	}
+}
+
+// findSubject reads, normalises and tags a subject. All places that the wiring
+// names and the record has must name the same one (DECISION D7); the place in the
+// value must be there, if it has one, but in a tombstone.
+func (b *Batch) findSubject(it *Item, sub *streamSubject, at valueAt) subjectRef {
+	c := candidate{batch: b, namespace: sub.Namespace, fine: true}
+	if sub.path != nil && at.plan != nil {
+		text, ok := b.subjectText(at)
+		c.add(text, ok)
+	}
+	if sub.key && it.Key != nil {
+		c.add(it.Key, true)
+	}
+	if sub.Header != "" {
+		for i := range it.Headers {
+			if h := &it.Headers[i]; h.Key == sub.Header && h.Value != nil {
+				c.add(h.Value, true)
+			}
 		}
 	}
-	id, err := b.engine.norm.AppendNormalized(b.norm[:0], ns, raw)
+	if !c.fine || !c.named || c.conflict {
+		return subjectRef{tag: -1, conflict: c.conflict && c.fine}
+	}
+	return subjectRef{tag: b.tag(sub.Namespace, b.norm[:c.n])}
+}
+
+// candidate is an identifier whose places are being read. Batch.norm[:n] is its
+// normal form at the first of them.
+type candidate struct {
+	batch     *Batch
+	namespace string
+	n         int
+	named     bool // by one place at least
+	fine      bool // no place holds what names nobody
+	conflict  bool
+}
+
+func (c *candidate) add(text []byte, ok bool) {
+	b := c.batch
+	if !ok {
+		c.fine = false
+		return
+	}
+	id, err := b.engine.norm.AppendNormalized(b.norm[:c.n], c.namespace, text)
 	if err != nil {
+		c.fine = false
 		return
 	}
 	b.norm = id
-	if s.wiring.Key.Subject != "" && it.Key != nil && !b.keyAgrees(it, ns, id) {
+	if !c.named {
+		c.named, c.n = true, len(id)
 		return
 	}
-	b.resolve(it, ns, id)
+	c.conflict = c.conflict || !bytes.Equal(id[:c.n], id[c.n:])
 }
 
-// resolve notes the subject's tags. That of the audit is computed once for each
-// subject of the batch.
-func (b *Batch) resolve(it *Item, ns string, id []byte) {
-	tag, ok := b.engine.tagger.Tag(ns, id)
+// tag gives the index of a subject's tag. That of the audit is computed once for
+// each subject of the batch.
+func (b *Batch) tag(namespace string, id []byte) int32 {
+	tag, ok := b.engine.tagger.Tag(namespace, id)
 	if !ok {
-		return
+		return -1
 	}
 	i, seen := b.index[tag]
 	if !seen {
-		audTag, ok := b.engine.audTags.Tag(ns, id)
+		audTag, ok := b.engine.audTags.Tag(namespace, id)
 		if !ok {
-			return
+			return -1
 		}
 		i = int32(len(b.tags))
 		b.tags, b.audTags = append(b.tags, tag), append(b.audTags, audTag)
 		b.index[tag] = i
 	}
-	it.work.tag, it.work.resolved = i, true
+	return i
 }
 
-// keyAgrees reports that the Kafka key names the same subject as the value.
-func (b *Batch) keyAgrees(it *Item, ns string, id []byte) bool {
-	n := len(id)
-	both, err := b.engine.norm.AppendNormalized(id, ns, it.Key)
-	if err != nil {
-		return false
-	}
-	b.norm = both[:n]
-	return string(both[:n]) == string(both[n:])
+// valueAt is a position of what was scanned.
+type valueAt struct {
+	plan    *Plan
+	node    schemas.NodeID // -1: there is no such
+	payload []byte
+	tape    *schemas.Tape
 }
 
-// subjectText is the text of the subject's value: a string, or an integer in
-// decimal. Anything else does not name a subject.
-func (b *Batch) subjectText(it *Item) ([]byte, bool) {
-	plan := it.work.plan
-	if plan.subject < 0 {
-		return nil, false
+// value decodes the scalar that stands there; ok is false where none does. Its
+// text may lie in Batch.text.
+func (b *Batch) value(at valueAt) (v schemas.Value, ok bool) {
+	if at.node < 0 {
+		return v, false
 	}
-	e, ok := it.tape.Find(plan.subject)
+	e, ok := at.tape.Find(at.node)
 	if !ok {
-		return nil, false
+		return v, false
 	}
-	v, rest, ok := plan.layout.Value(it.work.payload, e, b.text[:0])
-	b.text = rest
+	v, b.text, ok = at.plan.layout.Value(at.payload, e, b.text[:0])
+	return v, ok
+}
+
+// subjectText is the text of a subject's value: a string, or an integer in
+// decimal. Anything else does not name a subject.
+func (b *Batch) subjectText(at valueAt) ([]byte, bool) {
+	v, ok := b.value(at)
 	if !ok {
 		return nil, false
 	}

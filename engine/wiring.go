@@ -25,7 +25,14 @@ type Stream struct {
 	Topic    string
 	Format   schemas.Format
 	Purposes []string // ids, in policy order
-	Subject  SubjectRule
+	// Split is the path of the array whose elements are records of their own, at
+	// most SplitElements of them (0: DefaultSplitElements); "" for none. All paths
+	// below are those within an element then.
+	Split         string
+	SplitElements int
+	// Subjects are in the order in which they are declared, at most MaxSubjects.
+	// Whether a record goes out is decided by the key's, else by the first.
+	Subjects []SubjectRule
 	// EventTime is the path and unit of the event time; Path "" for none.
 	EventTime TimeRule
 	Key       KeyRule
@@ -37,11 +44,22 @@ type Stream struct {
 	RecordBytes int
 }
 
-// SubjectRule says where a record's subject stands.
+// DefaultSplitElements is how many elements a record is split into at most.
+const DefaultSplitElements = 1000
+
+// MaxSubjects is how many subjects a record may have.
+const MaxSubjects = 8
+
+// SubjectRule says where the identifier of one of a record's subjects stands: in
+// the value, in the Kafka key, in a header, or in several of them, which then must
+// agree. It needs one of them; the key of `key: {subject: …}` is one too, but where
+// records are split.
 type SubjectRule struct {
 	Name      string // "customer"
 	Namespace string // of the policy
 	Path      string
+	Key       bool
+	Header    string
 }
 
 // TimeRule says where a record's event time stands. Unit is "", "s", "ms" or
@@ -53,20 +71,30 @@ type TimeRule struct {
 
 // KeyRule says what the Kafka key is. The zero KeyRule is `key: none`.
 type KeyRule struct {
-	Subject  string // the subject's name, or
-	Category string // a category
-}
-
-// HeaderRule gives a header a category; all other headers are dropped.
-type HeaderRule struct {
-	Name     string
+	Subject string // the subject whose identifier it is; "" for none
+	// Category is what it is treated as; "" with a Subject: as what stands at the
+	// subject's path.
 	Category string
+	// Namespace is that of an identifier that is nobody's here; "" for none.
+	Namespace string
 }
 
-// FieldRule gives a path a category.
+// HeaderRule gives a header a category; all other headers are dropped. Subject and
+// Namespace as in FieldRule.
+type HeaderRule struct {
+	Name, Category, Subject, Namespace string
+}
+
+// FieldRule gives a path a category, and with it what it is about.
 type FieldRule struct {
 	Path     string
 	Category string
+	// Subject binds the position, and all below it that no longer path binds, to a
+	// subject; "" for none.
+	Subject string
+	// Namespace says that the values are identifiers of it: equal ones get the
+	// pseudonym that a subject's would. "" for none.
+	Namespace string
 }
 
 // Finding is one thing wrong with a Config. At names the place in the wiring

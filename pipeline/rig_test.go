@@ -175,8 +175,8 @@ func rigPolicy() *policy.Policy {
 func rigStream(topic string) engine.Stream {
 	return engine.Stream{
 		Topic: topic, Format: schemas.JSON, Purposes: []string{"analytics", "service"},
-		Subject: engine.SubjectRule{Name: "customer", Namespace: "crm", Path: "id"},
-		Key:     engine.KeyRule{Subject: "customer"},
+		Subjects: []engine.SubjectRule{{Name: "customer", Namespace: "crm", Path: "id"}},
+		Key:      engine.KeyRule{Subject: "customer"},
 		Fields: []engine.FieldRule{{Path: "id", Category: "user.unique_id"}, {Path: "action", Category: "user.behavior"},
 			{Path: "email", Category: "user.contact.email"}, {Path: "n", Category: "system.operations"}},
 		RecordBytes: 1_000_000,

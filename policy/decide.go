@@ -22,6 +22,9 @@ func Decide(p *Purpose, rows []*consent.Row, f *Facts, now int64, d *Decision) {
 	case f.Unresolved:
 		d.deny(SubjectUnresolved)
 		d.denyIf(p.retained(f, now), RetentionExceeded)
+		if f.Conflict {
+			d.Secondary = append(d.Secondary, SubjectConflict)
+		}
 	default:
 		d.denyIf(p.retained(f, now), RetentionExceeded)
 		var s state

@@ -111,6 +111,7 @@ func TestEventTime(t *testing.T) {
 		{"far behind", Facts{EventTime: math.MinInt64}, []Reason{RetentionExceeded, ConsentAfterEvent}},
 		{"denied and suspect", Facts{EventTime: t1 - 1, Suspect: true}, []Reason{RetentionExceeded, ConsentAfterEvent, EventTimeSuspect}},
 		{"unresolved", Facts{EventTime: t1, Unresolved: true}, []Reason{SubjectUnresolved}},
+		{"in conflict", Facts{EventTime: t1, Unresolved: true, Conflict: true, Suspect: true}, []Reason{SubjectUnresolved, SubjectConflict, EventTimeSuspect}},
 		{"unresolved and old", Facts{EventTime: t0, Unresolved: true}, []Reason{SubjectUnresolved, RetentionExceeded}},
 	} {
 		p := purposeOf(Consent)

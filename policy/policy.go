@@ -139,8 +139,9 @@ type Facts struct {
 	EventTime int64 // ms, after DECISION D20
 	// Suspect says that the event time was missing, without zone or clamped.
 	Suspect bool
-	// Unresolved says that the record names no usable subject.
-	Unresolved bool
+	// Unresolved says that the record names no usable subject; Conflict with it
+	// that it is because two places of the record name different ones.
+	Unresolved, Conflict bool
 }
 
 // Decision is the verdict on one (record element, purpose, subject). The zero

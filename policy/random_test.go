@@ -102,7 +102,9 @@ func (r draw) purpose() *Purpose {
 }
 
 func (r draw) facts() Facts {
-	return Facts{EventTime: r.time() + int64(r.IntN(3)) - 1, Suspect: r.one(20), Unresolved: r.one(40)}
+	f := Facts{EventTime: r.time() + int64(r.IntN(3)) - 1, Suspect: r.one(20), Unresolved: r.one(40)}
+	f.Conflict = f.Unresolved && r.one(2)
+	return f
 }
 
 // group draws the events of one or two identifiers.
@@ -176,7 +178,7 @@ func TestOracle(t *testing.T) {
 		SubjectUnresolved, RetentionExceeded, SubjectErased, ProcessingRestricted, StateMalformed, ObjectionMarketing, Objection,
 		ConsentUnknown, ConsentPending, ConsentRefused, ConsentWithdrawn, ConsentInvalidated, ConsentExpired, NoticeOutdated,
 		ConsentUnproven, ConsentNotYetEffective, ConsentAfterEvent, RecipientNotCovered, ConsentGiven, BasisContract,
-		BasisLegalObligation, BasisVitalInterests, BasisPublicTask, BasisLegitimateInterests, EventTimeSuspect,
+		BasisLegalObligation, BasisVitalInterests, BasisPublicTask, BasisLegitimateInterests, EventTimeSuspect, SubjectConflict,
 	} {
 		if met[r] < 20 {
 			t.Errorf("%s: met %d times", r, met[r])

@@ -41,6 +41,10 @@ const (
 // or clamped (D20).
 const EventTimeSuspect Reason = "EVENT_TIME_SUSPECT"
 
+// SubjectConflict stands beside SUBJECT_UNRESOLVED where two places of a record
+// name different subjects.
+const SubjectConflict Reason = "SUBJECT_CONFLICT"
+
 // Tombstone is the engine's reason for a record that only removes (DESIGN
 // section 5).
 const Tombstone Reason = "TOMBSTONE"

@@ -24,7 +24,7 @@ type source struct {
 	Topic     string `json:"topic"`
 	Partition int32  `json:"partition"`
 	Offset    int64  `json:"offset"`
-	Element   int    `json:"element"`
+	Element   int32  `json:"element"`
 }
 
 type outputLine struct {
@@ -80,6 +80,7 @@ func (r *runner) writeOutput(it *engine.Item, out *engine.Output) error {
 		Kind: "output", Purpose: out.Purpose, Topic: out.Topic, Source: r.source(it),
 		Headers: map[string]string{}, Timestamp: rfc3339(out.Timestamp),
 	}
+	line.Source.Element = out.Element
 	if out.Key != nil {
 		line.Key, line.KeyBase64 = showBytes(out.Key)
 	}

@@ -26,6 +26,7 @@ type Facts struct {
 	EventTime  int64
 	Suspect    bool
 	Unresolved bool
+	Conflict   bool // since two places of the record name different people
 }
 
 // Position is a place in the consent topic.
@@ -83,6 +84,9 @@ func Decide(p *Purpose, rows []*Row, f Facts, now int64) Verdict {
 		} else {
 			v.Secondary = append(v.Secondary, d.code)
 		}
+	}
+	if f.Unresolved && f.Conflict {
+		v.Secondary = append(v.Secondary, "SUBJECT_CONFLICT")
 	}
 	if f.Suspect || f.EventTime > now {
 		v.Secondary = append(v.Secondary, "EVENT_TIME_SUSPECT")

@@ -1,0 +1,133 @@
+package configs
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/consentstream/consentstream/engine"
+)
+
+// subjects reads the subjects of a stream, in the file's order; none where one of
+// them is unsound, so that nothing is said of what refers to it.
+func (l *loader) subjects(o object, pol policyFile) []engine.SubjectRule {
+	var out []engine.SubjectRule
+	before := l.errors()
+	for _, e := range o.freeEntries("subjects") {
+		if !namespaceName.MatchString(e.key.Value) {
+			l.report(e.keyPlace(), "", "%s is not a subject name: lower-case letters, digits and _, a letter first", e.name)
+		}
+		rule := engine.SubjectRule{Name: e.key.Value}
+		if s, ok := l.object(e, subjectSection); ok {
+			rule.Namespace = l.namespaceOf(s, pol)
+			rule.Path, rule.Header, rule.Key = s.path("path"), s.text("header"), s.boolean("key")
+		}
+		out = append(out, rule)
+	}
+	if l.errors() > before {
+		return nil
+	}
+	return out
+}
+
+// namespaceOf reads the name of a namespace of the policy.
+func (l *loader) namespaceOf(o object, pol policyFile) string {
+	it, ok := o.items["namespace"]
+	if !ok {
+		return ""
+	}
+	s, ok := l.text(it)
+	if !ok {
+		return ""
+	}
+	if len(pol.namespaces) > 0 && !slices.Contains(pol.namespaces, s.text) {
+		l.report(it.place(), s.nearest(pol.namespaces), "namespace %s is not in the policy", s.shown())
+	}
+	return s.text
+}
+
+// split reads the path of the array whose elements are records of their own.
+func (l *loader) split(o object) string {
+	it, ok := o.items["split"]
+	if !ok {
+		return ""
+	}
+	s, ok := l.object(it, splitSection)
+	if !ok {
+		return ""
+	}
+	return s.path("path")
+}
+
+const keyShapes = "key must be none, {subject: NAME} or {category: CATEGORY}"
+
+// key reads what the record key is: none, a subject, a category, or both.
+func (l *loader) key(o object, pol policyFile) engine.KeyRule {
+	it, ok := o.items["key"]
+	if !ok {
+		return engine.KeyRule{}
+	}
+	if shapeOf(it.node) != "a map" {
+		s, ok := l.scalar(it)
+		if ok && s.text != "none" {
+			l.report(it.place(), "", "%s, not %s", keyShapes, s.shown())
+		}
+		return engine.KeyRule{}
+	}
+	k, ok := l.object(it, keySection)
+	if !ok {
+		return engine.KeyRule{}
+	}
+	rule := engine.KeyRule{Subject: k.text("subject"), Namespace: l.namespaceOf(k, pol)}
+	c, categorised := k.items["category"]
+	if categorised {
+		rule.Category = l.category(c)
+	}
+	switch s, bound := k.items["subject"]; {
+	case bound && rule.Namespace != "":
+		l.report(s.keyPlace(), "", "the key of a subject has the subject's namespace: remove one of the two")
+	case !bound && !categorised:
+		l.report(it.keyPlace(), "", keyShapes)
+	}
+	return rule
+}
+
+// headers reads the headers that have a category, sorted by name.
+func (l *loader) headers(o object, pol policyFile) []engine.HeaderRule {
+	var out []engine.HeaderRule
+	for _, e := range o.freeEntries("headers") {
+		f := l.field(e, pol)
+		out = append(out, engine.HeaderRule{Name: f.Path, Category: f.Category, Subject: f.Subject, Namespace: f.Namespace})
+	}
+	slices.SortFunc(out, func(a, b engine.HeaderRule) int { return cmp.Compare(a.Name, b.Name) })
+	return out
+}
+
+// fields reads path -> category or field.
+func (l *loader) fields(o object, pol policyFile) []engine.FieldRule {
+	var out []engine.FieldRule
+	for _, e := range o.freeEntries("fields") {
+		rule := l.field(e, pol)
+		if l.checkPath(e.key, e.key.Value, e) {
+			out = append(out, rule)
+		}
+	}
+	return out
+}
+
+// field reads a category, or a category with what else is said of a position.
+func (l *loader) field(e item, pol policyFile) engine.FieldRule {
+	rule := engine.FieldRule{Path: e.key.Value}
+	if shapeOf(e.node) != "a map" {
+		rule.Category = l.category(e)
+		return rule
+	}
+	f, ok := l.object(e, fieldSection)
+	if !ok {
+		return rule
+	}
+	if c, ok := f.items["category"]; ok {
+		rule.Category = l.category(c)
+	}
+	rule.Subject, rule.Namespace = f.text("subject"), l.namespaceOf(f, pol)
+	return rule
+}
