@@ -6,14 +6,11 @@ package app
 import (
 	"context"
 	"errors"
-	"fmt"
-	"net/http"
 	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
-	"github.com/twmb/franz-go/pkg/sr"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/consentstream/consentstream/configs"
@@ -78,14 +75,9 @@ func (a *App) Store(topic pipeline.ConsentTopic) (*redisstore.Store, error) {
 // registry makes the schema registry client; without a URL one that knows no
 // schema, for deployments with JSON only.
 func (a *App) registry() (*schemas.Registry, error) {
-	r := a.cfg.SchemaRegistry
-	opts := []sr.ClientOpt{sr.URLs(r.URL), sr.HTTPClient(&http.Client{Timeout: 10 * time.Second})}
-	if r.Username != "" {
-		opts = append(opts, sr.BasicAuth(r.Username, r.Password.Reveal()))
-	}
-	cl, err := sr.NewClient(opts...)
+	cl, err := registryClient(a.cfg.SchemaRegistry)
 	if err != nil {
-		return nil, fmt.Errorf("schema registry: %w", err)
+		return nil, err
 	}
 	return schemas.NewRegistry(schemas.RegistryConfig{Client: cl, Now: time.Now, Sleep: sleep})
 }
