@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -11,6 +12,37 @@ import (
 // codeBatchTooLarge is the code of records that nobody read: their record batch
 // decompresses to more than decompressBytes.
 const codeBatchTooLarge schemas.Code = "batch_too_large"
+
+// stops notes that the client has stopped a partition for such a batch. It reports
+// that in a fetch, once; and what it has fetched it drops whenever a transaction is
+// aborted or the assignment changes. Without the report nobody would ever know:
+// the lane would stand still, without a word, for as long as the session lasts. The
+// client's log is the only other place where it says so.
+type stops struct{ since atomic.Int64 } // ns of the clock; 0: none
+
+// stopPatience is how long the report may take to be polled.
+const stopPatience = time.Second
+
+// lost reports that a partition was stopped and that its report is overdue.
+func (s *stops) lost() bool {
+	since := s.since.Load()
+	return since != 0 && time.Since(time.Unix(0, since)) > stopPatience
+}
+
+// Level and Log make s the client's logger.
+func (s *stops) Level() kgo.LogLevel { return kgo.LogLevelError }
+
+// Log looks for a partition with an offset among the errors. One that is something
+// else costs a new session.
+func (s *stops) Log(_ kgo.LogLevel, _ string, keyvals ...any) {
+	named := map[any]bool{}
+	for i := 0; i < len(keyvals); i += 2 {
+		named[keyvals[i]] = true
+	}
+	if named["topic"] && named["partition"] && named["offset"] {
+		s.since.CompareAndSwap(0, time.Now().UnixNano())
+	}
+}
 
 // takeTooLarge is takeUnread for a batch that kgo does not unpack.
 func (s *session) takeTooLarge(p *kgo.FetchPartition, large *kgo.ErrDecompressTooLarge) error {

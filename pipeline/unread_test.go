@@ -98,3 +98,24 @@ func TestLarge(t *testing.T) {
 		t.Errorf("service got %v", got)
 	}
 }
+
+// TestBatchTooLargeDropped: kgo reports such a batch once and never fetches its
+// partition again. An abort that discards the fetch with the report must not let
+// the lane stand still in silence.
+func TestBatchTooLargeDropped(t *testing.T) {
+	r := newRig(t, func(cfg *Config) {
+		cfg.Limits.Records, cfg.Limits.Wait = 1, time.Second
+		cfg.KafkaOpts = append(cfg.KafkaOpts, kgo.MaxDecompressBatchBytes(1<<20))
+	})
+	r.input(rigInput, 0, 1, 2, 3)
+	r.bomb(rigInput, 1, 1, 2<<20)
+	denied := r.fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: "consent.audit", Err: kerr.TopicAuthorizationFailed, Count: 3})
+	run := r.start()
+	lanes := r.chains(r.audited(4))
+	r.exactlyOnce(lanes, rigInput, 0, 3)
+	r.exactlyOnce(lanes, rigInput, 1, 1)
+	if denied.Hits() != 3 {
+		t.Errorf("%d transactions failed", denied.Hits())
+	}
+	run.stop()
+}

@@ -91,6 +91,7 @@ type session struct {
 	aside    map[laneKey]*aside
 	asking   sync.WaitGroup // the goroutines of aside
 	limits   int64          // topicLimits.version that the client was made with
+	stops    stops
 }
 
 // The client's buffers. One transaction takes at most 8 MB, which are 2 to 4 MB
@@ -133,6 +134,7 @@ func (s *session) opts() []kgo.Opt {
 		kgo.ProducerBatchMaxBytesFn(func(topic string) int32 { return w.limits.batch(topic) }),
 		kgo.ProducerBatchCompression(codecs[w.cfg.Compression]),
 		kgo.ProducerLinger(linger), kgo.MaxBufferedRecords(bufferedRecords),
+		kgo.WithLogger(&s.stops),
 	)
 }
 
@@ -220,7 +222,7 @@ func (s *session) loop(ctx context.Context, rebuild *pacer) error {
 		} else if err := s.abort(err); err != nil {
 			return err
 		}
-		if s.reopen || s.limitsOld() {
+		if s.reopen || s.limitsOld() || s.stops.lost() {
 			return errRebuild
 		}
 		if err != nil {
