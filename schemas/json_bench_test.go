@@ -98,7 +98,7 @@ func TestJSONPathAllocations(t *testing.T) {
 	if n := testing.AllocsPerRun(100, run); n != 0 {
 		t.Errorf("%v allocations per record", n)
 	}
-	want := `"campaign":{"name":"TPS INNOVATION NEWSLETTER","SOURCE":"Newsletter","MEDIUM":"email"}`
+	want := `"campaign":{"name":"TPS Innovation Newsletter","SOURCE":"Newsletter","MEDIUM":"email"}`
 	if !bytes.Contains(out, []byte(want)) || !bytes.Contains(out, []byte(`"tags":["soap","SALE"]`)) ||
 		!bytes.Contains(out, []byte(`"params":[{"value":1},{"value":"X"},{"value":"Y"}]`)) {
 		t.Errorf("gives %s", out)

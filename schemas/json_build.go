@@ -141,6 +141,9 @@ func (b *jsonBuilder) best(rules []int32) (best []int32) {
 type jsonWay struct {
 	step        Step
 	fixed, sure bool
+	// known: what it leads to is fixed, if only by * or [*]. No null may stand in
+	// for it then, but its path has no **.
+	known bool
 }
 
 func (w *jsonWay) join(o jsonWay) {
@@ -157,7 +160,7 @@ func (b *jsonBuilder) state(parent NodeID, way jsonWay, from, s jsonState) (Node
 	}
 	n := Node{Parent: parent, Repeated: b.layout.nodes[parent].Repeated || way.step.Kind != StepMember && way.step.Kind != StepIndex}
 	t := jsonNode{path: b.path(parent, way), float: way.step.Kind == StepDeep}
-	if t.anchor = t.path; !way.fixed && slices.Equal(from.live, s.live) && slices.Equal(from.done, s.done) {
+	if t.anchor = t.path; !way.known && slices.Equal(from.live, s.live) && slices.Equal(from.done, s.done) {
 		t.anchor = b.layout.trie[parent].anchor // nothing was come nearer to
 	}
 	if way.step.Kind == StepMember {
@@ -171,7 +174,7 @@ func (b *jsonBuilder) state(parent NodeID, way jsonWay, from, s jsonState) (Node
 // is shared under the shortest one.
 func (b *jsonBuilder) path(parent NodeID, way jsonWay) Path {
 	up := &b.layout.trie[parent]
-	if way.fixed {
+	if way.known {
 		return append(slices.Clone(up.path), way.step)
 	}
 	path := append(slices.Clone(up.anchor), Step{Kind: StepDeep})

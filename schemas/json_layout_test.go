@@ -75,6 +75,24 @@ func TestJSONNodes(t *testing.T) {
 	}
 }
 
+// What only a ** calls by its name has a path without ** where a * or [*] says
+// that it is there: else the rule of these would not be found by the path.
+func TestJSONNodesBehindDeepPaths(t *testing.T) {
+	l, err := NewJSON([]string{"a.b.*", "a.b.*~key", "c[*]", "**.x", "**[0]", "e.x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var paths []string
+	for _, n := range l.Nodes() {
+		paths = append(paths, n.Path)
+	}
+	for _, want := range []string{"a.b.x", "c[0]", "e.x", "**.**.x"} {
+		if !slices.Contains(paths, want) {
+			t.Errorf("no %s among %q", want, paths)
+		}
+	}
+}
+
 func TestJSONEmpty(t *testing.T) {
 	for _, tt := range []struct {
 		rules []rule
