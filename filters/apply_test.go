@@ -96,7 +96,7 @@ func FuzzApply(f *testing.F) {
 	}
 	f.Add([]byte("\xff"), int64(-1<<63), uint8(3))
 	f.Fuzz(func(t *testing.T, raw []byte, n int64, k uint8) {
-		words := everyKind[1:27][int(k)%26]
+		words := everyKind[1:30][int(k)%29]
 		typ := parseType(t, words)
 		v := schemas.Value{Kind: typ.Kind, Logical: typ.Logical, Text: raw, Int: n, Float: float64(n) / 1000}
 		if typ.Kind == schemas.Any {

@@ -63,7 +63,7 @@ func typeWords(words string) string {
 	case kind == "number":
 		return "JSON number"
 	case kind == "opaque":
-		return "map, union of several"
+		return "what a recursive type holds of itself"
 	case logical == "":
 		return "`" + kind + "`"
 	}

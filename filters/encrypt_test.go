@@ -1,6 +1,7 @@
 package filters
 
 import (
+	"encoding/base64"
 	"errors"
 	"regexp"
 	"strings"
@@ -176,9 +177,28 @@ func TestTokenEpoch(t *testing.T) {
 		}
 	}
 	key := countingKey(64)
-	for _, token := range []string{"e1.", "e1.QQ", "e1.QQ==", "e1.Q\nQ", "e1.!", "e1.QAtiik9Vg7SqPn2NkCYlTZs2jKH8IuLg5vS_4nhuZrfV7vB_WQ0IwA1RocjIVW0\nR"} {
+	for _, token := range []string{"e1.UgM6yIM5Mqp3dfNtdYDWi3ZdCbi4WuFNu40BqeSyYWx", "e1.", "e1.QQ", "e1.QQ==", "e1.Q\nQ", "e1.!", "e1.QAtiik9Vg7SqPn2NkCYlTZs2jKH8IuLg5vS_4nhuZrfV7vB_WQ0IwA1RocjIVW0\nR"} {
 		if v, _, err := Reveal(key, "analytics", "email", []byte(token)); err == nil || v != nil {
 			t.Errorf("%q is revealed", token)
+		}
+	}
+}
+
+// TestOnlyTagsOpen: what the key has sealed, but not as seal does, does not open.
+func TestOnlyTagsOpen(t *testing.T) {
+	s, err := newSealer(countingKey(64), 1, "p", "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, plain := range []string{"", "t", "\x80", "t\x80", "x\x80", "xy\x80\x00", "ty", "ty\x00"} {
+		sealed, err := s.siv.EncryptDeterministically([]byte(plain), s.data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		token := base64.RawURLEncoding.AppendEncode([]byte("e1."), sealed)
+		v, _, err := Reveal(countingKey(64), "p", "x", token)
+		if good := plain == "t\x80"; good != (err == nil) || !good && v != nil {
+			t.Errorf("%q: %q, %v", plain, v, err)
 		}
 	}
 }

@@ -16,7 +16,7 @@
 //	generalize    what its form takes: the class of the value, as the same type
 //	date_shift    dates, timestamps, text of them: moved by the subject's days
 //
-// An opaque position (an Avro map, a union of several branches) can only be
+// An opaque position (what a recursive type holds of itself) can only be
 // dropped. What carries a logical type that this program does not know can be
 // kept, dropped or redacted, never changed. Containers are kept, dropped and
 // redacted; other treatments go to their fields. A JSON position has the type
@@ -258,7 +258,8 @@ func refuse(name string, t schemas.Type) error {
 			fit = append(fit, f.name)
 		}
 	}
-	if t.Kind == schemas.Record || t.Kind == schemas.Array {
+	switch t.Kind {
+	case schemas.Record, schemas.Array, schemas.Map, schemas.Union:
 		fit = append(fit, "a treatment of what is in it")
 	}
 	return fmt.Errorf("%s does not take %s; use %s", name, typeName(t), strings.Join(append(fit, "drop"), " or "))
@@ -277,7 +278,7 @@ var kindNames = map[schemas.Kind]string{
 	schemas.Null: "null", schemas.Bool: "a boolean", schemas.Int: "an int", schemas.Long: "a long", schemas.Float: "a float",
 	schemas.Double: "a double", schemas.String: "a string", schemas.Bytes: "bytes", schemas.Fixed: "a fixed", schemas.Enum: "an enum",
 	schemas.Number: "a number", schemas.Record: "a record", schemas.Array: "an array", schemas.Any: "a JSON value",
-	schemas.Opaque: "a map or a union of several branches",
+	schemas.Opaque: "what a recursive type holds of itself", schemas.Map: "a map", schemas.Union: "a union of several branches",
 }
 
 var logicalNames = map[schemas.Logical]string{

@@ -212,20 +212,31 @@ func (f numericForm) float(buf []byte, v schemas.Value, bits int) (schemas.Value
 	if math.IsNaN(v.Float) || math.IsInf(v.Float, 0) {
 		return schemas.Value{}, buf, ErrValue
 	}
-	at := len(buf)
-	buf = strconv.AppendFloat(buf, v.Float, 'e', -1, bits)
-	n, ok := f.text(buf[at:])
-	// Below 2^53 integer and power of ten are exact, and so is their quotient
+	n, buf, ok := f.settleFloat(buf, v.Float, bits)
+	// Up to 2^53 integer and power of ten are exact, and so is their quotient
 	// rounded right.
 	if !ok || n > 1<<53 || n < -1<<53 {
-		return failed(buf, at, ErrValue)
+		return schemas.Value{}, buf, ErrValue
 	}
 	places, _ := f.scale()
 	v.Float = float64(n) / float64(pow10(places))
 	if bits == 32 {
 		v.Float = float64(float32(v.Float))
 	}
-	return v, buf[:at], nil
+	// A float that is nearest to the lower end of a range may lie below it.
+	if again, _, ok := f.settleFloat(buf, v.Float, bits); !ok || again != n {
+		return schemas.Value{}, buf, ErrValue
+	}
+	return v, buf, nil
+}
+
+// settleFloat settles the shortest decimal that stands for x. What it writes
+// behind buf is cut off again.
+func (f numericForm) settleFloat(buf []byte, x float64, bits int) (n int64, rest []byte, ok bool) {
+	at := len(buf)
+	buf = strconv.AppendFloat(buf, x, 'e', -1, bits)
+	n, ok = f.text(buf[at:])
+	return n, buf[:at], ok
 }
 
 // text settles a number's text.

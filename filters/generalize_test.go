@@ -148,7 +148,8 @@ func TestGeneralizeText(t *testing.T) {
 		{Param{"url_query", ""}, "https://shop.example/a b", wrong},
 		{Param{"url_query", ""}, "https://shop.example/\n", wrong},
 		{Param{"url_query", ""}, "https://\xff", wrong},
-		{Param{"url_query", ""}, "", wrong},
+		{Param{"url_query", ""}, "#somebody", ""},
+		{Param{"url_query", ""}, "", ""},
 	} {
 		typ := schemas.Type{Kind: schemas.String}
 		if got := generalizeShown(t, typ, text(c.in), c.param); got != c.want {
@@ -190,6 +191,7 @@ func TestGeneralizeNumbers(t *testing.T) {
 		{Param{"bucket", "10.0"}, integer, ints(integer, 19), "10"},
 		{Param{"bucket", "0.1"}, double, floats(0.3), "0.3"}, // although 0.3/0.1 is below 3
 		{Param{"bucket", "0.1"}, double, floats(-0.05), "-0.1"},
+		{Param{"bucket", "7"}, schemas.Type{Kind: schemas.Float}, schemas.Value{Kind: schemas.Float, Float: 16785406}, wrong}, // 16785405 is no float
 		{Param{"bucket", "10"}, double, floats(math.Copysign(0, -1)), "0"},
 		{Param{"bucket", "10"}, double, floats(math.NaN()), wrong},
 		{Param{"bucket", "10"}, double, floats(math.Inf(1)), wrong},
@@ -197,6 +199,11 @@ func TestGeneralizeNumbers(t *testing.T) {
 		{Param{"bucket", "10"}, jsonNumber, number("-0"), "0"},
 		{Param{"bucket", "0.05"}, jsonNumber, number("1.2999"), "1.25"},
 		{Param{"bucket", "0.05"}, jsonNumber, number("-1.2500000000000000001"), "-1.3"},
+		{Param{"bucket", "0.05"}, jsonNumber, number("-1.2510"), "-1.3"},
+		{Param{"bucket", "10"}, jsonNumber, number("0e999999999999"), "0"},
+		{Param{"bucket", "10"}, jsonNumber, number("1e18446744073709551617"), wrong}, // 2^64 + 1
+		{Param{"bucket", "10"}, double, floats(1e16), wrong},                         // floats are whole numbers only up to 2^53
+		{Param{"bucket", "10"}, decimalType(30, 0, 0), schemas.Value{Kind: schemas.Bytes, Logical: schemas.Decimal, Text: encodeDecimal(power(25), 0)}, wrong},
 		{Param{"bucket", "10"}, jsonNumber, number("0x10"), wrong},
 		{Param{"bucket", "10"}, jsonNumber, text("19"), wrongType},
 		{Param{"bucket", "10"}, money, decimalOf(money, 1999), "1000"},
@@ -214,6 +221,7 @@ func TestGeneralizeNumbers(t *testing.T) {
 		{Param{"geo", int64(1)}, double, floats(-0.04), "0"},
 		{Param{"geo", int64(0)}, double, floats(180), "180"},
 		{Param{"geo", int64(0)}, double, floats(180.1), wrong},
+		{Param{"geo", int64(0)}, jsonNumber, number("180.001"), wrong},
 		{Param{"geo", int64(2)}, jsonNumber, number("13.4050"), "13.41"},
 		{Param{"geo", int64(2)}, jsonNumber, number("13"), "13"},
 		{Param{"geo", int64(2)}, jsonNumber, number("-0.001"), "0"},

@@ -52,7 +52,7 @@ func (f urlForm) apply(dst, text []byte) (out []byte, ok bool) {
 	text, _, _ = bytes.Cut(text, []byte{'#'})
 	before, query, _ := bytes.Cut(text, []byte{'?'})
 	start, ok := authority(before)
-	if !ok || len(text) == 0 {
+	if !ok {
 		return dst, false
 	}
 	at := len(dst)
@@ -73,7 +73,7 @@ func (f urlForm) apply(dst, text []byte) (out []byte, ok bool) {
 	if start == 0 && bytes.HasPrefix(dst[at:], []byte("//")) {
 		return dst, false // what is left would name a host
 	}
-	return f.appendQuery(dst, query), len(dst) > at || len(query) > 0
+	return f.appendQuery(dst, query), true
 }
 
 // isHost reports a host with nothing but a port behind it: a password with a

@@ -15,14 +15,14 @@ var everyKind = []string{
 	"null", "bool", "int", "int date", "int time-millis", "long", "long time-micros", "long timestamp-millis",
 	"long timestamp-micros", "long timestamp-nanos", "long local-timestamp-millis", "long local-timestamp-micros",
 	"long local-timestamp-nanos", "float", "double", "string", "string uuid", "bytes", "bytes decimal", "fixed",
-	"fixed decimal", "fixed duration", "fixed uuid", "enum", "number", "record", "array", "any", "opaque", "invalid",
+	"fixed decimal", "fixed duration", "fixed uuid", "enum", "number", "record", "array", "map", "union", "any", "opaque", "invalid",
 	"bool unknown", "int unknown", "long unknown", "float unknown", "double unknown", "string unknown", "bytes unknown",
 	"fixed unknown", "enum unknown", "record unknown", "array unknown",
 }
 
 var kindWords = map[string]schemas.Kind{"invalid": schemas.Invalid, "null": schemas.Null, "bool": schemas.Bool, "int": schemas.Int, "long": schemas.Long,
 	"float": schemas.Float, "double": schemas.Double, "string": schemas.String, "bytes": schemas.Bytes, "fixed": schemas.Fixed, "enum": schemas.Enum,
-	"number": schemas.Number, "record": schemas.Record, "array": schemas.Array, "any": schemas.Any, "opaque": schemas.Opaque}
+	"number": schemas.Number, "record": schemas.Record, "array": schemas.Array, "any": schemas.Any, "opaque": schemas.Opaque, "map": schemas.Map, "union": schemas.Union}
 
 func parseType(t interface {
 	Helper()
@@ -169,7 +169,7 @@ func TestOutcomesAreDefined(t *testing.T) {
 			}
 		}
 	}
-	for k := schemas.Invalid; k <= schemas.Opaque; k++ {
+	for k := schemas.Invalid; k <= schemas.Union; k++ {
 		if !covered[k] {
 			t.Errorf("kind %d is not in the list", k)
 		}
@@ -224,7 +224,8 @@ func TestRefusalsNameWhatFits(t *testing.T) {
 		{"pseudonymize", schemas.Type{Kind: schemas.Double}, "pseudonymize does not take a double; use keep or redact or constant or encrypt or generalize or drop"},
 		{"date_shift", schemas.Type{Kind: schemas.Long}, "date_shift without unit (s, ms, us or ns) does not take a long; use keep or redact or constant or pseudonymize or encrypt or generalize or drop"},
 		{"truncate", schemas.Type{Kind: schemas.Record}, "truncate does not take a record; use keep or redact or a treatment of what is in it or drop"},
-		{"keep", schemas.Type{Kind: schemas.Opaque}, "keep does not take a map or a union of several branches; use drop"},
+		{"mask", schemas.Type{Kind: schemas.Map}, "mask does not take a map; use keep or redact or a treatment of what is in it or drop"},
+		{"keep", schemas.Type{Kind: schemas.Opaque}, "keep does not take what a recursive type holds of itself; use drop"},
 	} {
 		var params []Param
 		switch c.name {
