@@ -16,10 +16,9 @@ import (
 
 // world is a drawn configuration: wiring, policy and consents.
 type world struct {
-	w          engine.Stream
-	policy     *policy.Policy
-	consents   []string // by purpose: "", "expressed", "explicit", "withdrawn"
-	categories map[string]string
+	w        engine.Stream
+	policy   *policy.Policy
+	consents []string // by purpose: "", "expressed", "explicit", "withdrawn"
 }
 
 var (
@@ -29,7 +28,7 @@ var (
 )
 
 func drawWorld(t *rapid.T, format schemas.Format) *world {
-	w := &world{categories: map[string]string{}}
+	w := &world{}
 	w.w = engine.Stream{Topic: "in", Format: format, Subjects: []engine.SubjectRule{customer}, Fields: fieldRules("id", "user.unique_id", "at", "system"),
 		EventTime: engine.TimeRule{Path: "at", Unit: "ms"}}
 	if format == schemas.Avro {
@@ -38,7 +37,6 @@ func drawWorld(t *rapid.T, format schemas.Format) *world {
 	for _, p := range worldPaths {
 		if c := rapid.SampledFrom(append(worldCategories, "")).Draw(t, p); c != "" {
 			w.w.Fields = append(w.w.Fields, engine.FieldRule{Path: p, Category: c})
-			w.categories[p] = c
 		}
 	}
 	switch rapid.SampledFrom([]string{"none", "subject", "category"}).Draw(t, "key") {
@@ -46,10 +44,8 @@ func drawWorld(t *rapid.T, format schemas.Format) *world {
 		w.w.Key.Subject = "customer"
 	case "category":
 		w.w.Key.Category = rapid.SampledFrom(worldCategories).Draw(t, "key category")
-		w.categories["key"] = w.w.Key.Category
 	}
-	w.categories["header"] = rapid.SampledFrom(worldCategories).Draw(t, "header category")
-	w.w.Headers = []engine.HeaderRule{{Name: "h", Category: w.categories["header"]}}
+	w.w.Headers = []engine.HeaderRule{{Name: "h", Category: rapid.SampledFrom(worldCategories).Draw(t, "header category")}}
 	w.drawPolicy(t)
 	return w
 }
@@ -90,20 +86,6 @@ func (w *world) open(t testing.TB) *rig {
 	return r
 }
 
-// sees says by the policy alone whether a purpose may see anything of a
-// position: what the engine makes of it is what is tested.
-func (w *world) sees(p *policy.Purpose, position string, explicit bool) bool {
-	category := w.categories[position]
-	if category == "" && strings.HasPrefix(position, "o.") {
-		category = w.categories["o"]
-	}
-	rule, ok := p.Rule(category)
-	if category == "" || !ok || rule.RequiresExplicit && !explicit {
-		return false
-	}
-	return slices.Contains([]string{"keep", "mask", "truncate", "pseudonymize"}, rule.Treatment.Name)
-}
-
 // record is a drawn record; "" is what is missing.
 type record struct {
 	a, bx, by, ok, orest string
@@ -127,45 +109,6 @@ func drawRecord(t *rapid.T) record {
 		r.shape[i] = rapid.IntRange(0, 3).Draw(t, "shape")
 	}
 	return r
-}
-
-// other is r with everything changed that the purpose may not see. Of a list
-// that it sees something of, the number of elements stays.
-func (r record) other(t *rapid.T, sees func(string) bool) record {
-	o := drawRecord(t)
-	keep := func(position string, from, to *string) {
-		if sees(position) {
-			*to = *from
-		}
-	}
-	keep("a", &r.a, &o.a)
-	keep("b.x", &r.bx, &o.bx)
-	keep("b.y", &r.by, &o.by)
-	keep("o.k", &r.ok, &o.ok)
-	keep("o", &r.orest, &o.orest)
-	keep("key", &r.key, &o.key)
-	keep("header", &r.header, &o.header)
-	if sees("o") || sees("o.k") { // a container tells of what it holds by being null
-		o.shape[2] = r.shape[2]
-	}
-	if sees("l[*].z") && sees("l[*].w") { // what is wholly kept is copied, blocks and all
-		o.shape[1] = r.shape[1]
-	}
-	if !sees("l[*].z") && !sees("l[*].w") {
-		return o
-	}
-	fresh := o.l
-	o.l = slices.Clone(r.l)
-	for i := range o.l {
-		e := element{}
-		if i < len(fresh) {
-			e = fresh[i]
-		}
-		keep("l[*].z", &o.l[i].z, &e.z)
-		keep("l[*].w", &o.l[i].w, &e.w)
-		o.l[i] = e
-	}
-	return o
 }
 
 // object writes members, each a name and a value, "" for none.

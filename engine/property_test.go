@@ -21,35 +21,6 @@ func show(o *engine.Output) string {
 		o.Key, o.Key == nil, o.Value, o.Value == nil, o.Headers)
 }
 
-// P6: records that differ only in what a purpose may not see, in value, key and
-// headers, give it the same output, byte for byte, or both none.
-func TestNoninterference(t *testing.T) {
-	for name, format := range map[string]schemas.Format{"json": schemas.JSON, "avro": schemas.Avro} {
-		t.Run(name, func(t *testing.T) {
-			seen := 0
-			rapid.Check(t, func(rt *rapid.T) {
-				w := drawWorld(rt, format)
-				r := w.open(t)
-				one := drawRecord(rt)
-				for i := range w.policy.Purposes {
-					p := &w.policy.Purposes[i]
-					other := one.other(rt, func(position string) bool { return w.sees(p, position, w.consents[i] == "explicit") })
-					a := show(output(r.decide(w.input(&one))[0], p.ID))
-					it := r.decide(w.input(&other))[0]
-					if b := show(output(it, p.ID)); a != b {
-						rt.Fatalf("%s sees what it may not\n%s\n%s\nfrom\n%s\n%s\nfault %v, policy %s", p.ID, a, b, one.json(), other.json(), it.Fault, w.policy.Canonical())
-					} else if a != "none" {
-						seen++
-					}
-				}
-			})
-			if seen < 50 {
-				t.Errorf("only %d outputs were compared", seen)
-			}
-		})
-	}
-}
-
 // Whatever batch a record is in, behind and before whatever others, its outputs
 // and its audit are those of that record alone in a new process.
 func TestOutputsDependOnTheirRecordAlone(t *testing.T) {

@@ -1,0 +1,275 @@
+package proof
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"pgregory.net/rapid"
+
+	"github.com/consentstream/consentstream/schemas"
+)
+
+// unlisted are members that no wiring names; some do but for case.
+var unlisted = []string{"zz", "\u212a", "é", "A", "q r", ""}
+
+func (d *drawer) literal(kind string) string {
+	values := scalars[kind].values
+	if kind == "float" || kind == "double" {
+		values = append(slices.Clone(values), "1.50", "-2.5e3")
+	}
+	return pick(d.T, values)
+}
+
+// wild is any JSON value.
+func (d *drawer) wild(depth int) *value {
+	v := &value{pad: pick(d.T, []string{"", "", " ", "\r\n\t"})}
+	switch kind := d.n(0, 5); {
+	case depth == 0 || kind < 4:
+		v.lit = d.literal(pick(d.T, []string{"string", "string", "long", "double", "boolean", "null"}))
+	case kind == 4:
+		v.kind = object
+		for range d.n(0, 3) {
+			d.add(v, pick(d.T, append(unlisted, names...)), d.wild(depth-1))
+		}
+	default:
+		v.kind = array
+		for range d.n(0, 3) {
+			v.kids = append(v.kids, d.wild(depth-1))
+		}
+	}
+	return v
+}
+
+// add puts a member somewhere into an object, unless it has such a name already.
+func (d *drawer) add(v *value, name string, kid *value) {
+	if slices.ContainsFunc(v.names, func(n string) bool { return strings.EqualFold(n, name) }) {
+		return
+	}
+	at := d.n(0, len(v.names))
+	v.names, v.kids = slices.Insert(v.names, at, name), slices.Insert(v.kids, at, kid)
+	v.escape = slices.Insert(v.escape, at, d.rarely(4))
+}
+
+// json draws what usually is of a shape.
+func (d *drawer) json(s *shape) *value {
+	if d.rarely(12) {
+		return d.wild(2)
+	}
+	v := &value{pad: pick(d.T, []string{"", "", "\n "})}
+	switch {
+	case s.null > 0 && d.rarely(4):
+		v.lit = "null"
+	case s.kind == "record":
+		v.kind = object
+		for i, name := range s.names {
+			if !d.rarely(5) {
+				d.add(v, name, d.json(s.kids[i]))
+			}
+		}
+		if d.rarely(3) {
+			d.add(v, pick(d.T, append(unlisted, names...)), d.wild(2))
+		}
+	case s.kind == "map":
+		v.kind = object
+		for range d.n(0, 3) {
+			d.add(v, pick(d.T, append(unlisted, names...)), d.json(s.kids[0]))
+		}
+	case s.kind == "array":
+		v.kind = array
+		for range d.n(0, 3) {
+			v.kids = append(v.kids, d.json(s.kids[0]))
+		}
+	default:
+		v.lit = d.literal(s.kind)
+	}
+	return v
+}
+
+func (v *value) json() string {
+	var parts []string
+	for i, kid := range v.kids {
+		text := v.pad + kid.json()
+		if v.kind == object {
+			text = v.pad + name(v.names[i], i < len(v.escape) && v.escape[i]) + ":" + text
+		}
+		parts = append(parts, text)
+	}
+	switch v.kind {
+	case object:
+		return "{" + strings.Join(parts, v.pad+",") + v.pad + "}"
+	case array:
+		return "[" + strings.Join(parts, v.pad+",") + v.pad + "]"
+	}
+	return v.lit
+}
+
+func name(text string, escape bool) string {
+	if !escape {
+		return `"` + text + `"`
+	}
+	var b strings.Builder
+	for _, r := range text {
+		fmt.Fprintf(&b, `\u%04x`, r)
+	}
+	return `"` + b.String() + `"`
+}
+
+// changer makes of a record another one that a purpose must not be able to
+// tell from it.
+type changer struct {
+	drawer
+	w       *world
+	purpose int
+}
+
+// named reports that a member is called by its name in some path, mapped that
+// it is an entry of what .* makes a map.
+func (c *changer) named(pos position, name string) (named, mapped bool) {
+	for i := range c.w.rules {
+		path := c.w.rules[i].path
+		for j, on := range states(path, pos) {
+			named = named || on && j < len(path) && path[j] == schemas.Step{Kind: schemas.StepMember, Name: name}
+			mapped = mapped || on && j < len(path) && path[j].Kind == schemas.StepAnyMember
+		}
+	}
+	return named, mapped
+}
+
+// blind reports that the purpose sees nothing of a member and can see nothing
+// of what lies in it. The name of an entry is data itself: where it is not
+// shown, nothing of the entry is.
+func (c *changer) blind(pos position, name string) bool {
+	child := pos.then(place{kind: member, name: name})
+	if !c.w.peeks(c.purpose, child) {
+		return true
+	}
+	if named, mapped := c.named(pos, name); named || !mapped {
+		return false
+	}
+	return !c.w.passes(c.purpose, child)
+}
+
+// json gives v at pos anew; nil where it may be left out instead.
+func (c *changer) json(v *value, pos position) *value {
+	if !c.w.peeks(c.purpose, pos) {
+		return c.orNothing(c.wild(3))
+	}
+	t, seen := c.w.sees(c.purpose, pos)
+	o := v.clone()
+	if !seen {
+		o.pad = pick(c.T, []string{"", " ", "\t\n"})
+	}
+	switch {
+	case v.kind == single && seen:
+		o.lit = c.twin(t, v.lit)
+	case v.kind == array:
+		c.items(o, pos, seen)
+	case v.kind == object:
+		c.members(o, pos)
+		if !seen && len(o.kids) == 0 {
+			return c.hollow(pos, 2)
+		}
+	case !seen:
+		return c.hollow(pos, 2)
+	}
+	return o
+}
+
+func (c *changer) orNothing(v *value) *value {
+	if c.rarely(3) {
+		return nil
+	}
+	return v
+}
+
+// hollow is a value in which there is nothing to see, where there could be.
+func (c *changer) hollow(pos position, depth int) *value {
+	v := &value{lit: c.literal(pick(c.T, []string{"string", "long", "null", "boolean"}))}
+	if depth > 0 && c.rarely(2) {
+		v = &value{kind: pick(c.T, []valueKind{object, object, array}), pad: pick(c.T, []string{"", " "})}
+		if v.kind == object {
+			c.junk(v, pos)
+		}
+	}
+	return c.orNothing(v)
+}
+
+// junk adds members that are not to be seen.
+func (c *changer) junk(v *value, pos position) {
+	for range c.n(0, 2) {
+		if name := pick(c.T, append(unlisted, names...)); c.blind(pos, name) && !c.decides(pos, name) {
+			c.add(v, name, c.wild(2))
+		}
+	}
+}
+
+// decides reports that a predicate looks at a member, or another spelt almost so.
+func (c *changer) decides(pos position, name string) bool {
+	n := len(pos)
+	return n > 0 && pos[n-1].kind == element && looked(c.w.rules, pos[:n-1], strings.ToLower(strings.ReplaceAll(name, "\u212a", "k")))
+}
+
+// items changes an array's elements, and adds some in which nothing is to be seen.
+func (c *changer) items(o *value, pos position, seen bool) {
+	for i, was := range o.kids {
+		at := o.element(nil, pos, i)
+		kid := c.json(was, at)
+		for ; kid == nil; kid = c.json(was, at) {
+		}
+		if o.kids[i] = kid; c.chosenBy(pos, was) != c.chosenBy(pos, kid) {
+			o.kids[i] = was.clone()
+		}
+	}
+	for range c.n(0, 2) {
+		at := pos.then(place{kind: element, index: len(o.kids)})
+		if _, shown := c.w.sees(c.purpose, at); seen || shown {
+			return
+		}
+		if kid := c.hollow(at, 1); kid != nil {
+			o.kids = append(o.kids, kid)
+		}
+	}
+}
+
+// chosenBy is what the predicates of an array see of an element.
+func (c *changer) chosenBy(array position, v *value) string {
+	texts := v.texts(nil)
+	maps.DeleteFunc(texts, func(name, _ string) bool { return !looked(c.w.rules, array, name) })
+	return fmt.Sprint(texts)
+}
+
+// members changes an object's. Those that are seen keep their order.
+func (c *changer) members(o *value, pos position) {
+	old := *o
+	o.names, o.kids, o.escape = nil, nil, nil
+	var junk []int
+	for i, name := range old.names {
+		switch {
+		case c.decides(pos, name):
+			o.names, o.kids, o.escape = append(o.names, name), append(o.kids, old.kids[i]), append(o.escape, old.escape[i])
+		case c.blind(pos, name):
+			junk = append(junk, i)
+		default:
+			c.member(o, pos, name, old.kids[i], old.escape[i])
+		}
+	}
+	for _, i := range junk {
+		if kid := c.orNothing(c.wild(2)); kid != nil {
+			c.add(o, old.names[i], kid)
+		}
+	}
+	c.junk(o, pos)
+}
+
+func (c *changer) member(o *value, pos position, name string, kid *value, escape bool) {
+	at := pos.then(place{kind: member, name: name})
+	if kid = c.json(kid, at); kid == nil {
+		return
+	}
+	if named, _ := c.named(pos, name); named {
+		escape = rapid.Bool().Draw(c.T, "escape")
+	}
+	o.names, o.kids, o.escape = append(o.names, name), append(o.kids, kid), append(o.escape, escape)
+}

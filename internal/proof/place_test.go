@@ -1,0 +1,206 @@
+package proof
+
+import (
+	"cmp"
+
+	"github.com/consentstream/consentstream/schemas"
+)
+
+// place is one step into a record, position all the steps to a value of it.
+// What a path of the wiring means for a position is said here a second time, by
+// the states that a nondeterministic automaton can be in: the product matches
+// positions of layouts, this matches values of records.
+type (
+	place struct {
+		kind  placeKind
+		name  string // member, entry
+		index int    // element
+		// texts are an element's members that are strings, unescaped: what a
+		// predicate looks at.
+		texts map[string]string
+	}
+	position  []place
+	placeKind uint8
+)
+
+const (
+	member  placeKind = iota // of an object or record
+	entry                    // of an Avro map
+	element                  // of an array
+)
+
+func (p position) then(next place) position {
+	return append(p[:len(p):len(p)], next)
+}
+
+func takes(s schemas.Step, at place) bool {
+	switch s.Kind {
+	case schemas.StepMember:
+		return at.kind == member && at.name == s.Name
+	case schemas.StepAnyMember:
+		return at.kind != element
+	case schemas.StepElements:
+		return at.kind == element
+	case schemas.StepIndex:
+		return at.kind == element && at.index == s.Index
+	case schemas.StepPredicate:
+		text, ok := at.texts[s.Name]
+		return at.kind == element && ok && text == s.Value
+	}
+	return false
+}
+
+// states[j] says that the first j steps of a path can lead to a position.
+func states(path schemas.Path, pos position) []bool {
+	now := pass(path, append([]bool{true}, make([]bool, len(path))...))
+	for _, at := range pos {
+		next := make([]bool, len(path)+1)
+		for j, s := range path {
+			if now[j] && s.Kind == schemas.StepDeep {
+				next[j] = true
+			} else if now[j] && takes(s, at) {
+				next[j+1] = true
+			}
+		}
+		now = pass(path, next)
+	}
+	return now
+}
+
+// pass adds that a ** may stand for nothing.
+func pass(path schemas.Path, now []bool) []bool {
+	for j, s := range path {
+		now[j+1] = now[j+1] || now[j] && s.Kind == schemas.StepDeep
+	}
+	return now
+}
+
+// reach is how much of a position a path names, -1 for nothing of it: the rest
+// of the position lies below what it names.
+func reach(path schemas.Path, pos position) int {
+	for n := len(pos); n >= 0; n-- {
+		if states(path, pos[:n])[len(path)] {
+			return n
+		}
+	}
+	return -1
+}
+
+// continues reports that a path may name something below a position.
+func continues(path schemas.Path, pos position) bool {
+	now := states(path, pos)
+	for j := range path {
+		if now[j] {
+			return true
+		}
+	}
+	return false
+}
+
+// rule gives what a path names, and what lies below it, a category.
+type rule struct {
+	path     schemas.Path
+	text     string
+	category string
+}
+
+func newRule(text, category string) rule {
+	p, err := schemas.ParsePath(text)
+	if err != nil {
+		panic(err) // these tests made it
+	}
+	return rule{path: p, text: text, category: category}
+}
+
+// split takes ~key and the ** before the end away.
+func (r *rule) split() (path schemas.Path, key bool) {
+	path = r.path
+	if n := len(path); n > 0 && path[n-1].Kind == schemas.StepKey {
+		return path[:n-1], true
+	}
+	for len(path) > 0 && path[len(path)-1].Kind == schemas.StepDeep {
+		path = path[:len(path)-1]
+	}
+	return path, false
+}
+
+// category is that of the value at a position, or of its key; "" for none and
+// where two rules that name as much of it say different things.
+func category(rules []rule, pos position, key bool) string {
+	var best schemas.Path
+	most, found := -1, ""
+	for i := range rules {
+		path, isKey := rules[i].split()
+		n := reach(path, pos)
+		if isKey != key || n < 0 || key && n < len(pos) {
+			continue
+		}
+		switch c := cmp.Or(cmp.Compare(n, most), compareSteps(path, best)); {
+		case c > 0:
+			best, most, found = path, n, rules[i].category
+		case c == 0 && found != rules[i].category:
+			found = ""
+		}
+	}
+	return found
+}
+
+func compareSteps(a, b schemas.Path) int {
+	for i := range min(len(a), len(b)) {
+		if c := cmp.Compare(weight(a[i]), weight(b[i])); c != 0 {
+			return c
+		}
+	}
+	return 0
+}
+
+func weight(s schemas.Step) int {
+	switch s.Kind {
+	case schemas.StepDeep:
+		return 0
+	case schemas.StepAnyMember, schemas.StepElements:
+		return 1
+	}
+	return 2
+}
+
+// claimed reports that two different [n] or [key=="v"] claim an element on the
+// way to a position: all of it is withheld then.
+func claimed(rules []rule, pos position) bool {
+	for i := range pos {
+		if pos[i].kind != element {
+			continue
+		}
+		var by *schemas.Step
+		for r := range rules {
+			path := rules[r].path
+			now := states(path, pos[:i])
+			for j := range path {
+				s := &path[j]
+				if !now[j] || s.Kind != schemas.StepIndex && s.Kind != schemas.StepPredicate || !takes(*s, pos[i]) {
+					continue
+				}
+				if by != nil && *by != *s {
+					return true
+				}
+				by = s
+			}
+		}
+	}
+	return false
+}
+
+// looked reports that a predicate on this member of the elements stands at an
+// array: what the member holds decides how its element is treated.
+func looked(rules []rule, array position, name string) bool {
+	for r := range rules {
+		path := rules[r].path
+		now := states(path, array)
+		for j, s := range path {
+			if now[j] && s.Kind == schemas.StepPredicate && s.Name == name {
+				return true
+			}
+		}
+	}
+	return false
+}

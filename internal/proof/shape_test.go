@@ -1,0 +1,197 @@
+package proof
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"pgregory.net/rapid"
+
+	"github.com/consentstream/consentstream/schemas"
+)
+
+// shape is a drawn type: of an Avro writer schema whole, of JSON what its
+// records are usually like.
+type shape struct {
+	kind  string // record, array, map, union, or a scalar's key in scalars
+	null  int    // 0: never; 1: the first branch of a union, 2: the second
+	names []string
+	kids  []*shape
+	id    int // of a named type
+}
+
+// scalar is a type of single values. Its values are written as JSON literals.
+type scalar struct {
+	family string // which treatments suit it: text, number, time, other
+	base   string // of the Avro encoding
+	avsc   string // %d is the number of a named type
+	values []string
+}
+
+var (
+	texts = []string{`"abc"`, `"abd"`, `"Ada"`, `""`, `"ada@example.org"`, `"bob@example.org"`, `"adam went to the sea"`, `"adam went home"`,
+		`"192.0.2.7"`, `"192.0.2.9"`, `"https://u@shop.example/a?b=1#c"`, `"https://shop.example/a?d=2"`, `"2026-02-20"`, `"2026-11-02"`,
+		`"\u00e9e\u0301\n"`, `"c9f2a3de-5b0e-4f3c-9d1a-0123456789ab"`, `" 42 "`, `"v"`, `"w"`}
+	numbers = []string{"37", "31", "-5", "0", "7395", "7400", "1767225601001", "1767225602002"}
+
+	scalars = map[string]scalar{
+		"string":  {"text", "string", `"string"`, texts},
+		"uuid":    {"text", "string", `{"type":"string","logicalType":"uuid"}`, texts},
+		"bytes":   {"text", "string", `"bytes"`, texts},
+		"int":     {"number", "int", `"int"`, numbers[:6]},
+		"long":    {"number", "int", `"long"`, numbers},
+		"float":   {"number", "float", `"float"`, numbers},
+		"double":  {"number", "double", `"double"`, numbers},
+		"boolean": {"other", "boolean", `"boolean"`, []string{"true", "false"}},
+		"fixed":   {"other", "fixed", `{"type":"fixed","name":"F%d","size":4}`, []string{`"abcd"`, `"efgh"`, `"    "`}},
+		"enum":    {"other", "enum", `{"type":"enum","name":"E%d","symbols":["A","B","C"]}`, []string{"0", "1", "2"}},
+		"decimal": {"number", "string", `{"type":"bytes","logicalType":"decimal","precision":12,"scale":2}`, []string{`"\u0001"`, `"\u0001\u0002"`, `"zz"`}},
+		"date":    {"time", "int", `{"type":"int","logicalType":"date"}`, numbers[2:6]},
+		"time":    {"time", "int", `{"type":"int","logicalType":"time-millis"}`, numbers[3:6]},
+		"millis":  {"time", "int", `{"type":"long","logicalType":"timestamp-millis"}`, numbers},
+		"micros":  {"time", "int", `{"type":"long","logicalType":"timestamp-micros"}`, numbers},
+		"nanos":   {"time", "int", `{"type":"long","logicalType":"timestamp-nanos"}`, numbers},
+		"local":   {"time", "int", `{"type":"long","logicalType":"local-timestamp-micros"}`, numbers},
+		"money":   {"number", "fixed", `{"type":"fixed","name":"M%d","size":4,"logicalType":"decimal","precision":8,"scale":2}`, []string{`"\u0000\u0000\u0001\u0002"`, `"\u0000\u0000\u0000z"`}},
+		"span":    {"other", "fixed", `{"type":"fixed","name":"D%d","size":12,"logicalType":"duration"}`, []string{`"abcdefghijkl"`, `"            "`}},
+		"odd":     {"text", "string", `{"type":"string","logicalType":"who-knows"}`, texts[:4]},
+		"null":    {"other", "null", `"null"`, []string{"null"}},
+	}
+	// scalarKinds in a fixed order, the usual ones more often.
+	scalarKinds = []string{"string", "string", "string", "string", "long", "int", "uuid", "bytes", "float", "double", "boolean", "fixed", "enum",
+		"decimal", "date", "time", "millis", "micros", "nanos", "local", "money", "span", "odd", "null"}
+
+	names = []string{"a", "b", "c", "d", "k"}
+)
+
+// drawer draws shapes with as many named types as it wants.
+type drawer struct {
+	*rapid.T
+	format schemas.Format
+	types  int
+}
+
+func (d *drawer) n(lo, hi int) int { return rapid.IntRange(lo, hi).Draw(d.T, "n") }
+
+// one in n
+func (d *drawer) rarely(n int) bool { return d.n(1, n) == n }
+
+func pick[E any](t *rapid.T, from []E) E { return rapid.SampledFrom(from).Draw(t, "pick") }
+
+func (d *drawer) shape(depth int) *shape {
+	kind := pick(d.T, []string{"scalar", "scalar", "scalar", "record", "record", "array", "array", "map", "union"})
+	if depth == 0 || kind == "scalar" {
+		kind = pick(d.T, scalarKinds)
+	}
+	if kind == "union" && d.format == schemas.JSON {
+		kind = "string" // a JSON position takes anything as it is
+	}
+	s := &shape{kind: kind}
+	d.types++
+	s.id = d.types
+	switch kind {
+	case "record":
+		d.fields(s, depth)
+	case "array", "map":
+		s.kids = []*shape{d.shape(depth - 1)}
+	case "union":
+		s.kids = []*shape{{kind: "null"}, {kind: "string"}, {kind: "long"}}
+		if d.rarely(2) {
+			s.kids[1] = &shape{kind: "record", id: s.id}
+			d.fields(s.kids[1], depth)
+		}
+	}
+	if kind != "null" && kind != "union" && d.rarely(3) {
+		s.null = d.n(1, 2)
+	}
+	return s
+}
+
+func (d *drawer) fields(s *shape, depth int) {
+	for _, name := range rapid.Permutation(names).Draw(d.T, "names")[:d.n(1, 4)] {
+		s.names, s.kids = append(s.names, name), append(s.kids, d.shape(depth-1))
+	}
+}
+
+// root has, besides, a subject and an event time.
+func (d *drawer) root() *shape {
+	s := &shape{kind: "record", names: []string{"id", "at"}, kids: []*shape{{kind: "string"}, {kind: "millis"}}}
+	d.fields(s, 3)
+	return s
+}
+
+func (s *shape) avsc() string {
+	t := s.bare()
+	switch s.null {
+	case 1:
+		return `["null",` + t + `]`
+	case 2:
+		return `[` + t + `,"null"]`
+	}
+	return t
+}
+
+func (s *shape) bare() string {
+	switch s.kind {
+	case "record":
+		var fields []string
+		for i, name := range s.names {
+			fields = append(fields, fmt.Sprintf(`{"name":%q,"type":%s}`, name, s.kids[i].avsc()))
+		}
+		return fmt.Sprintf(`{"type":"record","name":"R%d","namespace":"crm","fields":[%s]}`, s.id, strings.Join(fields, ","))
+	case "array":
+		return `{"type":"array","items":` + s.kids[0].avsc() + `}`
+	case "map":
+		return `{"type":"map","values":` + s.kids[0].avsc() + `}`
+	case "union":
+		var branches []string
+		for _, kid := range s.kids {
+			branches = append(branches, kid.avsc())
+		}
+		return `[` + strings.Join(branches, ",") + `]`
+	}
+	t := scalars[s.kind]
+	if strings.Contains(t.avsc, "%d") {
+		return fmt.Sprintf(t.avsc, s.id)
+	}
+	return t.avsc
+}
+
+// paths lists what the wiring can say of a shape: its positions with their
+// families, and the keys of its maps.
+func (s *shape) paths(at string, into map[string]string) []string {
+	var list []string
+	below := func(step string, kid *shape) {
+		path := strings.TrimPrefix(at+step, ".")
+		into[path] = scalars[kid.kind].family
+		list = append(list, path)
+		list = append(list, kid.paths(path, into)...)
+	}
+	switch s.kind {
+	case "record":
+		for i, name := range s.names {
+			below("."+name, s.kids[i])
+		}
+	case "array":
+		below("[*]", s.kids[0])
+	case "map":
+		below(".*", s.kids[0])
+		list = append(list, at+".*~key")
+		into[at+".*~key"] = "text"
+	case "union":
+		if s.kids[1].kind == "record" {
+			list = append(list, s.kids[1].paths(at, into)...)
+		}
+	}
+	return list
+}
+
+// hasText reports that a record, or one of a union, has a member that a
+// predicate can look at.
+func (s *shape) hasText(name string) bool {
+	if s.kind == "union" {
+		return slices.ContainsFunc(s.kids, func(kid *shape) bool { return kid.hasText(name) })
+	}
+	i := slices.Index(s.names, name)
+	return i >= 0 && slices.Contains([]string{"string", "uuid", "odd"}, s.kids[i].kind)
+}
