@@ -69,6 +69,11 @@ func TestCheck(t *testing.T) {
 			w.Fields = append(w.Fields, fieldRules("zzzzzzzzzz", "user")...)
 		}, "streams[0].fields[zzzzzzzzzz]", "matches nothing", "", false},
 		{func(c *engine.Config, w *engine.Stream) { w.Schema = `{"type":"record"}` }, "streams[0].schema", "", "", false},
+		{func(c *engine.Config, w *engine.Stream) {
+			w.Schema = strings.Replace(checked, `{"name":"n","type":"long"}`, `{"name":"n","type":{"type":"enum","name":"E","symbols":["A","B"]}}`, 1)
+			c.Policy.Purposes[0].Treat[0].Treatment.Name = "pseudonymize"
+			w.Fields = fieldRules("n", "user")
+		}, "streams[0].fields[n]", "an enum has few values", "", true},
 		{func(c *engine.Config, w *engine.Stream) { w.EventTime.Path = "att" }, "streams[0].event_time", "not a single value", "at", false},
 		{func(c *engine.Config, w *engine.Stream) { w.EventTime.Path = "a b" }, "streams[0].event_time", "of the path", "", false},
 		{func(c *engine.Config, w *engine.Stream) { w.EventTime = engine.TimeRule{Path: "at", Unit: "ms"} }, "streams[0].event_time", "remove unit", "", false},

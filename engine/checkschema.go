@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/consentstream/consentstream/audit"
+	"github.com/consentstream/consentstream/filters"
+	"github.com/consentstream/consentstream/internal/keys"
 	"github.com/consentstream/consentstream/policy"
 	"github.com/consentstream/consentstream/schemas"
 )
@@ -251,6 +253,11 @@ func (c *checker) checkType(at string, s *CompiledStream, p *policy.Purpose, n s
 	}
 	if _, err := nodeAction(t, n); err != nil {
 		c.add(at, "%s: purpose %s: %v", n.Path, p.ID, err)
+		return
+	}
+	if use := filters.KeyUse(t.Name()); n.Type.Kind == schemas.Enum && (use == keys.UsePseudonym || use == keys.UseEncrypt) {
+		// SEMANTICS section 8, 47.
+		c.warn(at, "%s: purpose %s: an enum has few values, so how often each token comes tells what it stands for", n.Path, p.ID)
 	}
 }
 
