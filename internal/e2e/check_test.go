@@ -325,11 +325,16 @@ func (c *checker) compare(at place, l leaf, want *reference.Result) {
 		c.fail("%s: %s is %s %s %s %s, want it decided", l.at, at, l.kind, l.reason, l.detail, l.path)
 		return
 	}
-	s := c.ref.Stream(at.topic)
-	subject, _ := l.subjects[0].(map[string]any)
-	tag, _ := branch(subject["tag"]).([]byte)
-	if len(l.subjects) != 1 || subject["name"] != s.Subject || !bytes.Equal(tag, want.Tag) {
-		c.fail("%s: %s has another subject than the reference finds", l.at, at)
+	if len(l.subjects) != len(want.Subjects) {
+		c.fail("%s: %s has %d subjects, want %d", l.at, at, len(l.subjects), len(want.Subjects))
+		return
+	}
+	for i, s := range want.Subjects {
+		subject, _ := l.subjects[i].(map[string]any)
+		tag, _ := branch(subject["tag"]).([]byte)
+		if subject["name"] != s.Name || !bytes.Equal(tag, s.Tag) {
+			c.fail("%s: %s has another subject %d than the reference finds", l.at, at, i)
+		}
 	}
 	if len(l.decided) != len(want.Decisions) {
 		c.fail("%s: %d decisions, want %d", l.at, len(l.decided), len(want.Decisions))
@@ -347,7 +352,7 @@ func (c *checker) compareDecision(at place, l leaf, got *decided, want *referenc
 	if want.Explicit {
 		gates = 1
 	}
-	same := got.element == 0 && got.subject == 0 && got.purpose == want.Purpose && got.basis == want.Basis && got.permit == want.Permit &&
+	same := got.element == int64(want.Element) && got.subject == int64(want.Subject) && got.purpose == want.Purpose && got.basis == want.Basis && got.permit == want.Permit &&
 		got.reason == want.Reason && slices.Equal(got.secondary, want.Secondary) && position(got.cited) == position(want.Cited) &&
 		got.gates == gates && got.withheld == int64(want.Withheld)
 	if !same {
@@ -363,7 +368,7 @@ func (c *checker) compareDecision(at place, l leaf, got *decided, want *referenc
 		return
 	}
 	c.permits++
-	nonce := c.keys.Nonce(want.Purpose, c.lane(at), at.offset)
+	nonce := c.keys.Nonce(want.Purpose, c.lane(at), at.offset, want.Element)
 	sum := want.Output.Commitment(nonce)
 	if got.topic != want.Output.Topic || got.partition != want.Output.Partition {
 		c.fail("%s: %s has its output on %s-%d, want %s-%d", l.at, at, got.topic, got.partition, want.Output.Topic, want.Output.Partition)

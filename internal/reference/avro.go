@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strings"
 
 	"github.com/linkedin/goavro/v2"
 )
@@ -13,8 +14,8 @@ import (
 // Avro is one writer schema as one purpose sees it.
 type Avro struct {
 	view   *view
-	root   *avroShape
-	open   bool
+	root   *avroShape // of a record, or of an element
+	heard  voices
 	reader *goavro.Codec // of the writer schema, without logical types
 	writer *goavro.Codec // of the derived one
 	schema any           // derived
@@ -34,6 +35,7 @@ type avroShape struct {
 	// What becomes of it. keep: all as it is; follow: it is there where the
 	// input is, always or (gated) where the gate is open.
 	op            string // drop null value container
+	behind        bool   // a gate: the treatment's, or a subject's permit
 	keep          bool
 	follow, gated bool
 	made          any // derived schema, with the union
@@ -51,11 +53,13 @@ func (v *view) newAvro(schema string) (*Avro, error) {
 		return nil, err
 	}
 	a := &Avro{view: v}
-	var err error
-	if a.root, err = v.avroShape("", doc); err != nil {
+	top, namespace, err := element(doc, v.stream.Split)
+	if err != nil {
 		return nil, err
 	}
-	namespace, _ := doc["namespace"].(string)
+	if a.root, err = v.avroShape("", top); err != nil {
+		return nil, err
+	}
 	a.root.derive()
 	made := a.root.record()
 	made["namespace"] = namespace + "." + v.purpose.ID
@@ -65,6 +69,48 @@ func (v *view) newAvro(schema string) (*Avro, error) {
 	}
 	a.writer, err = codec(made)
 	return a, err
+}
+
+// element is the schema of a record or, where records are split, of the elements at
+// path, and its namespace. The types that it uses must be defined in it.
+func element(doc map[string]any, path string) (map[string]any, string, error) {
+	namespace, _ := doc["namespace"].(string)
+	if path == "" {
+		return doc, namespace, nil
+	}
+	var at any = doc
+	for _, name := range append(strings.Split(strings.TrimSuffix(path, "[*]"), "."), "[*]") {
+		m, _ := notNull(at).(map[string]any)
+		if own, ok := m["namespace"].(string); ok {
+			namespace = own
+		}
+		at = m["items"]
+		fields, _ := m["fields"].([]any)
+		for _, f := range fields {
+			if field := f.(map[string]any); field["name"] == name {
+				at = field["type"]
+			}
+		}
+	}
+	m, ok := notNull(at).(map[string]any)
+	if !ok || m["type"] != "record" {
+		return nil, "", fmt.Errorf("%s: the reference finds no records there", path)
+	}
+	if own, ok := m["namespace"].(string); ok {
+		namespace = own
+	}
+	return m, namespace, nil
+}
+
+// notNull is the other type of a union with null.
+func notNull(schema any) any {
+	if union, ok := schema.([]any); ok && len(union) == 2 {
+		if union[0] == "null" {
+			return union[1]
+		}
+		return union[0]
+	}
+	return schema
 }
 
 // Codec is goavro's codec of a schema without its logical types: so that values
@@ -124,6 +170,7 @@ func (v *view) avroShape(path string, schema any) (*avroShape, error) {
 		s.kind, _ = m["type"].(string)
 	}
 	s.treat = v.at(path)
+	s.behind = v.gated(path, s.treat)
 	switch s.kind {
 	case "record":
 		for _, f := range m["fields"].([]any) {
@@ -167,17 +214,17 @@ func (s *avroShape) derive() {
 		return
 	case "redact":
 		s.op, nullable = "null", true
-	case "keep":
-		s.op, s.follow, s.gated = "value", !s.treat.Explicit, s.treat.Explicit
-		s.keep = s.follow
-	case "mask":
-		s.op, s.follow, base = "value", true, "string"
-	case "truncate":
-		s.op, s.follow = "value", true
-	case "pseudonymize":
-		s.op, s.follow, base = "value", true, "string"
+	case "keep", "truncate":
+		s.op = "value"
+	case "mask", "pseudonymize":
+		s.op, base = "value", "string"
 	default:
 		panic("the reference does not know the treatment " + s.treat.Name + " in Avro")
+	}
+	if s.op == "value" {
+		s.gated = s.behind
+		s.follow = !s.gated
+		s.keep = s.follow && s.treat.Name == "keep"
 	}
 	s.made = s.union(base, nullable || s.gated)
 }
@@ -300,8 +347,8 @@ func (a *Avro) Decode(payload []byte) (map[string]any, error) {
 }
 
 // Encode writes the purpose's value under the registered schema id.
-func (a *Avro) Encode(native map[string]any, id uint32, explicit bool) ([]byte, error) {
-	a.open = explicit
+func (a *Avro) Encode(native map[string]any, id uint32, heard voices) ([]byte, error) {
+	a.heard = heard
 	out, err := a.fields(a.root, native)
 	if err != nil {
 		return nil, err
@@ -335,7 +382,7 @@ func (a *Avro) value(s *avroShape, native any) (any, error) {
 			native = v
 		}
 	}
-	if s.op == "null" || !s.follow && !a.open {
+	if s.op == "null" || !a.shown(s) {
 		return nil, nil
 	}
 	var out any
@@ -356,6 +403,22 @@ func (a *Avro) value(s *avroShape, native any) (any, error) {
 		base = union[1]
 	}
 	return map[string]any{a.branch(base): out}, nil
+}
+
+// shown says that something of a position is there, where the input has it.
+func (a *Avro) shown(s *avroShape) bool {
+	if s.follow {
+		return true
+	}
+	if s.items != nil {
+		return a.shown(s.items)
+	}
+	for _, f := range s.fields {
+		if a.shown(f.shape) {
+			return true
+		}
+	}
+	return s.op == "value" && a.heard.open(a.view.stream.about(s.path), a.view.stream.main(), s.treat)
 }
 
 // branch is goavro's name for a type in a union.

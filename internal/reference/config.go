@@ -25,17 +25,28 @@ type Treatment struct {
 
 // Stream is the wiring of one input topic.
 type Stream struct {
-	Topic, Format            string
-	Purposes                 []string
-	Subject, Namespace, Path string
-	EventTime                string
-	KeySubject               bool // the record key is the subject
-	Headers                  map[string]string
-	Fields                   []Field // in the file's order
+	Topic, Format string
+	Purposes      []string
+	Split         string // path of the elements that are records; "" for none
+	SplitElements int
+	Subjects      []Subject // in the file's order
+	EventTime     string
+	Key           *Key // nil: none
+	Headers       map[string]Field
+	Fields        []Field // in the file's order
 }
 
-// Field gives a path a category.
-type Field struct{ Path, Category string }
+// Subject is somebody whom records are about, and where records say who it is.
+type Subject struct {
+	Name, Namespace, Path, Header string
+	Key                           bool
+}
+
+// Key is what the record key is.
+type Key struct{ Subject, Category, Namespace string }
+
+// Field gives a path a category, and says whose data or identifier stands there.
+type Field struct{ Path, Category, Subject, Namespace string }
 
 // ReadPolicy reads a policy file.
 func ReadPolicy(text []byte) (*Policy, error) {
@@ -149,11 +160,15 @@ func ReadStreams(text []byte) ([]*Stream, error) {
 			Topic, Format string
 			Schema        string
 			Purposes      []string
-			Subjects      map[string]struct{ Namespace, Path string }
+			Split         struct{ Path string }
+			Subjects      yaml.Node
 			EventTime     string `yaml:"event_time"`
-			Key           any
-			Headers       map[string]string
+			Key           yaml.Node
+			Headers       yaml.Node
 			Fields        yaml.Node
+			Limits        struct {
+				SplitElements int `yaml:"split_elements"`
+			}
 		}
 	}
 	if err := yaml.Unmarshal(text, &doc); err != nil {
@@ -161,20 +176,56 @@ func ReadStreams(text []byte) ([]*Stream, error) {
 	}
 	var streams []*Stream
 	for _, d := range doc.Streams {
-		s := &Stream{Topic: d.Topic, Format: d.Format, Purposes: d.Purposes, EventTime: d.EventTime, Headers: d.Headers}
-		for name, subject := range d.Subjects {
-			s.Subject, s.Namespace, s.Path = name, subject.Namespace, subject.Path
+		s := &Stream{Topic: d.Topic, Format: d.Format, Purposes: d.Purposes, Split: d.Split.Path, SplitElements: d.Limits.SplitElements,
+			EventTime: d.EventTime, Headers: map[string]Field{}}
+		var err error
+		if s.Subjects, err = readSubjects(&d.Subjects); err != nil {
+			return nil, err
 		}
-		key, _ := d.Key.(map[string]any)
-		if s.KeySubject = key["subject"] == s.Subject; !s.KeySubject {
-			return nil, fmt.Errorf("%s: the reference wants the subject for a key", s.Topic)
+		if d.Key.Kind == yaml.MappingNode {
+			s.Key = &Key{}
+			if err := d.Key.Decode(s.Key); err != nil {
+				return nil, err
+			}
 		}
-		for i := 0; i+1 < len(d.Fields.Content); i += 2 {
-			s.Fields = append(s.Fields, Field{d.Fields.Content[i].Value, d.Fields.Content[i+1].Value})
+		if s.Fields, err = readFields(&d.Fields); err != nil {
+			return nil, err
+		}
+		headers, err := readFields(&d.Headers)
+		if err != nil {
+			return nil, err
+		}
+		for _, h := range headers {
+			s.Headers[h.Path] = h
 		}
 		streams = append(streams, s)
 	}
 	return streams, nil
+}
+
+func readSubjects(node *yaml.Node) (list []Subject, err error) {
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		s := Subject{Name: node.Content[i].Value}
+		if err := node.Content[i+1].Decode(&s); err != nil {
+			return nil, err
+		}
+		list = append(list, s)
+	}
+	return list, nil
+}
+
+// readFields reads `path: category` and `path: {category: …}`.
+func readFields(node *yaml.Node) (list []Field, err error) {
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		f := Field{Path: node.Content[i].Value, Category: node.Content[i+1].Value}
+		if node.Content[i+1].Kind == yaml.MappingNode {
+			if err := node.Content[i+1].Decode(&f); err != nil {
+				return nil, err
+			}
+		}
+		list = append(list, f)
+	}
+	return list, nil
 }
 
 // sensitive are the categories that no broader line covers (GDPR articles 9
@@ -211,16 +262,4 @@ func (p *Purpose) treatment(category string) Treatment {
 		}
 	}
 	return best
-}
-
-// category is that of the longest listed path that is path or above it.
-func (s *Stream) category(path string) string {
-	best := Field{}
-	for _, f := range s.Fields {
-		above := f.Path == path || strings.HasPrefix(path, f.Path+".") || strings.HasPrefix(path, f.Path+"[")
-		if above && len(f.Path) > len(best.Path) {
-			best = f
-		}
-	}
-	return best.Category
 }

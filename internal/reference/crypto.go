@@ -139,8 +139,8 @@ func (l Lane) AuditPartition(n int32) int32 {
 }
 
 // Nonce is an output's cs-proof.
-func (k *Keys) Nonce(purpose string, l Lane, offset int64) []byte {
-	return sign(k.key("nonce", purpose), l.bytes(), i64(offset), i32(0))[:16]
+func (k *Keys) Nonce(purpose string, l Lane, offset int64, element int) []byte {
+	return sign(k.key("nonce", purpose), l.bytes(), i64(offset), i32(int32(element)))[:16]
 }
 
 // Commitment is AUDIT A8 over an output without its cs-proof.

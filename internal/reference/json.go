@@ -20,14 +20,17 @@ type shape struct {
 var step = regexp.MustCompile(`^([A-Za-z0-9_$-]+|\[\*\])\.?`)
 
 // shapes builds the tree of the stream's paths: the fields, then what the
-// subject and the time stand at.
+// subjects and the time stand at.
 func (v *view) shapes() (*shape, error) {
 	root := &shape{order: &[]*shape{}}
 	paths := []string{}
 	for _, f := range v.stream.Fields {
 		paths = append(paths, f.Path)
 	}
-	for _, path := range append(paths, v.stream.Path, v.stream.EventTime) {
+	for _, x := range v.stream.Subjects {
+		paths = append(paths, x.Path)
+	}
+	for _, path := range append(paths, v.stream.EventTime) {
 		at := root
 		for rest := path; rest != ""; {
 			m := step.FindStringSubmatch(strings.TrimPrefix(rest, "."))
@@ -37,7 +40,9 @@ func (v *view) shapes() (*shape, error) {
 			rest = strings.TrimPrefix(rest, ".")[len(m[0]):]
 			at = at.child(m[1])
 		}
-		at.named = true
+		if path != "" {
+			at.named = true
+		}
 	}
 	root.settle(v, false)
 	return root, nil
@@ -77,13 +82,13 @@ func (s *shape) leaf() bool { return len(s.members) == 0 && s.elements == nil }
 // jsonWriter writes one record for one purpose.
 type jsonWriter struct {
 	view     *view
-	open     bool // the gate of explicit consent
+	heard    voices
 	withheld int
 }
 
 // op is the treatment's name; a closed gate makes all but drop a redact.
 func (w *jsonWriter) op(s *shape) string {
-	if s.treat.Explicit && !w.open && s.treat.Name != "drop" {
+	if s.treat.Name != "drop" && !w.heard.open(w.view.stream.about(s.path), w.view.stream.main(), s.treat) {
 		return "redact"
 	}
 	return s.treat.Name

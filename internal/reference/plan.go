@@ -13,6 +13,7 @@ type planField struct {
 	Category  string `json:"category"`
 	Treatment string `json:"treatment"`
 	Gate      string `json:"gate"`
+	Subject   string `json:"subject"`
 }
 
 // CheckPlan compares a plan document of consent.policies with what the purpose
@@ -66,6 +67,11 @@ func (w *World) plan(s *Stream, purpose string, schema uint32) (fields []planFie
 		f := planField{Path: path, Category: category, Treatment: describe(t)}
 		if t.Explicit && t.Name != "drop" && t.Name != "redact" {
 			f.Gate = "explicit_consent"
+		}
+		if about := s.about(path); len(s.Subjects) > 1 && len(about) > 0 {
+			if f.Subject = "*"; len(about) == 1 {
+				f.Subject = s.Subjects[about[0]].Name
+			}
 		}
 		fields = append(fields, f)
 	}

@@ -3,7 +3,9 @@ package reference
 import (
 	"encoding/binary"
 	"fmt"
+	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Input is an input record.
@@ -36,13 +38,21 @@ type Result struct {
 	// Fault is the code under which the record goes to quarantine; "": it is
 	// decided.
 	Fault     string
-	Tag       []byte // of the subject; nil where the record names none
+	Subjects  []Named
 	Decisions []Decision
 }
 
-// Decision is what must become of the record for one purpose.
+// Named is a subject of the record, or of an element of it.
+type Named struct {
+	Name string
+	Tag  []byte // nil where it names none
+}
+
+// Decision is what must become of the record, or an element of it, for one purpose
+// and one subject.
 type Decision struct {
-	Purpose, Basis string
+	Element, Subject int // in Result.Subjects
+	Purpose, Basis   string
 	Verdict
 	Withheld int
 	Plan     bool // a plan is cited: the record has a value
@@ -115,55 +125,86 @@ func (w *World) Avro(s *Stream, purpose string, id uint32) (*Avro, error) {
 	return a, err
 }
 
-// content is a record's value, read.
+// content is a record's value or, where records are split, an element of it.
 type content struct {
-	json    *tree
-	avro    map[string]any
-	schema  uint32
-	subject string // as it stands; ok: it is a text or an integer
-	ok      bool
-	time    *int64
+	json     *tree
+	avro     map[string]any
+	schema   uint32
+	subjects []found // as they stand in the value
+	time     *int64
 }
 
 // Process gives the result of a record, which must not be hostile Avro.
 func (w *World) Process(in *Input, at Moment) (*Result, error) {
 	s := w.Stream(in.Topic)
-	var c *content
+	parts := []*content{nil}
 	if in.Value != nil {
 		var fault string
 		var err error
-		if c, fault, err = w.read(s, in.Value); err != nil || fault != "" {
+		if parts, fault, err = w.read(s, in.Value); err != nil || fault != "" {
 			return &Result{Fault: fault}, err
 		}
 	}
-	// D20. A tombstone has the record's timestamp for an event time.
-	facts := Facts{EventTime: min(in.Timestamp, at.Now), Suspect: in.Timestamp > at.Now}
-	id, resolved := w.subject(s, in, c)
-	facts.Unresolved = !resolved
-	if c != nil {
-		if facts.Suspect = c.time == nil || *c.time > facts.EventTime; !facts.Suspect {
-			facts.EventTime = *c.time
-		}
+	if s.Key != nil && s.Key.Category != "" && !utf8.Valid(in.Key) {
+		return &Result{Fault: "bad_utf8"}, nil
 	}
 	r := &Result{}
-	var rows []*Row
-	if resolved {
-		r.Tag = w.Keys.AuditTag(s.Namespace, id)
-		if events := at.Events(s.Namespace + ":" + id); len(events) > 0 {
-			rows = []*Row{Fold(events)}
-		}
-	}
-	for _, purpose := range s.Purposes {
-		d, err := w.decide(s, purpose, in, c, rows, facts, at.Now)
-		if err != nil {
+	for i, c := range parts {
+		if err := w.processPart(r, s, in, i, c, at); err != nil {
 			return nil, err
 		}
-		r.Decisions = append(r.Decisions, d)
 	}
 	return r, nil
 }
 
-func (w *World) read(s *Stream, value []byte) (*content, string, error) {
+// processPart decides one element for each purpose and each of its subjects.
+func (w *World) processPart(r *Result, s *Stream, in *Input, element int, c *content, at Moment) error {
+	first := len(r.Subjects)
+	rows, facts := make([][]*Row, len(s.Subjects)), make([]Facts, len(s.Subjects))
+	for i, x := range s.Subjects {
+		id, ok, conflict := w.identify(s, i, in, c)
+		facts[i] = times(in, c, s, at.Now)
+		facts[i].Unresolved, facts[i].Conflict = !ok, conflict
+		named := Named{Name: x.Name}
+		if ok {
+			named.Tag = w.Keys.AuditTag(x.Namespace, id)
+			if events := at.Events(x.Namespace + ":" + id); len(events) > 0 {
+				rows[i] = []*Row{Fold(events)}
+			}
+		}
+		r.Subjects = append(r.Subjects, named)
+	}
+	for _, purpose := range s.Purposes {
+		v := w.view(s, purpose)
+		heard, from := voices{map[int]bool{}, map[int]bool{}}, len(r.Decisions)
+		for i := range s.Subjects {
+			d := Decision{Element: element, Subject: first + i, Purpose: purpose, Basis: v.purpose.Basis, Plan: c != nil}
+			d.Verdict = Decide(v.purpose, rows[i], facts[i], at.Now)
+			heard.permit[i], heard.explicit[i] = d.Permit, d.Permit && d.Explicit
+			r.Decisions = append(r.Decisions, d)
+		}
+		main := s.main()
+		if err := w.conclude(v, in, c, &r.Decisions[from+main], heard, facts, at.Now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// times: D20. A tombstone has the record's timestamp for an event time, and so has
+// a record of a stream that names none.
+func times(in *Input, c *content, s *Stream, now int64) Facts {
+	f := Facts{EventTime: min(in.Timestamp, now), Suspect: in.Timestamp > now}
+	if c != nil && s.EventTime != "" {
+		if f.Suspect = c.time == nil || *c.time > f.EventTime; !f.Suspect {
+			f.EventTime = *c.time
+		}
+	}
+	return f
+}
+
+// read gives what is decided at once: the record, or each element of it.
+func (w *World) read(s *Stream, value []byte) ([]*content, string, error) {
 	if s.Format == "json" {
 		if f := jsonFault(value); f != "" {
 			return nil, f, nil
@@ -172,7 +213,7 @@ func (w *World) read(s *Stream, value []byte) (*content, string, error) {
 		if err != nil {
 			return nil, "", err
 		}
-		return readJSON(s, t), "", nil
+		return readJSON(s, t)
 	}
 	switch {
 	case len(value) == 0:
@@ -194,26 +235,119 @@ func (w *World) read(s *Stream, value []byte) (*content, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	c := &content{avro: native, schema: id}
-	c.subject, c.ok = native[s.Path].(string)
-	if ms, ok := native[s.EventTime].(int64); ok && ms >= 0 && ms <= maxInstant {
-		c.time = &ms
-	}
-	return c, "", nil
+	return readAvro(s, native, id)
 }
 
-// readJSON knows subjects and times at the top level.
-func readJSON(s *Stream, t *tree) *content {
-	c := &content{json: t}
-	if v := t.get(s.Path); v != nil {
-		switch {
-		case v.kind == '"':
-			c.subject, c.ok = v.text, true
-		case v.kind == '0' && integer.MatchString(v.raw) && v.raw != "-0":
-			c.subject, c.ok = v.raw, true
+func readAvro(s *Stream, native map[string]any, schema uint32) (parts []*content, fault string, err error) {
+	items := []any{native}
+	if s.Split != "" {
+		var ok bool
+		if items, ok = reach(native, strings.TrimSuffix(s.Split, "[*]")).([]any); !ok {
+			return nil, "not_an_array", nil
 		}
 	}
-	if v := t.get(s.EventTime); v != nil && v.kind == '"' && len(v.text) <= 40 {
+	if fault := tooMany(s, len(items)); fault != "" {
+		return nil, fault, nil
+	}
+	for _, item := range items {
+		record, ok := bare(item).(map[string]any)
+		if !ok {
+			return nil, "top_level_scalar", nil
+		}
+		c := &content{avro: record, schema: schema}
+		for _, x := range s.Subjects {
+			f := found{}
+			switch v := reach(record, x.Path).(type) {
+			case string:
+				f = found{v, true}
+			case int32, int64:
+				f = found{fmt.Sprint(v), true}
+			}
+			c.subjects = append(c.subjects, f)
+		}
+		if ms, ok := reach(record, s.EventTime).(int64); ok && ms >= 0 && ms <= maxInstant {
+			c.time = &ms
+		}
+		parts = append(parts, c)
+	}
+	return parts, "", nil
+}
+
+// reach follows a path of members through records and unions with null.
+func reach(native any, path string) any {
+	if path == "" {
+		return nil
+	}
+	for _, name := range strings.Split(path, ".") {
+		record, ok := bare(native).(map[string]any)
+		if !ok {
+			return nil
+		}
+		native = record[name]
+	}
+	return bare(native)
+}
+
+// bare is a value without goavro's union around it, which is a map of one type
+// name: those are none of the names of fields of the tests.
+func bare(native any) any {
+	if m, ok := native.(map[string]any); ok && len(m) == 1 {
+		for name, v := range m {
+			if strings.Contains(name, ".") || contains([]string{"string", "int", "long", "array", "boolean", "double", "float", "bytes"}, name) {
+				return v
+			}
+		}
+	}
+	return native
+}
+
+func tooMany(s *Stream, n int) string {
+	most := s.SplitElements
+	if most == 0 {
+		most = 1000
+	}
+	if s.Split != "" && n > most {
+		return "too_many_elements"
+	}
+	return ""
+}
+
+func readJSON(s *Stream, t *tree) (parts []*content, fault string, err error) {
+	items := []*tree{t}
+	if s.Split != "" {
+		if array := t.reach(strings.TrimSuffix(s.Split, "[*]")); array != nil && array.kind == '[' {
+			items = array.items
+		} else {
+			return nil, "not_an_array", nil
+		}
+	}
+	if fault := tooMany(s, len(items)); fault != "" {
+		return nil, fault, nil
+	}
+	for _, item := range items {
+		if item.kind != '{' && item.kind != '[' {
+			return nil, "top_level_scalar", nil
+		}
+		parts = append(parts, readObject(s, item))
+	}
+	return parts, "", nil
+}
+
+func readObject(s *Stream, t *tree) *content {
+	c := &content{json: t}
+	for _, x := range s.Subjects {
+		f := found{}
+		if v := t.reach(x.Path); v != nil && x.Path != "" {
+			switch {
+			case v.kind == '"':
+				f = found{v.text, true}
+			case v.kind == '0' && integer.MatchString(v.raw) && v.raw != "-0":
+				f = found{v.raw, true}
+			}
+		}
+		c.subjects = append(c.subjects, f)
+	}
+	if v := t.reach(s.EventTime); v != nil && v.kind == '"' && len(v.text) <= 40 {
 		if at, err := time.Parse(time.RFC3339Nano, v.text); err == nil && at.UnixMilli() >= 0 && at.UnixMilli() <= maxInstant {
 			ms := at.UnixMilli()
 			c.time = &ms
@@ -222,61 +356,73 @@ func readJSON(s *Stream, t *tree) *content {
 	return c
 }
 
-// subject is the record's subject, normalised. The key must name the same one.
-func (w *World) subject(s *Stream, in *Input, c *content) (string, bool) {
-	if c == nil {
-		return w.Policy.normalize(s.Namespace, string(in.Key))
+// reach follows a path of members; "" is t.
+func (t *tree) reach(path string) *tree {
+	if path == "" {
+		return t
 	}
-	id, ok := w.Policy.normalize(s.Namespace, c.subject)
-	if !ok || !c.ok {
-		return "", false
-	}
-	if in.Key != nil {
-		key, ok := w.Policy.normalize(s.Namespace, string(in.Key))
-		if !ok || key != id {
-			return "", false
+	for _, name := range strings.Split(path, ".") {
+		if t == nil || t.kind != '{' {
+			return nil
 		}
+		t = t.get(name)
 	}
-	return id, true
+	return t
 }
 
-func (w *World) decide(s *Stream, purpose string, in *Input, c *content, rows []*Row, facts Facts, now int64) (Decision, error) {
-	v := w.view(s, purpose)
-	d := Decision{Purpose: purpose, Basis: v.purpose.Basis, Plan: c != nil}
-	d.Verdict = Decide(v.purpose, rows, facts, now)
-	key := v.at(s.Path) // the key is the subject, and treated like it
+// conclude makes of the main subject's decision what becomes of the element.
+func (w *World) conclude(v *view, in *Input, c *content, d *Decision, heard voices, facts []Facts, now int64) error {
+	s := v.stream
+	key := s.keyText()
+	treat := Treatment{Name: "drop"}
+	if key != nil {
+		treat = v.purpose.treatment(key.category)
+		if treat.Name != "drop" && !heard.open(key.about, s.main(), treat) {
+			treat = Treatment{Name: "redact"}
+		}
+	}
+	var incoming *string
+	if in.Key != nil {
+		text := string(in.Key)
+		incoming = &text
+	}
+	// The key of a batch says nothing of its elements, unless the wiring says so.
+	if i := s.keyed(); key != nil && i >= 0 && s.Split != "" && !s.Subjects[i].Key {
+		incoming = nil
+		if c != nil && s.Subjects[i].Path != "" {
+			incoming = &c.subjects[i].text
+		} else if c != nil {
+			incoming = header(in, s.Subjects[i].Header)
+		}
+	}
 	if c == nil {
-		d.Verdict = tombstone(key, in.Key != nil, !facts.Unresolved, d.Verdict)
+		i := s.keyed()
+		d.Verdict = tombstone(treat, incoming != nil, i < 0 || !facts[i].Unresolved, d.Verdict)
 	}
 	if !d.Permit {
-		return d, nil
+		return nil
 	}
-	out := &Output{Topic: s.Topic + "." + purpose, Timestamp: now}
+	out := &Output{Topic: s.Topic + "." + v.purpose.ID, Timestamp: now}
 	if c != nil {
-		if v.at(s.EventTime).Name == "keep" {
-			out.Timestamp = facts.EventTime
+		if at := v.at(s.EventTime); s.EventTime != "" && at.Name == "keep" && !v.gated(s.EventTime, at) {
+			out.Timestamp = facts[s.main()].EventTime
 		}
 		var err error
-		if out.Value, d.Withheld, err = w.value(v, out.Topic, c, d.Explicit); err != nil {
-			return d, err
+		if out.Value, d.Withheld, err = w.value(v, out.Topic, c, heard); err != nil {
+			return err
 		}
 	}
-	if in.Key != nil && key.Name != "drop" && key.Name != "redact" {
-		text, ok := v.text(s.Path, string(in.Key), key)
+	if incoming != nil && treat.Name != "drop" && treat.Name != "redact" {
+		text, ok := v.treat(key, *incoming, treat)
 		if !ok {
 			// This purpose cannot treat what is there; the others can (P6).
 			d.Verdict, d.Withheld = Verdict{Reason: "INPUT_MALFORMED", Secondary: d.Secondary}, 0
-			return d, nil
+			return nil
 		}
 		out.Key = []byte(text)
 	}
-	for _, h := range in.Headers {
-		if d.Reason == "TOMBSTONE" {
-			break // what goes out whatever the consent is the key alone
-		}
-		if category, ok := s.Headers[h.Key]; ok && h.Value != nil && v.purpose.treatment(category).Name == "keep" {
-			out.Headers = append(out.Headers, h)
-		}
+	if d.Reason != "TOMBSTONE" { // what goes out whatever the consent is the key alone
+		d.Withheld += v.headers(in, out, heard)
 	}
 	n := w.Partitions(out.Topic)
 	out.Partition = int32(in.Offset % int64(n))
@@ -284,7 +430,41 @@ func (w *World) decide(s *Stream, purpose string, in *Input, c *content, rows []
 		out.Partition = Partition(out.Key, n)
 	}
 	d.Output = out
-	return d, nil
+	return nil
+}
+
+func header(in *Input, name string) *string {
+	for _, h := range in.Headers {
+		if h.Key == name && h.Value != nil {
+			text := string(h.Value)
+			return &text
+		}
+	}
+	return nil
+}
+
+// headers writes those that stay, and counts those that a treatment does not take.
+func (v *view) headers(in *Input, out *Output, heard voices) (withheld int) {
+	for _, h := range in.Headers {
+		where := v.stream.headerText(h.Key)
+		if where == nil || h.Value == nil {
+			continue
+		}
+		t := v.purpose.treatment(where.category)
+		if t.Name == "drop" || t.Name == "redact" || !heard.open(where.about, v.stream.main(), t) {
+			continue
+		}
+		text := string(h.Value)
+		if t.Name != "keep" {
+			var ok bool
+			if text, ok = v.treat(where, text, t); !ok || !utf8.Valid(h.Value) {
+				withheld++
+				continue
+			}
+		}
+		out.Headers = append(out.Headers, Header{h.Key, []byte(text)})
+	}
+	return withheld
 }
 
 // tombstone: it only removes (DESIGN section 5), and under a key that names
@@ -299,7 +479,7 @@ func tombstone(key Treatment, keyed, resolved bool, v Verdict) Verdict {
 	return v
 }
 
-func (w *World) value(v *view, topic string, c *content, explicit bool) ([]byte, int, error) {
+func (w *World) value(v *view, topic string, c *content, heard voices) ([]byte, int, error) {
 	if c.json != nil {
 		if w.shapes[v] == nil {
 			root, err := v.shapes()
@@ -308,7 +488,7 @@ func (w *World) value(v *view, topic string, c *content, explicit bool) ([]byte,
 			}
 			w.shapes[v] = root
 		}
-		jw := jsonWriter{view: v, open: explicit}
+		jw := jsonWriter{view: v, heard: heard}
 		out := jw.record(w.shapes[v], c.json)
 		return []byte(out), jw.withheld, nil
 	}
@@ -320,6 +500,6 @@ func (w *World) value(v *view, topic string, c *content, explicit bool) ([]byte,
 	if err != nil {
 		return nil, 0, err
 	}
-	out, err := a.Encode(c.avro, id, explicit)
+	out, err := a.Encode(c.avro, id, heard)
 	return out, 0, err
 }

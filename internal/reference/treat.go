@@ -16,9 +16,23 @@ type view struct {
 // at is what the purpose does at a path.
 func (v *view) at(path string) Treatment { return v.purpose.treatment(v.stream.category(path)) }
 
-// text treats a text at a path (or the record key, which is the subject); ok is
-// false where the treatment has no result for it.
+// gated says that what stands at a path is not there whenever the output is.
+func (v *view) gated(path string, t Treatment) bool {
+	about := v.stream.about(path)
+	return t.Explicit || len(about) > 1 || len(about) == 1 && about[0] != v.stream.main()
+}
+
+// text treats a text at a path; ok is false where the treatment has no result for
+// it.
 func (v *view) text(path, s string, t Treatment) (out string, ok bool) {
+	where := text{domain: v.stream.category(path)}
+	if ns := v.stream.namespace(path); ns != "" {
+		where.domain, where.namespace = ns, true
+	}
+	return v.treat(&where, s, t)
+}
+
+func (v *view) treat(where *text, s string, t Treatment) (out string, ok bool) {
 	switch t.Name {
 	case "keep":
 		return s, true
@@ -28,7 +42,7 @@ func (v *view) text(path, s string, t Treatment) (out string, ok bool) {
 		r := []rune(s)
 		return string(r[:min(len(r), number64(t.Params["value"]))]), true
 	case "pseudonymize":
-		return v.pseudonym(path, s)
+		return v.pseudonym(where, s)
 	}
 	return "", false
 }
@@ -56,16 +70,14 @@ func mask(s string, first, last int, char any) string {
 
 var uuid = regexp.MustCompile(`^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}$`)
 
-// pseudonym is DESIGN section 4's token: its domain is the subject's namespace
-// where the path is the subject's, else the category.
-func (v *view) pseudonym(path, s string) (string, bool) {
-	domain := v.stream.category(path)
-	if path == v.stream.Path {
-		domain = v.stream.Namespace
+// pseudonym is DESIGN section 4's token: its domain is the namespace of an
+// identifier, else the category.
+func (v *view) pseudonym(where *text, s string) (string, bool) {
+	if where.namespace {
 		var ok bool
-		if s, ok = v.policy.normalize(domain, s); !ok {
+		if s, ok = v.policy.normalize(where.domain, s); !ok {
 			return "", false
 		}
 	}
-	return v.keys.Token(v.purpose.ID, domain, s), true
+	return v.keys.Token(v.purpose.ID, where.domain, s), true
 }

@@ -1,0 +1,202 @@
+package reference
+
+import "strings"
+
+// above says that a listed path is path, or stands above it.
+func above(listed, path string) bool {
+	return listed == path || strings.HasPrefix(path, listed+".") || strings.HasPrefix(path, listed+"[")
+}
+
+// field is the longest listed path that is path or above it.
+func (s *Stream) field(path string) Field {
+	best := Field{}
+	for _, f := range s.Fields {
+		if above(f.Path, path) && len(f.Path) > len(best.Path) {
+			best = f
+		}
+	}
+	return best
+}
+
+func (s *Stream) category(path string) string { return s.field(path).Category }
+
+// namespace is that of the identifiers at a path; "" where there are none.
+func (s *Stream) namespace(path string) string {
+	if f := s.field(path); f.Namespace != "" {
+		return f.Namespace
+	}
+	for _, x := range s.Subjects {
+		if x.Path == path {
+			return x.Namespace
+		}
+	}
+	return ""
+}
+
+// keyed is the subject whose identifier the record key is; -1 for none.
+func (s *Stream) keyed() int {
+	if s.Key != nil && s.Key.Subject != "" {
+		return s.index(s.Key.Subject)
+	}
+	for i, x := range s.Subjects {
+		if x.Key {
+			return i
+		}
+	}
+	return -1
+}
+
+func (s *Stream) index(subject string) int {
+	for i, x := range s.Subjects {
+		if x.Name == subject {
+			return i
+		}
+	}
+	return -1
+}
+
+// main is the subject that decides whether there is an output (D25).
+func (s *Stream) main() int { return max(0, s.keyed()) }
+
+// about lists whom a path is about (D25): the subject that it is bound to, or whose
+// identifier stands there, else all of them if it is personal.
+func (s *Stream) about(path string) []int {
+	bound := Field{}
+	for _, f := range s.Fields {
+		if f.Subject != "" && above(f.Path, path) && len(f.Path) > len(bound.Path) {
+			bound = f
+		}
+	}
+	if bound.Path != path {
+		for i, x := range s.Subjects {
+			if x.Path == path {
+				return []int{i}
+			}
+		}
+	}
+	return s.whom(bound.Subject, s.category(path))
+}
+
+// whom lists whom something is about that is bound to a subject, or to none ("").
+func (s *Stream) whom(subject, category string) []int {
+	if subject != "" {
+		return []int{s.index(subject)}
+	}
+	if within("system", category) {
+		return nil
+	}
+	var all []int
+	for i := range s.Subjects {
+		all = append(all, i)
+	}
+	return all
+}
+
+// text is what the stream has outside the value: the key or a header.
+type text struct {
+	category, domain string
+	namespace        bool // domain is one
+	about            []int
+}
+
+func (s *Stream) text(category, subject, namespace string) text {
+	t := text{category: category, domain: category, about: s.whom(subject, category)}
+	if namespace != "" {
+		t.domain, t.namespace = namespace, true
+	}
+	return t
+}
+
+// keyText is the record key; nil where outputs have none.
+func (s *Stream) keyText() *text {
+	if s.Key == nil {
+		return nil
+	}
+	i := s.keyed()
+	if i < 0 {
+		t := s.text(s.Key.Category, "", s.Key.Namespace)
+		return &t
+	}
+	x, category := s.Subjects[i], s.Key.Category
+	if category == "" && x.Path != "" {
+		category = s.category(x.Path)
+	}
+	t := s.text(category, x.Name, x.Namespace)
+	return &t
+}
+
+// headerText is a header; nil where it is dropped.
+func (s *Stream) headerText(name string) *text {
+	h, ok := s.Headers[name]
+	if !ok {
+		return nil
+	}
+	for _, x := range s.Subjects {
+		if x.Header != name {
+			continue
+		}
+		if h.Namespace == "" {
+			h.Namespace = x.Namespace
+		}
+		if h.Subject == "" {
+			h.Subject = x.Name
+		}
+		break
+	}
+	t := s.text(h.Category, h.Subject, h.Namespace)
+	return &t
+}
+
+// identify finds a subject: every place that the wiring names and the record has
+// must name the same one, and its place in the value must be there.
+func (w *World) identify(s *Stream, i int, in *Input, c *content) (id string, ok, conflict bool) {
+	x := s.Subjects[i]
+	var places []found
+	if x.Path != "" && c != nil {
+		places = append(places, c.subjects[i])
+	}
+	if in.Key != nil && (x.Key || s.Split == "" && s.Key != nil && s.Key.Subject == x.Name) {
+		places = append(places, found{string(in.Key), true})
+	}
+	for _, h := range in.Headers {
+		if x.Header == h.Key && h.Value != nil {
+			places = append(places, found{string(h.Value), true})
+		}
+	}
+	names := map[string]bool{}
+	for _, p := range places {
+		name, fine := w.Policy.normalize(x.Namespace, p.text)
+		if !fine || !p.ok {
+			return "", false, false
+		}
+		names[name], id = true, name
+	}
+	return id, len(names) == 1, len(names) > 1
+}
+
+// found is an identifier as it stands; ok says that it is a text or an integer.
+type found struct {
+	text string
+	ok   bool
+}
+
+// voices are the subjects that permit a purpose, and those who consent explicitly.
+type voices struct{ permit, explicit map[int]bool }
+
+// open says that what is about some subjects may be seen behind a treatment's gate,
+// once the main subject permits.
+func (v voices) open(about []int, main int, t Treatment) bool {
+	heard := v.permit
+	if t.Explicit {
+		heard = v.explicit
+		if len(about) == 0 {
+			about = []int{main}
+		}
+	}
+	for _, i := range about {
+		if !heard[i] && (t.Explicit || i != main) {
+			return false
+		}
+	}
+	return true
+}
