@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -67,6 +68,7 @@ func (l *loader) stream(e item, pol policyFile, limit limits) (streamEntry, bool
 	w.Key = l.key(o, pol)
 	w.Headers = l.headers(o, pol)
 	w.Fields = l.fields(o, pol)
+	w.Tags = l.tags(o, w.Format)
 	limit = l.limits(o, limit)
 	w.RecordBytes, w.SplitElements = int(limit.recordBytes), int(limit.splitElements)
 	if o.choice("start", "earliest", []string{"earliest", "latest"}, nil) == "latest" {
@@ -164,6 +166,20 @@ func (l *loader) category(it item) string {
 		l.report(it.place(), near, "%s %s", s.shown(), notACategory(near))
 	}
 	return s.text
+}
+
+// tags reads the categories of a schema's tags, sorted by tag.
+func (l *loader) tags(o object, format schemas.Format) []engine.TagRule {
+	entries := o.freeEntries("tags")
+	if len(entries) > 0 && format == schemas.JSON {
+		l.report(o.items["tags"].keyPlace(), "", "tags belong to format: avro; plain json has no schema that could have them")
+	}
+	var out []engine.TagRule
+	for _, e := range entries {
+		out = append(out, engine.TagRule{Tag: e.key.Value, Category: l.category(e)})
+	}
+	slices.SortFunc(out, func(a, b engine.TagRule) int { return cmp.Compare(a.Tag, b.Tag) })
+	return out
 }
 
 // path reads a word that is a record path.

@@ -143,9 +143,10 @@ var (
 		{name: "key", shape: "none or key", fallback: "none"},
 		{name: "headers", shape: "map of header name to category or field"},
 		{name: "fields", shape: "map of record path to category or field", required: true},
+		{name: "tags", shape: "map of schema tag to category"},
 		{name: "start", shape: "earliest or latest", fallback: "earliest"},
 		{name: "limits", shape: "limits"},
-		{name: "jurisdiction", later: true}, {name: "signals", later: true}, {name: "tags", later: true},
+		{name: "jurisdiction", later: true}, {name: "signals", later: true},
 	}}
 	subjectSection = section{"a subject", []word{
 		{name: "namespace", shape: "namespace name", required: true},

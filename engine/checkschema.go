@@ -24,7 +24,8 @@ func (c *checker) checkSchema(at string, s *CompiledStream) {
 		c.add(place, "%v", err)
 		return
 	}
-	c.checkRules(at, s, layout)
+	resolved := s.resolveNodes(layout)
+	c.checkRules(at, s, layout, resolved)
 	c.checkPlaces(at, s, layout)
 	c.checkBindings(at, s, layout)
 	plan, err := s.compile(layout, split)
@@ -33,15 +34,15 @@ func (c *checker) checkSchema(at string, s *CompiledStream) {
 		return
 	}
 	c.checkView(at, s, plan)
-	c.checkTypes(at, s, layout)
+	c.checkTypes(at, s, layout, resolved)
 }
 
 // checkRules finds rules that match nothing, ties, and fields without a rule.
 // The last are one warning: a schema may have hundreds.
-func (c *checker) checkRules(at string, s *CompiledStream, layout schemas.Layout) {
+func (c *checker) checkRules(at string, s *CompiledStream, layout schemas.Layout, resolved []string) {
 	used := make([]bool, len(s.rules))
 	var withheld []string
-	for _, n := range layout.Nodes() {
+	for i, n := range layout.Nodes() {
 		if n.Path == "" || n.Contested {
 			c.warnContested(at, n, layout)
 			continue
@@ -50,10 +51,11 @@ func (c *checker) checkRules(at string, s *CompiledStream, layout schemas.Layout
 		if err != nil {
 			continue
 		}
-		for i := range s.rules {
-			used[i] = used[i] || s.rules[i].path.Covers(p)
+		for r := range s.rules {
+			used[r] = used[r] || s.rules[r].path.Covers(p)
 		}
-		if n.Leaf && !c.checkLeaf(at, s, n) && !slices.Contains(withheld[max(0, len(withheld)-maxListed):], n.Path) {
+		c.checkTags(at, s, n)
+		if n.Leaf && resolved[i] == "" && !c.checkTie(at, s, n) && !slices.Contains(withheld[max(0, len(withheld)-maxListed):], n.Path) {
 			withheld = append(withheld, n.Path)
 		}
 	}
@@ -95,21 +97,25 @@ func listed(paths []string) string {
 	return strings.Join(paths, ", ")
 }
 
-// checkLeaf reports whether a rule classifies a field, or would but for a tie.
-func (c *checker) checkLeaf(at string, s *CompiledStream, n schemas.Node) bool {
-	category, rule, err := s.rules.category(n.Path)
+// checkTie reports whether a field would have a rule but for a tie.
+func (c *checker) checkTie(at string, s *CompiledStream, n schemas.Node) bool {
+	_, _, err := s.rules.category(n.Path)
 	var tie *tieError
-	if errors.As(err, &tie) {
-		c.add(at+".fields["+tie.A+"]", "%v", tie)
-		return true
-	}
-	if category == "" {
+	if !errors.As(err, &tie) {
 		return false
 	}
-	if n.Type.Kind == schemas.Opaque {
-		c.warn(at+".fields["+s.rules[rule].text+"]", "%s is withheld: its type contains itself", n.Path)
-	}
+	c.add(at+".fields["+tie.A+"]", "%v", tie)
 	return true
+}
+
+// checkTags finds a position whose tags say two things, and no rule one.
+func (c *checker) checkTags(at string, s *CompiledStream, n schemas.Node) {
+	if _, rule, _ := s.rules.category(n.Path); rule >= 0 {
+		return
+	}
+	if _, err := s.tagCategory(n.Tags); err != nil {
+		c.add(at+".tags", "%s: %v", n.Path, err)
+	}
 }
 
 // checkPlaces finds a subject or event time that no record would ever show. In
@@ -208,11 +214,19 @@ func (c *checker) checkView(at string, s *CompiledStream, plan *Plan) {
 		}
 	}
 	for _, n := range plan.layout.Nodes() {
-		_, rule, err := s.rules.category(n.Path)
-		if ids := kept[n.Path]; len(ids) > 1 && err == nil {
-			c.warn(at+".fields["+s.rules[rule].text+"]", "%s is kept by %s: who reads both topics can join them by it", n.Path, strings.Join(ids, ", "))
+		if ids := kept[n.Path]; len(ids) > 1 {
+			c.warn(s.classifiedAt(at, n.Path), "%s is kept by %s: who reads both topics can join them by it", n.Path, strings.Join(ids, ", "))
+			delete(kept, n.Path) // the branches of a union have one path
 		}
 	}
+}
+
+// classifiedAt is the place in the wiring that gives a path its category.
+func (s *CompiledStream) classifiedAt(at, path string) string {
+	if _, rule, err := s.rules.category(path); err == nil && rule >= 0 {
+		return at + ".fields[" + s.rules[rule].text + "]"
+	}
+	return at + ".tags"
 }
 
 // joins guesses whether a kept field is unique to a record or a person.
@@ -230,14 +244,13 @@ func joins(s *CompiledStream, plan *Plan, f audit.Field) bool {
 }
 
 // checkTypes finds treatments that have no result for a field's type.
-func (c *checker) checkTypes(at string, s *CompiledStream, layout schemas.Layout) {
+func (c *checker) checkTypes(at string, s *CompiledStream, layout schemas.Layout, resolved []string) {
 	for i := range s.purposes {
-		for _, n := range layout.Nodes() {
-			category, rule, err := s.rules.category(n.Path)
-			if n.Path == "" || err != nil || category == "" || !n.Leaf || n.Contested {
+		for k, n := range layout.Nodes() {
+			if resolved[k] == "" || !n.Leaf {
 				continue
 			}
-			c.checkType(at+".fields["+s.rules[rule].text+"]", s, s.purposes[i].purpose, n, category)
+			c.checkType(s.classifiedAt(at, n.Path), s, s.purposes[i].purpose, n, resolved[k])
 		}
 	}
 }

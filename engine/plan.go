@@ -16,6 +16,8 @@ type CompiledStream struct {
 	wiring *Stream
 	engine *Engine
 	rules  ruleSet
+	// reference is what the wiring's own schema says; nil where it has none.
+	reference reference
 	// subjects are in the order of the wiring; main decides whether there is an
 	// output, keyed is whose identifier the Kafka key is (-1: nobody's).
 	subjects    []streamSubject
@@ -48,8 +50,9 @@ type Plan struct {
 	outputs  []OutputSchema
 	docs     []Document
 	weight   int // see maxPlanWeight
-	// Withheld lists the schema's positions, each once, that no rule classifies
-	// or for whose type some purpose's treatment has no result: they are dropped,
+	// Withheld lists the schema's positions, each once, that no rule and no tag
+	// classifies, that have another type than the wiring's own schema says, or for
+	// whose type some purpose's treatment has no result: they are dropped,
 	// in the latter case for that purpose, and reported.
 	Withheld []string
 	withheld map[string]bool // the same, while the plan is compiled
@@ -118,6 +121,9 @@ func (e *Engine) compileStream(w *Stream) (*CompiledStream, error) {
 	}
 	if err := s.compileSubjects(); err != nil {
 		return nil, err
+	}
+	if w.Format == schemas.Avro && w.Schema != "" {
+		s.reference = s.newReference(w.Schema)
 	}
 	if s.key, err = s.compileKey(); err != nil {
 		return nil, err

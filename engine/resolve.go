@@ -91,21 +91,6 @@ func (rs ruleSet) binding(p schemas.Path) (best *pathRule, tied bool) {
 	return best, tied
 }
 
-// resolveNodes gives each node of a layout its category, "" for none. What two
-// rules claim equally stays unclassified; lint names it.
-func (s *CompiledStream) resolveNodes(layout schemas.Layout) []string {
-	categories := make([]string, len(layout.Nodes()))
-	for i, n := range layout.Nodes() {
-		if n.Path == "" || n.Type.Kind == schemas.Opaque || n.Contested {
-			continue
-		}
-		if c, _, err := s.rules.category(n.Path); err == nil {
-			categories[i] = c
-		}
-	}
-	return categories
-}
-
 // findNode finds a position of a layout; -1 where it has none, or several (the
 // branches of a union), or where the record can hold it more than once.
 func findNode(layout schemas.Layout, path string) schemas.NodeID {

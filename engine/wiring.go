@@ -38,7 +38,11 @@ type Stream struct {
 	Key       KeyRule
 	Headers   []HeaderRule // sorted by name
 	Fields    []FieldRule
-	// Schema is the Avro schema text for offline checks; "" for none.
+	// Tags give the `confluent:tags` of Avro schemas a category, for positions that
+	// no path of Fields covers.
+	Tags []TagRule
+	// Schema is the Avro schema text for offline checks; "" for none. A position
+	// that has another type in a writer's schema is withheld.
 	Schema string
 	// RecordBytes is the largest record (key + value) that is processed.
 	RecordBytes int
@@ -95,6 +99,12 @@ type FieldRule struct {
 	// Namespace says that the values are identifiers of it: equal ones get the
 	// pseudonym that a subject's would. "" for none.
 	Namespace string
+}
+
+// TagRule gives a tag of a schema a category.
+type TagRule struct {
+	Tag      string
+	Category string
 }
 
 // Finding is one thing wrong with a Config. At names the place in the wiring

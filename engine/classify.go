@@ -1,0 +1,88 @@
+package engine
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/consentstream/consentstream/schemas"
+)
+
+// resolveNodes gives each node of a layout its category, "" for none. A rule of
+// the wiring decides, and where none covers the node the schema's tags, which
+// cascade like rules. What two rules or two tags claim equally stays
+// unclassified; lint names it. So does what has another type than the wiring's
+// own schema says: its rule was written for something else.
+func (s *CompiledStream) resolveNodes(layout schemas.Layout) []string {
+	nodes := layout.Nodes()
+	categories, tagged, changed := make([]string, len(nodes)), make([]string, len(nodes)), make([]bool, len(nodes))
+	for i, n := range nodes {
+		if n.Parent >= 0 && !isKey(n) {
+			tagged[i] = tagged[n.Parent]
+		}
+		changed[i] = n.Parent >= 0 && changed[n.Parent] || s.reference.changed(n)
+		if c, err := s.tagCategory(n.Tags); err != nil || c != "" {
+			tagged[i] = c
+		}
+		if n.Path == "" || n.Type.Kind == schemas.Opaque || n.Contested || changed[i] {
+			continue
+		}
+		switch c, rule, err := s.rules.category(n.Path); {
+		case err == nil && rule >= 0:
+			categories[i] = c
+		case err == nil:
+			categories[i] = tagged[i]
+		}
+	}
+	return categories
+}
+
+// isKey reports that a node is the keys of a map, onto which nothing cascades.
+func isKey(n schemas.Node) bool { return strings.HasSuffix(n.Path, "~key") }
+
+// tagCategory is what the wiring says of a position's tags: the most specific
+// category, where the others lie above it.
+func (s *CompiledStream) tagCategory(tags []string) (category string, err error) {
+	for _, tag := range tags {
+		i := slices.IndexFunc(s.wiring.Tags, func(r TagRule) bool { return r.Tag == tag })
+		if i < 0 {
+			continue
+		}
+		switch c := s.wiring.Tags[i].Category; {
+		case category == "" || below(c, category):
+			category = c
+		case !below(category, c):
+			return "", fmt.Errorf("its tags are both %s and %s; give it a category among fields", category, c)
+		}
+	}
+	return category, nil
+}
+
+// below reports that a category is key or below it.
+func below(category, key string) bool { return strings.HasPrefix(category+".", key+".") }
+
+// reference are the types that the wiring's own schema gives each path; a union's
+// path has several.
+type reference map[string][]schemas.Type
+
+// newReference is nil where the schema is none: lint says so.
+func (s *CompiledStream) newReference(avsc string) reference {
+	layout, _, err := s.layout(avsc)
+	if err != nil {
+		return nil
+	}
+	r := reference{}
+	for _, n := range layout.Nodes() {
+		r[n.Path] = append(r[n.Path], n.Type)
+	}
+	return r
+}
+
+// changed reports that a position has a type that the reference does not give it.
+// Null may come and go: it is no value. A union is what its branches are.
+func (r reference) changed(n schemas.Node) bool {
+	types, known := r[n.Path]
+	return known && n.Type.Kind != schemas.Union && !slices.ContainsFunc(types, func(t schemas.Type) bool {
+		return t.Kind == n.Type.Kind && t.Logical == n.Type.Logical && t.Size == n.Type.Size && t.Precision == n.Type.Precision && t.Scale == n.Type.Scale
+	})
+}

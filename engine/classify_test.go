@@ -1,0 +1,92 @@
+package engine_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/consentstream/consentstream/engine"
+)
+
+const taggedSchema = `{"type":"record","name":"crm.R","fields":[{"name":"id","type":"string"},
+ {"name":"mail","type":"string","confluent:tags":["PII","MAIL"]},
+ {"name":"a","confluent:tags":["PII"],"type":{"type":"record","name":"A","fields":[{"name":"x","type":"string"},
+  {"name":"y","type":"string","confluent:tags":["OPS"]},{"name":"m","type":{"type":"map","values":"string"}}]}},
+ {"name":"none","type":"string","confluent:tags":["UNKNOWN"]},
+ {"name":"both","type":"string","confluent:tags":["PII","OPS"]}]}`
+
+func taggedStream(fields ...string) engine.Stream {
+	w := avroStream(fields...)
+	w.Tags = []engine.TagRule{{Tag: "PII", Category: "user"}, {Tag: "MAIL", Category: "user.contact.email"}, {Tag: "OPS", Category: "system"}}
+	return w
+}
+
+// Tags of a schema classify what no rule covers, and what lies below it; not the
+// keys of maps. Of two, the more specific one counts; where there is none, neither.
+func TestTags(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		fields []string
+		want   string
+	}{
+		{"tags", []string{"id", "user.unique_id"}, "id=user.unique_id:keep mail=user.contact.email:keep a.x=user:keep a.y=system:keep a.m.*=user:keep"},
+		{"a rule wins", []string{"id", "user.unique_id", "mail", "system.operations", "a", "user.behavior"},
+			"id=user.unique_id:keep mail=system.operations:keep a.x=user.behavior:keep a.y=user.behavior:keep a.m.*=user.behavior:keep"},
+		{"of two tags a rule tells", []string{"id", "user.unique_id", "both", "system"}, "id=user.unique_id:keep mail=user.contact.email:keep a.x=user:keep a.y=system:keep a.m.*=user:keep both=system:keep"},
+	} {
+		r := newRig(t, taggedStream(c.fields...), contract("p", "user", "keep", "system", "keep"))
+		plan := r.install(1, taggedSchema)
+		if got := fieldsOf(r, 1, "p"); got != c.want {
+			t.Errorf("%s:\n got %s\nwant %s", c.name, got, c.want)
+		}
+		if !strings.HasPrefix(strings.Join(plan.Withheld, " "), "a.m.*~key none") {
+			t.Errorf("%s: withheld %q", c.name, plan.Withheld)
+		}
+	}
+}
+
+func TestCheckTags(t *testing.T) {
+	cfg := sound()
+	w := taggedStream("id", "user.unique_id", "none", "user")
+	cfg.Streams[0].Fields, cfg.Streams[0].Tags, cfg.Streams[0].Schema = w.Fields, w.Tags, taggedSchema
+	cfg.Streams[0].EventTime = engine.TimeRule{}
+	wantFinding(t, cfg, "streams[0].tags", "both: its tags are both user and system", "", false)
+}
+
+// What has another type than the wiring's own schema says is withheld: the rule
+// was written for something else. Null may come and go, and what a union has that
+// was there before stays.
+func TestReferenceTypeChange(t *testing.T) {
+	schema := func(typ string) string {
+		return `{"type":"record","name":"crm.R","fields":[{"name":"id","type":"string"},{"name":"f","type":` + typ + `},{"name":"m","type":{"type":"map","values":"long"}}]}`
+	}
+	const stamp = `{"type":"long","logicalType":"timestamp-millis"}`
+	for _, c := range []struct{ was, is, withheld, left string }{
+		{`"string"`, `"string"`, "", `"string"`},
+		{`"string"`, `["null","string"]`, "", `["null","string"],"default":null`},
+		{`"string"`, `"long"`, "f", ""},
+		{`"long"`, stamp, "f", ""},
+		{stamp, `"long"`, "f", ""},
+		{`"string"`, `["string","long"]`, "f", `["null","string"],"default":null`},
+		{`["string","long"]`, `"long"`, "", `"long"`},
+		{`"string"`, `{"type":"record","name":"N","fields":[{"name":"x","type":"string"}]}`, "f.x", ""},
+		{`"string"`, `{"type":"array","items":"string"}`, "f[*]", ""},
+		{`{"type":"array","items":"string"}`, `{"type":"array","items":"long"}`, "f[*]", ""},
+		{`{"type":"record","name":"N","fields":[{"name":"x","type":"string"}]}`, `{"type":"record","name":"N","fields":[{"name":"x","type":"long"},{"name":"y","type":"string"}]}`,
+			"f.x", `{"type":"record","name":"N","fields":[{"name":"y","type":"string"}]}`},
+	} {
+		w := avroStream("id", "user.unique_id", "f", "user.contact", "m", "user.contact", "m.*~key", "system")
+		w.Schema = schema(c.was)
+		r := newRig(t, w, contract("p", "user", "keep", "system", "keep"))
+		plan := r.install(1, schema(c.is))
+		if got := strings.Join(plan.Withheld, " "); got != c.withheld {
+			t.Errorf("%s was %s: withheld %q, want %q", c.is, c.was, got, c.withheld)
+		}
+		want := ""
+		if c.left != "" {
+			want = `{"name":"f","type":` + c.left + `},`
+		}
+		if out := plan.Outputs()[0].Schema; !strings.Contains(out, `{"name":"id","type":"string"},`+want+`{"name":"m"`) {
+			t.Errorf("%s was %s: left %s, want %s", c.is, c.was, out, want)
+		}
+	}
+}
