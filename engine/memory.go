@@ -7,7 +7,7 @@ import (
 )
 
 // A record can need far more memory than it has bytes: a tape entry is 28 bytes
-// and an input byte can have four. So a batch keeps the tapes of usual records
+// and an input byte can have two. So a batch keeps the tapes of usual records
 // only, up to maxEntries in all, and scans a long record again when it is
 // decided; what it has grown is given back when the batch is done (promise P9).
 const (

@@ -219,9 +219,8 @@ func (c *avroCompiler) enter(p *avroPos, s *avroSchema, depth int) error {
 }
 
 // elementWeight bounds the work and the entries that an element of p costs
-// beyond those of its bytes: positions without a byte of their own, of which
-// four cost as much as a byte.
-func elementWeight(p *avroPos) int { return max(1, (byteless(p)+3)/4) }
+// beyond those of its bytes: positions without a byte of their own.
+func elementWeight(p *avroPos) int { return max(1, byteless(p)) }
 
 // byteless counts them. What a recursive type holds of itself is charged where
 // the scanner comes to it.

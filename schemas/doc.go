@@ -96,11 +96,10 @@
 //
 // # Avro: bounds
 //
-// A record of n bytes may hold n + 1024 array elements and map entries in all.
-// That bounds elements without bytes (an array of null); an element with more
-// than four positions that have no byte of their own (nulls, records) counts
-// once for every four. So a tape has at most about four entries a byte, and
-// work is proportional to bytes. The scanner recurses over the schema, at most
+// A record of n bytes may hold n + 1024 array elements and map entries in all. An
+// element with more than one position that has no byte of its own (null, record,
+// fixed of size 0) counts once for each. So a tape has at most two entries a byte
+// and work is proportional to bytes. The scanner recurses over the schema, at most
 // 64 levels, and in a recursive type as often over the input, at most 64 times. An input beyond 2 GiB is refused.
 //
 // # Avro: what is derived
