@@ -27,7 +27,7 @@ writes one compliant topic per purpose plus an audit stream, in one transaction.
 		SilenceUsage:  true,
 		RunE:          group,
 	}
-	root.AddCommand(newDemo(std), newRun(std), newLint(std), newEval(std), newKeys(std), newConsent(std), newLane(std))
+	root.AddCommand(newDemo(std), newRun(std), newLint(std), newEval(std), newKeys(std), newConsent(std), newLane(std), newSchema(std))
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage(c, nearestFlag(c, err)) })
 	wrapArgs(root)
 	return root

@@ -48,6 +48,8 @@ var rules = []rule{
 		reason: "the engine is the same in run, eval and tests; where records and states come from is its caller's business"},
 	{from: []string{"consent/redisstore"}, to: []string{"policy", "filters", "schemas", "audit", "engine", "pipeline", "configs"},
 		reason: "the store keeps rows and never decides; it cannot misuse a policy that it does not know"},
+	{from: []string{"internal/infer"}, to: []string{"consent/...", "filters", "audit", "engine", "pipeline", "configs", "net/http", "os/...", "log/...", "github.com/rs/zerolog/..."},
+		reason: "what reads sample values proposes and decides nothing, and cannot log, keep or send any"},
 	{from: []string{"pipeline"}, to: []string{"configs", "cmd/..."},
 		reason: "the pipeline takes plain structs: files are read, and words checked, in configs and wired in cmd"},
 	{from: []string{"configs"}, to: []string{"pipeline", "consent/redisstore", "cmd/...", "net/http"},

@@ -1,0 +1,245 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/spf13/cobra"
+
+	"github.com/consentstream/consentstream/configs"
+	"github.com/consentstream/consentstream/internal/app"
+	"github.com/consentstream/consentstream/internal/infer"
+	"github.com/consentstream/consentstream/policy"
+	"github.com/consentstream/consentstream/schemas"
+)
+
+func newSchema(std stdio) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "schema",
+		Short: "Propose a stream from a schema or from sample events; print the output schemas",
+		Example: `  consentstream schema config --schema crm.contacts.avsc --topic crm.contacts
+  consentstream schema config -c consentstream.yaml --topic crm.contacts
+  consentstream schema events --topic marketing.events < events.ndjson
+  consentstream schema outputs -c consentstream.yaml --topic crm.contacts --purpose analytics`,
+		RunE: group,
+	}
+	c.AddCommand(newSchemaConfig(std), newSchemaEvents(std), newSchemaOutputs(std))
+	return c
+}
+
+// stubFlags are what the two commands that propose a stream share.
+type stubFlags struct {
+	config *string
+	topic  *string
+	policy *string
+	format *format
+}
+
+func addStub(c *cobra.Command) stubFlags {
+	return stubFlags{
+		config: c.Flags().StringP("config", "c", "", "configuration `FILE`: print only what no rule of its stream classifies"),
+		topic:  c.Flags().String("topic", "", "the input `TOPIC`"),
+		policy: c.Flags().String("policy", "", "policy `FILE`, to see what it does with what is proposed"),
+		format: addFormat(c),
+	}
+}
+
+var topicName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,249}$`)
+
+func (f stubFlags) check() error {
+	switch {
+	case *f.topic != "" && !topicName.MatchString(*f.topic):
+		return fmt.Errorf("--topic %q is no topic name: letters, digits, ., _ and -", *f.topic)
+	case *f.config != "" && *f.topic == "":
+		return errors.New("-c FILE needs --topic TOPIC: the stream to look at")
+	case *f.config != "" && *f.policy != "":
+		return errors.New("-c FILE names the policy: leave --policy out")
+	}
+	return nil
+}
+
+// wiring loads what the flags name. Either may be nil, where it is not named;
+// stream also where the wiring has none for the topic.
+func (f stubFlags) wiring(std stdio) (cfg *configs.Config, stream *configs.Stream, pol *policy.Policy, err error) {
+	switch {
+	case *f.config != "":
+		if cfg, err = load(std, *f.config); err != nil {
+			return nil, nil, nil, err
+		}
+		return cfg, streamOf(cfg, *f.topic), cfg.Policy, nil
+	case *f.policy != "":
+		p, findings := configs.LoadPolicy(*f.policy, os.LookupEnv, os.ReadFile)
+		if p == nil {
+			return nil, nil, nil, errors.Join(printFindings(std.err, findings, "text"), errFindings)
+		}
+		return nil, nil, p, nil
+	}
+	return nil, nil, nil, nil
+}
+
+func streamOf(cfg *configs.Config, topic string) *configs.Stream {
+	for i := range cfg.Streams {
+		if cfg.Streams[i].Wiring.Topic == topic {
+			return &cfg.Streams[i]
+		}
+	}
+	return nil
+}
+
+// rulesOf are the paths of a stream's fields, which Load has checked.
+func rulesOf(s *configs.Stream) []schemas.Path {
+	var out []schemas.Path
+	for _, f := range s.Wiring.Fields {
+		if p, err := schemas.ParsePath(f.Path); err == nil {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// writer is a writer schema and where it is from.
+type writer struct {
+	text   string
+	file   string // "" for one that is in no file that the user named
+	source string // for people
+}
+
+// registryTimeout is how long the registry is waited for.
+const registryTimeout = 10 * time.Second
+
+// writerSchema finds the schema to look at: that of a file, else the one that was
+// registered last for the topic, else that of the stream's `schema:`.
+func writerSchema(ctx context.Context, std stdio, cfg *configs.Config, topic, file string) (writer, error) {
+	if file != "" {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return writer{}, fmt.Errorf("--schema: %w", err)
+		}
+		return writer{string(text), file, "the schema " + filepath.Base(file)}, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, registryTimeout)
+	defer cancel()
+	text, version, err := app.LatestSchema(ctx, cfg, topic)
+	if err == nil {
+		return writer{text: text, source: fmt.Sprintf("version %d of %s-value in the schema registry", version, topic)}, nil
+	}
+	s := streamOf(cfg, topic)
+	if s == nil || s.Wiring.Schema == "" {
+		return writer{}, fmt.Errorf("%w; name a file with --schema FILE", err)
+	}
+	fmt.Fprintf(std.err, "%v: taking the file that schema: of the stream names\n", err)
+	return writer{text: s.Wiring.Schema, source: "the file that schema: of the stream names"}, nil
+}
+
+// layout compiles a writer schema as a stream of the wiring sees it; s may be nil.
+func (w writer) layout(s *configs.Stream) (layout schemas.Layout, err error) {
+	switch {
+	case s == nil:
+		layout, err = schemas.NewAvro(w.text, nil)
+	case s.Wiring.Split != "":
+		_, layout, err = schemas.Split(schemas.Avro, s.Wiring.Split, w.text, wiredPaths(s))
+	default:
+		layout, err = schemas.NewAvro(w.text, wiredPaths(s))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s%w", w.place(), err)
+	}
+	return layout, nil
+}
+
+// wiredPaths are the paths of a stream, which give its schema positions.
+func wiredPaths(s *configs.Stream) []string {
+	var out []string
+	add := func(path string) {
+		if path != "" {
+			out = append(out, path)
+		}
+	}
+	for _, f := range s.Wiring.Fields {
+		add(f.Path)
+	}
+	for _, subject := range s.Wiring.Subjects {
+		add(subject.Path)
+	}
+	add(s.Wiring.EventTime.Path)
+	return out
+}
+
+// place is where the text stops being JSON, or its name: "a.avsc:3:7: ".
+func (w writer) place() string {
+	name := w.file
+	if name == "" {
+		name = w.source
+	}
+	var syntax *jsontext.SyntacticError
+	if text := jsontext.Value(w.text); errors.As(text.Compact(), &syntax) {
+		return fmt.Sprintf("%s:%s: ", name, position(w.text, int(syntax.ByteOffset)))
+	}
+	return name + ": "
+}
+
+// position is the line and column of an offset, from 1; columns in characters.
+func position(text string, at int) string {
+	line, col := 1, 1
+	for _, r := range text[:min(at, len(text))] {
+		if col++; r == '\n' {
+			line, col = line+1, 1
+		}
+	}
+	return fmt.Sprintf("%d:%d", line, col)
+}
+
+// proposal is a field as machine output has it.
+type proposal struct {
+	Topic    string     `json:"topic,omitempty"`
+	Path     string     `json:"path"`
+	Types    []string   `json:"types"`
+	Events   int        `json:"events,omitempty"`
+	Values   int        `json:"values,omitempty"`
+	Proposed string     `json:"proposed,omitempty"`
+	Because  []string   `json:"because,omitempty"`
+	Notes    []string   `json:"notes,omitempty"`
+	Encoding string     `json:"encoding,omitempty"`
+	Inside   []proposal `json:"inside,omitempty"`
+}
+
+func proposals(topic string, fields []infer.Field) []proposal {
+	var out []proposal
+	for _, f := range fields {
+		out = append(out, proposal{topic, f.Path.String(), f.Types, f.Events, f.Values, f.Category, f.Because, f.Notes, f.Encoding, proposals("", f.Inside)})
+	}
+	return out
+}
+
+// printStub writes a stub for people, or its fields as JSON, one a line.
+func printStub(std stdio, stub *infer.Stub, f format) error {
+	if len(stub.Fields) == 0 && stub.Added {
+		fmt.Fprintf(std.err, "%s: every field is classified\n", stub.Topic)
+		return nil
+	}
+	if f == "json" {
+		return printLines(std.out, proposals(stub.Topic, stub.Fields))
+	}
+	_, err := stub.WriteTo(std.out)
+	return err
+}
+
+// printLines writes values as JSON, one a line.
+func printLines[T any](w io.Writer, values []T) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	for i := range values {
+		if err := enc.Encode(&values[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/consentstream/consentstream/configs"
+	"github.com/consentstream/consentstream/internal/infer"
+	"github.com/consentstream/consentstream/schemas"
+)
+
+func newSchemaConfig(std stdio) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "config {--schema FILE | -c FILE --topic TOPIC}",
+		Short: "Propose a stream from an Avro schema, as YAML to paste and complete",
+		Long: `Print the wiring of a stream for an Avro schema: a line for each field, with the
+category that its name speaks for. Every line of a field is a comment: a proposal
+is a guess, and counts once you have read it and taken its "# " away.
+
+With -c it prints only the fields that no rule of the stream classifies, which are
+withheld: the lines to add when a new version of the schema has new fields. The
+schema is then the one registered last for the topic; where the registry does not
+know it or cannot be reached, the file that schema: of the stream names.`,
+		Example: `  consentstream schema config --schema crm.contacts.avsc --topic crm.contacts --policy policy.yaml
+  consentstream schema config -c consentstream.yaml --topic crm.contacts
+  consentstream schema config --schema crm.contacts.avsc --format json | jq -r 'select(.proposed == null).path'`,
+		Args: noArgs,
+	}
+	f := addStub(c)
+	schema := c.Flags().String("schema", "", "Avro schema `FILE` (default with -c: the one registered last)")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		if *schema == "" && *f.config == "" {
+			return usage(c, errors.New("schema config needs --schema FILE, or -c FILE and --topic TOPIC"))
+		}
+		if err := f.check(); err != nil {
+			return usage(c, err)
+		}
+		stub, err := schemaStub(c.Context(), std, f, *schema)
+		if err != nil {
+			return err
+		}
+		return printStub(std, stub, *f.format)
+	}
+	return c
+}
+
+func schemaStub(ctx context.Context, std stdio, f stubFlags, file string) (*infer.Stub, error) {
+	cfg, stream, pol, err := f.wiring(std)
+	if err != nil {
+		return nil, err
+	}
+	if stream != nil && stream.Wiring.Format != schemas.Avro {
+		return nil, fmt.Errorf("stream %s has no schema; propose from sample events: consentstream schema events -c %s --topic %s < events.ndjson", *f.topic, *f.config, *f.topic)
+	}
+	w, err := writerSchema(ctx, std, cfg, *f.topic, file)
+	if err != nil {
+		return nil, err
+	}
+	stub := &infer.Stub{Source: w.source, Topic: *f.topic, Format: "avro", Schema: w.file, Policy: pol}
+	if stream == nil {
+		layout, err := w.layout(nil)
+		if err != nil {
+			return nil, err
+		}
+		stub.Fields = infer.Schema(layout)
+		return stub, nil
+	}
+	stub.Added = true
+	stub.Fields, err = unclassified(cfg, stream, w)
+	return stub, err
+}
+
+// unclassified are the fields that are withheld from every purpose, since they
+// have no category.
+func unclassified(cfg *configs.Config, s *configs.Stream, w writer) ([]infer.Field, error) {
+	e, err := offlineEngine(cfg)
+	if err != nil {
+		return nil, err
+	}
+	v, err := w.view(s, e.Stream(s.Wiring.Topic))
+	if err != nil {
+		return nil, err
+	}
+	known := v.fields(s.Wiring.Purposes[0]) // each purpose lists all that is classified
+	var out []infer.Field
+	for _, f := range infer.Schema(v.layout) {
+		path := f.Path.String()
+		if _, classified := known[path]; classified {
+			continue
+		}
+		if f.Covered(rulesOf(s)) {
+			f.Notes = append(f.Notes, v.unclassified(path))
+		}
+		out = append(out, f)
+	}
+	return out, nil
+}

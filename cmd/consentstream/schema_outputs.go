@@ -1,0 +1,277 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/consentstream/consentstream/audit"
+	"github.com/consentstream/consentstream/configs"
+	"github.com/consentstream/consentstream/engine"
+	"github.com/consentstream/consentstream/internal/keys"
+	"github.com/consentstream/consentstream/policy"
+	"github.com/consentstream/consentstream/schemas"
+)
+
+func newSchemaOutputs(std stdio) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "outputs -c FILE [--topic TOPIC] [--purpose PURPOSE]",
+		Short: "Print the schema of each output, with what was removed and why",
+		Long: `Print, for each stream and purpose, the schema that run derives and registers for
+the output topic, what is removed and why, and what is changed. The input's schema
+is the one registered last for the topic; where the registry does not know it or
+cannot be reached, the file that schema: of the stream names.
+
+Lines for people begin with #; --format json gives an object a line.`,
+		Example: `  consentstream schema outputs -c consentstream.yaml --topic crm.contacts --purpose analytics
+  consentstream schema outputs -c consentstream.yaml --topic crm.contacts --purpose analytics --format json | jq .schema
+  consentstream schema outputs -c consentstream.yaml --format json | jq -c '{topic, purpose, removed: [.removed[].path]}'`,
+		Args: noArgs,
+	}
+	path := addConfig(c)
+	topic := c.Flags().String("topic", "", "only the stream of this input `TOPIC`")
+	purpose := c.Flags().String("purpose", "", "only this `PURPOSE`")
+	schema := c.Flags().String("schema", "", "Avro writer schema `FILE` (default: the one registered last); needs --topic")
+	format := addFormat(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		if *schema != "" && *topic == "" {
+			return usage(c, errors.New("--schema FILE needs --topic TOPIC: whose schema it is"))
+		}
+		cfg, err := load(std, *path)
+		if err != nil {
+			return err
+		}
+		o := outputs{std: std, cfg: cfg, topic: *topic, purpose: *purpose, schema: *schema}
+		found, err := o.all(c.Context())
+		if err != nil {
+			return err
+		}
+		if *format == "json" {
+			return printLines(std.out, found)
+		}
+		return printOutputs(std.out, found)
+	}
+	return c
+}
+
+// output is one purpose's view of a stream.
+type output struct {
+	Topic   string          `json:"topic"`
+	Purpose string          `json:"purpose"`
+	Output  string          `json:"output"`
+	Subject string          `json:"subject,omitempty"` // of the registry
+	Schema  json.RawMessage `json:"schema,omitempty"`
+	Fields  []audit.Field   `json:"fields"`
+	Removed []removal       `json:"removed"`
+}
+
+// removal is a field that the output does not have.
+type removal struct {
+	Path     string `json:"path"`
+	Category string `json:"category,omitempty"`
+	Because  string `json:"because"`
+}
+
+// outputs derives what its flags ask for.
+type outputs struct {
+	std                    stdio
+	cfg                    *configs.Config
+	topic, purpose, schema string
+}
+
+func (o *outputs) all(ctx context.Context) ([]output, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	e, err := offlineEngine(o.cfg)
+	if err != nil {
+		return nil, err
+	}
+	var out []output
+	for i := range o.cfg.Streams {
+		s := &o.cfg.Streams[i]
+		if o.topic != "" && s.Wiring.Topic != o.topic {
+			continue
+		}
+		found, err := o.stream(ctx, s, e.Stream(s.Wiring.Topic))
+		if err != nil {
+			return nil, fmt.Errorf("stream %s: %w", s.Wiring.Topic, err)
+		}
+		out = append(out, found...)
+	}
+	return out, nil
+}
+
+// offlineEngine compiles a configuration without its keys: no schema depends on
+// them.
+func offlineEngine(cfg *configs.Config) (*engine.Engine, error) {
+	ring, err := keys.Generate(rand.Reader, "schema")
+	if err != nil {
+		return nil, err
+	}
+	return engine.New(engine.Config{Policy: cfg.Policy, Streams: cfg.Wiring(), Keys: ring})
+}
+
+// check finds a topic or purpose that is not there.
+func (o *outputs) check() error {
+	var topics []string
+	for _, s := range o.cfg.Streams {
+		topics = append(topics, s.Wiring.Topic)
+	}
+	if o.topic != "" && !slices.Contains(topics, o.topic) {
+		return noneOf("--topic", o.topic, topics)
+	}
+	ids := o.cfg.Policy.PurposeIDs()
+	if o.topic != "" {
+		ids = streamOf(o.cfg, o.topic).Wiring.Purposes
+	}
+	if o.purpose != "" && !slices.Contains(ids, o.purpose) {
+		return noneOf("--purpose", o.purpose, ids)
+	}
+	return nil
+}
+
+// stream derives the outputs of one stream.
+func (o *outputs) stream(ctx context.Context, s *configs.Stream, compiled *engine.CompiledStream) ([]output, error) {
+	if s.Wiring.Format != schemas.Avro {
+		if o.topic != "" {
+			return nil, errors.New("the schema of its outputs is not available: derived JSON Schemas are not supported yet")
+		}
+		fmt.Fprintf(o.std.err, "stream %s: the schema of its outputs is not available: derived JSON Schemas are not supported yet\n", s.Wiring.Topic)
+		return nil, nil
+	}
+	w, err := writerSchema(ctx, o.std, o.cfg, s.Wiring.Topic, o.schema)
+	if err != nil {
+		return nil, err
+	}
+	v, err := w.view(s, compiled)
+	if err != nil {
+		return nil, err
+	}
+	var out []output
+	for _, derived := range v.plan.Outputs() {
+		if o.purpose != "" && derived.Purpose != o.purpose {
+			continue
+		}
+		one := output{Topic: s.Wiring.Topic, Purpose: derived.Purpose, Output: derived.Topic, Subject: derived.Subject, Schema: json.RawMessage(derived.Schema)}
+		one.explain(purposeOf(o.cfg.Policy, derived.Purpose), v)
+		out = append(out, one)
+	}
+	return out, nil
+}
+
+// view is a writer schema compiled for a stream.
+type view struct {
+	stream   *configs.Stream
+	compiled *engine.CompiledStream
+	layout   schemas.Layout
+	plan     *engine.Plan
+}
+
+// viewID is the id that the schema is installed under: there is no other.
+const viewID = 1
+
+func (w writer) view(s *configs.Stream, compiled *engine.CompiledStream) (*view, error) {
+	layout, err := w.layout(s)
+	if err != nil {
+		return nil, err
+	}
+	plan, err := compiled.Plan(viewID, w.text)
+	if err != nil {
+		return nil, fmt.Errorf("%s%w", w.place(), err)
+	}
+	compiled.Install(viewID, plan)
+	return &view{s, compiled, layout, plan}, nil
+}
+
+// fields are what a purpose does, by path.
+func (v *view) fields(purpose string) map[string]audit.Field {
+	out := map[string]audit.Field{}
+	for _, f := range v.compiled.Fields(viewID, purpose) {
+		out[f.Path] = f
+	}
+	return out
+}
+
+// unclassified says why a position has no category.
+func (v *view) unclassified(path string) string {
+	p, err := schemas.ParsePath(path)
+	covers := func(r schemas.Path) bool { return r.Covers(p) }
+	if err == nil && slices.ContainsFunc(rulesOf(v.stream), covers) {
+		return "a rule covers it and does not count: two rules are for it, or its type is not that of schema:"
+	}
+	return "no rule of fields classifies it"
+}
+
+func purposeOf(p *policy.Policy, id string) *policy.Purpose {
+	i := slices.IndexFunc(p.Purposes, func(p policy.Purpose) bool { return p.ID == id })
+	return &p.Purposes[i] // Load has found it
+}
+
+// explain says of each leaf what becomes of it.
+func (o *output) explain(p *policy.Purpose, v *view) {
+	o.Fields, o.Removed = []audit.Field{}, []removal{}
+	known, told := v.fields(p.ID), map[string]bool{"": true}
+	for _, n := range v.layout.Nodes() {
+		if !n.Leaf || told[n.Path] { // the branches of a union have one path
+			continue
+		}
+		told[n.Path] = true
+		switch f, classified := known[n.Path]; {
+		case !classified:
+			o.Removed = append(o.Removed, removal{Path: n.Path, Because: v.unclassified(n.Path)})
+		case f.Treatment == "drop":
+			o.Removed = append(o.Removed, removal{n.Path, f.Category, whyDropped(p, f.Category)})
+		default:
+			o.Fields = append(o.Fields, f)
+		}
+	}
+}
+
+func whyDropped(p *policy.Purpose, category string) string {
+	rule, ok := p.Rule(category)
+	switch {
+	case !ok:
+		return fmt.Sprintf("treat of %s does not name %s", p.ID, category)
+	case rule.Treatment.Name == "drop":
+		return fmt.Sprintf("treat of %s drops %s", p.ID, rule.Category)
+	}
+	return fmt.Sprintf("%s has no result for its type", rule.Treatment.Name)
+}
+
+// printOutputs writes outputs for people: comments, and the schema.
+func printOutputs(w io.Writer, found []output) error {
+	var b bytes.Buffer
+	for _, v := range found {
+		fmt.Fprintf(&b, "# %s for %s: %s, registered as %s\n", v.Topic, v.Purpose, v.Output, v.Subject)
+		for _, r := range v.Removed {
+			fmt.Fprintf(&b, "#   removed %s: %s\n", r.Path, r.Because)
+		}
+		for _, f := range v.Fields {
+			if f.Treatment != "keep" || f.Gate != "" {
+				fmt.Fprintf(&b, "#   changed %s: %s\n", f.Path, strings.TrimSpace(f.Treatment+" "+gateText(f.Gate)))
+			}
+		}
+		if err := json.Indent(&b, v.Schema, "", "  "); err != nil {
+			return err
+		}
+		b.WriteString("\n\n")
+	}
+	_, err := w.Write(b.Bytes())
+	return err
+}
+
+func gateText(gate string) string {
+	if gate == "" {
+		return ""
+	}
+	return "(null without " + gate + ")"
+}

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/consentstream/consentstream/configs"
+)
+
+// stubOf runs a schema command.
+func stubOf(t *testing.T, in string, args ...string) string {
+	t.Helper()
+	var out, err bytes.Buffer
+	if code := run(t.Context(), append([]string{"schema"}, args...), stdio{strings.NewReader(in), &out, &err}); code != exitOK {
+		t.Fatalf("exit code %d: %s", code, err.String())
+	}
+	return out.String()
+}
+
+var (
+	fieldLine = regexp.MustCompile(`(?m)^      # `)
+	choice    = regexp.MustCompile(`(?m)^    # ((?:purposes|subjects|event_time): .*# proposed.*|purposes: .*)$`)
+)
+
+// withStub puts a stub in the place of the demo's streams and loads that.
+func withStub(t *testing.T, stub string) (*configs.Config, []configs.Finding) {
+	t.Helper()
+	wiring, err := os.ReadFile("../../configs/demo/consentstream.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, _, _ := strings.Cut(string(wiring), "\nstreams:\n")
+	read := func(name string) ([]byte, error) {
+		if name == "stub.yaml" {
+			return []byte(head + "\nstreams:\n" + stub), nil
+		}
+		return os.ReadFile("../../configs/demo/" + name)
+	}
+	return configs.Load("stub.yaml", func(string) (string, bool) { return "", false }, read)
+}
+
+// A stub as it is printed is valid YAML and no stream: nothing of it is active by
+// accident. With its lines uncommented it is one, as it stands.
+func TestStubLoads(t *testing.T) {
+	const events = `{"contact_id":"42","at":1761095246,"email":"a@b.example","a b":{"x.y":1},"tags":["a"],"true":1,"by":{"2024":1},` +
+		`"params":[{"key":"email","value":"a@b.example"}]}`
+	for _, c := range []struct {
+		name, stub string
+		fields     int
+	}{
+		{"schema", stubOf(t, "", "config", "--schema", "../../configs/demo/crm.contacts.avsc", "--topic", "crm.contacts", "--policy", "../../configs/demo/policy.yaml"), 23},
+		{"events", stubOf(t, events, "events", "--topic", "marketing.events", "--policy", "../../configs/demo/policy.yaml"), 10},
+	} {
+		stub := strings.Replace(c.stub, "schema: ../../configs/demo/", "schema: ", 1)
+		cfg, findings := withStub(t, stub)
+		if cfg != nil {
+			t.Errorf("%s: the stub is valid as it is printed", c.name)
+		}
+		for _, f := range findings {
+			if f.Severity == configs.Error && !strings.Contains(f.Message, "needs the word") && f.Message != `"fields" must be a map, not nothing` {
+				t.Errorf("%s: as printed: %v", c.name, f)
+			}
+		}
+		active := choice.ReplaceAllString(fieldLine.ReplaceAllString(stub, "      "), "    $1")
+		active = strings.ReplaceAll(active, ": CATEGORY ", ": system ")
+		cfg, findings = withStub(t, active)
+		if cfg == nil {
+			t.Errorf("%s: uncommented it does not load: %v\n%s", c.name, findings, active)
+			continue
+		}
+		if n := len(cfg.Streams[0].Wiring.Fields); n != c.fields {
+			t.Errorf("%s: %d fields, want %d\n%s", c.name, n, c.fields, active)
+		}
+	}
+}

@@ -1,0 +1,240 @@
+package infer
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/consentstream/consentstream/schemas"
+)
+
+// Field is one position of a schema or of sample events.
+type Field struct {
+	Path  schemas.Path
+	Types []string // of the values: JSON's, or Avro's with their logical types
+	// Events is how many events have the position, Values how many values there
+	// were; 0 for a schema, which has none.
+	Events, Values int
+	Proposal
+	// Notes are what else is to be known of it.
+	Notes []string
+	// Encoding is "json", "base64" or "base64url" (of JSON) where each value is that in a
+	// string; Inside are the positions in it.
+	Encoding string
+	Inside   []Field
+	// Once: a record has it at most once.
+	Once bool
+	// Time says that values look like points in time: "" for no, "text", or the
+	// unit of numbers: "s", "ms", "us", and "?" where nobody knows it.
+	Time string
+}
+
+// Proposal is a category that a field may have. Category is "" for none.
+type Proposal struct {
+	Category string
+	Because  []string
+	outer    bool // by the name of the member that it lies in
+}
+
+// Fields lists the positions that events have: leaves, in the order in which they
+// came first.
+func (s *Sample) Fields() []Field {
+	l := lister{sample: s}
+	l.list(s.root, nil)
+	return l.fields
+}
+
+type lister struct {
+	sample *Sample
+	fields []Field
+}
+
+// list lists what lies at and below n. A position that has had values besides
+// objects and arrays is listed itself too.
+func (l *lister) list(n *node, path schemas.Path) {
+	if len(path) > schemas.MaxPathSteps-2 {
+		l.sample.Cut++
+		return
+	}
+	below := len(n.names) > 0 || n.entries != nil || n.elements != nil || len(n.variants) > 0
+	if len(path) > 0 && (!below || n.kinds&(isBool|isNumber|isString) != 0) {
+		l.fields = append(l.fields, l.field(n, path))
+	}
+	for _, name := range n.names {
+		l.list(n.members[name], with(path, schemas.Step{Kind: schemas.StepMember, Name: name}))
+	}
+	if n.entries != nil {
+		entries := with(path, schemas.Step{Kind: schemas.StepAnyMember})
+		l.fields = append(l.fields, keyField(n, with(entries, schemas.Step{Kind: schemas.StepKey})))
+		l.list(n.entries, entries)
+	}
+	l.listElements(n, path)
+}
+
+func (l *lister) listElements(n *node, path schemas.Path) {
+	for _, v := range n.variants {
+		l.list(v.node, with(path, schemas.Step{Kind: schemas.StepPredicate, Name: v.name, Value: v.text}))
+	}
+	if n.elements == nil {
+		return
+	}
+	from := len(l.fields)
+	l.list(n.elements, with(path, schemas.Step{Kind: schemas.StepElements}))
+	if n.unnamed > 0 && len(l.fields) > from {
+		f := &l.fields[from]
+		f.Notes = append(f.Notes, fmt.Sprintf("%d more entries have keys that are not shown: name those you know by [key==\"…\"]", n.unnamed))
+	}
+}
+
+func with(path schemas.Path, step schemas.Step) schemas.Path {
+	return append(path[:len(path):len(path)], step)
+}
+
+func (l *lister) field(n *node, path schemas.Path) Field {
+	f := Field{Path: path, Types: n.kinds.names(), Events: min(n.events, l.sample.Events), Values: n.values, Once: once(path)}
+	f.Proposal = propose(path, n)
+	f.Notes = n.notes()
+	f.Time = n.time()
+	switch shape, _, most := n.shape(); {
+	case most && shape == JSONText && n.inside != nil:
+		f.Encoding, f.Inside = "json", l.inside(n.inside)
+	case most && shape == Base64JSON && n.decoded != nil:
+		f.Encoding, f.Inside = "base64", l.inside(n.decoded)
+		if n.url {
+			f.Encoding = "base64url"
+		}
+	}
+	if n.scalarOnly() || n.values == 0 {
+		return f
+	}
+	if n.kinds&^(isObject|isNull) == 0 || n.kinds&^(isArray|isNull) == 0 {
+		f.Notes = append(f.Notes, "always empty")
+	}
+	return f
+}
+
+func (l *lister) inside(n *node) []Field {
+	in := lister{sample: l.sample}
+	in.list(n, nil)
+	return in.fields
+}
+
+// once reports that a record can have a position only once.
+func once(path schemas.Path) bool {
+	return !slices.ContainsFunc(path, func(s schemas.Step) bool { return s.Kind != schemas.StepMember })
+}
+
+// keyField is the field of a map's keys.
+func keyField(n *node, path schemas.Path) Field {
+	k := node{shapes: n.keys, kinds: isString}
+	f := Field{Path: path, Types: []string{"string"}, Values: n.entered}
+	f.Category = "user.unique_id" // whatever names entries
+	if shape, c, most := k.shape(); most {
+		f.Because = []string{"names: " + seen(shape, c, n.entered)}
+		f.Category = cmp.Or(shapeInfos[shape].category, f.Category)
+	} else {
+		f.Because = []string{"names that look like data"}
+	}
+	return f
+}
+
+// shape is the shape that most texts and numbers have, and how many; most is true
+// for four of five.
+func (n *node) shape() (s Shape, count int, most bool) {
+	for i, c := range n.shapes {
+		if i != int(NoShape) && int(c) > count {
+			s, count = Shape(i), int(c)
+		}
+	}
+	return s, count, count > 0 && count*5 >= n.texts()*4
+}
+
+func (n *node) time() string {
+	s, _, most := n.shape()
+	switch {
+	case !most:
+		return ""
+	case s == Timestamp:
+		return "text"
+	}
+	return map[Shape]string{EpochSeconds: "s", EpochMillis: "ms", EpochMicros: "us"}[s]
+}
+
+func seen(s Shape, count, of int) string {
+	return fmt.Sprintf("%s (%d of %d)", s, count, of)
+}
+
+// propose weighs name and values.
+func propose(path schemas.Path, n *node) Proposal {
+	name, byName := proposeName(path, n.kinds)
+	shape, count, most := n.shape()
+	info := shapeInfos[shape]
+	if !most || info.category == "" {
+		return name
+	}
+	because := "values: " + seen(shape, count, n.texts())
+	switch {
+	case byName && (name.Category == info.category || covers(info.category, name.Category)):
+		name.Because = append(name.Because, because)
+		return name
+	case byName && !info.sure:
+		return name
+	case byName:
+		because += fmt.Sprintf("; its name alone: %s", name.Category)
+	}
+	return Proposal{Category: info.category, Because: []string{because}}
+}
+
+// covers reports that a category lies below another.
+func covers(category, below string) bool { return strings.HasPrefix(below, category+".") }
+
+// proposeName proposes by the name alone.
+func proposeName(path schemas.Path, k kinds) (p Proposal, ok bool) {
+	found := names.find(path, func(category string) bool { return k.may(category) })
+	if found.category == "" {
+		return Proposal{}, false
+	}
+	because := fmt.Sprintf("name %q", found.phrase)
+	if found.outer {
+		because = fmt.Sprintf("below %q", found.phrase)
+	}
+	return Proposal{Category: found.category, Because: []string{because}, outer: found.outer}, true
+}
+
+// Categories whose data a boolean, or a number, cannot be: is_email_verified is
+// no e-mail address, and logins is no user name.
+var (
+	words     = []string{"user.name", "user.contact.email", "user.contact.address.street", "user.contact.address.city", "user.contact.url", "user.account.username", "user.content", "user.job_title"}
+	notYesNo  = []string{"user.contact", "user.unique_id", "user.device", "user.authorization", "user.financial", "user.payment", "user.government_id", "user.location", "user.demographic.date_of_birth", "user.workplace"}
+	yesNoOnly = append(slices.Clone(words), notYesNo...)
+)
+
+// may reports that values of these types may be data of a category.
+func (k kinds) may(category string) bool {
+	never := []string(nil)
+	switch k &^ isNull {
+	case isBool:
+		never = yesNoOnly
+	case isNumber:
+		never = words
+	}
+	return !slices.ContainsFunc(never, func(c string) bool { return category == c || covers(c, category) })
+}
+
+// notes warns of what hides among other values.
+func (n *node) notes() []string {
+	var out []string
+	shape, _, most := n.shape()
+	for i, c := range n.shapes {
+		s := Shape(i)
+		hidden := shapeInfos[i].sure && !(most && s == shape)
+		if c > 0 && (hidden || s == JSONText || s == Base64JSON || s == Base64Text) {
+			out = append(out, "has "+seen(s, int(c), n.texts()))
+		}
+	}
+	if n.holds > 0 {
+		out = append(out, fmt.Sprintf("has e-mail addresses inside (%d of %d)", n.holds, n.texts()))
+	}
+	return out
+}

@@ -1,0 +1,110 @@
+package infer
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/consentstream/consentstream/schemas"
+)
+
+// Schema lists the fields of a layout, which are its leaves, in its order.
+func Schema(layout schemas.Layout) []Field {
+	var out []Field
+	for _, n := range layout.Nodes() {
+		path, err := schemas.ParsePath(n.Path)
+		if !n.Leaf || n.Path == "" || err != nil {
+			continue
+		}
+		if i := len(out) - 1; i >= 0 && out[i].Path.String() == path.String() {
+			out[i].merge(n) // another branch of a union
+			continue
+		}
+		f := Field{Path: path, Types: typeNames(n.Type), Once: !n.Repeated, Time: timeOf(path, n.Type)}
+		f.Proposal = proposeType(path, n.Type)
+		for _, tag := range n.Tags {
+			f.Notes = append(f.Notes, fmt.Sprintf("tag %q", tag))
+		}
+		if n.Type.Kind == schemas.Opaque {
+			f.Notes = append(f.Notes, "withheld whatever its category: a type that is not looked into")
+		}
+		out = append(out, f)
+	}
+	return out
+}
+
+// merge adds the type of another branch of a union.
+func (f *Field) merge(n schemas.Node) {
+	for _, t := range typeNames(n.Type) {
+		if !slices.Contains(f.Types, t) {
+			f.Types = append(f.Types, t)
+		}
+	}
+	if f.Time = ""; f.Category == "" {
+		f.Proposal = proposeType(f.Path, n.Type)
+	}
+}
+
+func typeNames(t schemas.Type) []string {
+	name := t.Kind.String()
+	if t.Logical != schemas.NoLogical && t.Logical != schemas.UnknownLogical {
+		name = t.Logical.String()
+	}
+	if t.Nullable {
+		return []string{name, "null"}
+	}
+	return []string{name}
+}
+
+// proposeType proposes by the name, and else by a logical type that says what a
+// value is.
+func proposeType(path schemas.Path, t schemas.Type) Proposal {
+	if p, ok := proposeName(path, kindsOf(t)); ok {
+		return p
+	}
+	if path[len(path)-1].Kind == schemas.StepKey {
+		return Proposal{Category: "user.unique_id", Because: []string{"keys of a map are data"}}
+	}
+	because := []string{"type " + t.Logical.String()}
+	switch {
+	case t.Logical == schemas.UUID:
+		return Proposal{Category: "user.unique_id", Because: because}
+	case strings.HasPrefix(t.Logical.String(), "timestamp-"):
+		return Proposal{Category: "system.operations", Because: because}
+	}
+	return Proposal{}
+}
+
+// kindsOf says which JSON type a type is most like.
+func kindsOf(t schemas.Type) kinds {
+	switch t.Kind {
+	case schemas.Bool:
+		return isBool
+	case schemas.Int, schemas.Long, schemas.Float, schemas.Double:
+		if t.Logical == schemas.NoLogical {
+			return isNumber
+		}
+	}
+	return isString
+}
+
+// timeOf is Field.Time of a type: by its logical type, else by the name.
+func timeOf(p schemas.Path, t schemas.Type) string {
+	switch {
+	case strings.HasPrefix(t.Logical.String(), "timestamp-"):
+		return "text"
+	case t.Logical != schemas.NoLogical || !timeName(p):
+		return ""
+	case t.Kind == schemas.String:
+		return "text"
+	case t.Kind == schemas.Long || t.Kind == schemas.Int:
+		return "?"
+	}
+	return ""
+}
+
+// timeName reports a name that ends in a word for a point in time.
+func timeName(p schemas.Path) bool {
+	words := split(p[len(p)-1].Name)
+	return len(words) > 0 && slices.Contains([]string{"at", "time", "timestamp", "ts"}, words[len(words)-1])
+}
