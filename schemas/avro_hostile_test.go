@@ -72,6 +72,9 @@ func TestAvroScanFaults(t *testing.T) {
 			[]byte{2, 2, 'k', 2, 2, 2, 'k', 0, 0, 2, 0, 2}, Fault{}},
 		{"twin keys in a tree", `{"type":"record","name":"T","fields":[{"name":"m","type":{"type":"map","values":["null","T"]}},{"name":"u","type":["T","null","int"]}]}`,
 			[]byte{2, 2, 'k', 2, 4, 2, 'k', 0, 2, 'k', 0, 0, 2, 0, 2, 0}, Fault{CodeDuplicateKey, "f.m.*"}},
+		{"tree of nulls", `{"type":"record","name":"T","fields":[{"name":"w","type":` + wide + `},{"name":"l","type":["null","T"]},{"name":"r","type":["null","T"]}]}`,
+			tree(10), Fault{CodeTooManyItems, "f.l"}},
+		{"small tree", `{"type":"record","name":"T","fields":[{"name":"l","type":["null","T"]},{"name":"r","type":["null","T"]}]}`, tree(10), Fault{}},
 		{"union of unions", `["null","long",{"type":"record","name":"A","fields":[{"name":"b","type":["int","boolean"]}]}]`, []byte{4, 2, 1}, Fault{}},
 		{"union of unions, branch 2", `["null","long",{"type":"record","name":"A","fields":[{"name":"b","type":["int","boolean"]}]}]`, []byte{4, 4, 1}, Fault{CodeBadBranch, "f.b"}},
 		{"in an element", arr + rec(`"boolean"`)[:0] + `{"type":"record","name":"I","fields":[{"name":"b","type":"boolean"}]}` + obj,
@@ -116,6 +119,15 @@ func TestAvroScanFaults(t *testing.T) {
 }
 
 const list = `{"type":"record","name":"L","fields":[{"name":"v","type":"long"},{"name":"next","type":["null","L"]}]}`
+
+// tree is a binary tree of the depth, of nodes without anything else.
+func tree(depth int) []byte {
+	if depth == 0 {
+		return []byte{0, 0}
+	}
+	kid := append([]byte{2}, tree(depth-1)...)
+	return append(kid, kid...)
+}
 
 // manyKeys is a map of keys k0, k1 and so on, and one more.
 func manyKeys(n int, more string) []byte {
