@@ -55,6 +55,7 @@ func (b *Batch) findSubject(it *Item, sub *streamSubject, at valueAt) subjectRef
 type candidate struct {
 	batch     *Batch
 	namespace string
+	first     []byte // as it came
 	n         int
 	named     bool // by one place at least
 	fine      bool // no place holds what names nobody
@@ -67,6 +68,9 @@ func (c *candidate) add(text []byte, ok bool) {
 		c.fine = false
 		return
 	}
+	if c.named && bytes.Equal(text, c.first) {
+		return // mostly the key is what the value says, letter by letter
+	}
 	id, err := b.engine.norm.AppendNormalized(b.norm[:c.n], c.namespace, text)
 	if err != nil {
 		c.fine = false
@@ -74,7 +78,7 @@ func (c *candidate) add(text []byte, ok bool) {
 	}
 	b.norm = id
 	if !c.named {
-		c.named, c.n = true, len(id)
+		c.named, c.first, c.n = true, text, len(id)
 		return
 	}
 	c.conflict = c.conflict || !bytes.Equal(id[:c.n], id[c.n:])
