@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/consentstream/consentstream/policy"
 	"github.com/consentstream/consentstream/schemas"
 )
 
@@ -165,25 +166,46 @@ func seen(s Shape, count, of int) string {
 	return fmt.Sprintf("%s (%d of %d)", s, count, of)
 }
 
-// propose weighs name and values.
+// propose weighs name and values. A value that names a person for sure counts more
+// than a name, but for one that says what is graver.
 func propose(path schemas.Path, n *node) Proposal {
 	name, byName := proposeName(path, n.kinds)
+	value, sure := n.propose()
+	switch {
+	case value.Category == "":
+		return name
+	case !byName:
+		return value
+	case name.Category == value.Category || covers(value.Category, name.Category):
+		name.Because = append(name.Because, value.Because...)
+		return name
+	case !sure || graver(name.Category):
+		return name
+	}
+	value.Because = append(value.Because, "its name alone: "+name.Category)
+	return value
+}
+
+// propose proposes by the values alone; sure as in shapeInfo. Most of the texts
+// must look alike, or have an e-mail address in them.
+func (n *node) propose() (p Proposal, sure bool) {
 	shape, count, most := n.shape()
 	info := shapeInfos[shape]
+	switch of := n.texts(); {
+	case most && (info.sure || shape == JSONText || shape == Base64JSON):
+	case n.holds > 0 && n.holds*5 >= of*4:
+		return Proposal{Category: shapeInfos[Email].category, Because: []string{fmt.Sprintf("values: e-mail addresses inside (%d of %d)", n.holds, of)}}, true
+	}
 	if !most || info.category == "" {
-		return name
+		return Proposal{}, false
 	}
-	because := "values: " + seen(shape, count, n.texts())
-	switch {
-	case byName && (name.Category == info.category || covers(info.category, name.Category)):
-		name.Because = append(name.Because, because)
-		return name
-	case byName && !info.sure:
-		return name
-	case byName:
-		because += fmt.Sprintf("; its name alone: %s", name.Category)
-	}
-	return Proposal{Category: info.category, Because: []string{because}}
+	return Proposal{Category: info.category, Because: []string{"values: " + seen(shape, count, n.texts())}}, info.sure
+}
+
+// graver reports a category that says more of a field than who a value names: a
+// special one, or what people write.
+func graver(category string) bool {
+	return policy.Special(category) || policy.Criminal(category) || covers("user.content", category) || category == "x.user.communications_content"
 }
 
 // covers reports that a category lies below another.
@@ -233,7 +255,7 @@ func (n *node) notes() []string {
 			out = append(out, "has "+seen(s, int(c), n.texts()))
 		}
 	}
-	if n.holds > 0 {
+	if n.holds > 0 && n.holds*5 < n.texts()*4 {
 		out = append(out, fmt.Sprintf("has e-mail addresses inside (%d of %d)", n.holds, n.texts()))
 	}
 	return out

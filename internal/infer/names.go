@@ -101,6 +101,7 @@ func (d *dictionary) find(p schemas.Path, may func(category string) bool) (found
 		case !may(best.category):
 		case own:
 			return named{best.category, strings.Join(best.words, " "), false}
+		case !strings.HasPrefix(best.category, "user.") && !strings.HasPrefix(best.category, "x."):
 		case found.category == "" || best.category == consentCategory:
 			found = named{best.category, strings.Join(best.words, " "), true}
 		}

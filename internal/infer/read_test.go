@@ -72,7 +72,7 @@ params[*].value: string 1/1
 		{"no keys and values", `{"params":[{"name":"email","price":"1"},{"name":"phone"}]}`, `params[*].name: string 1/2
 params[*].price: string = user.behavior.purchase_history 1/1
 `},
-		{"JSON in a string", `{"foo":"{\"email\":\"a@b.example\",\"n\":[1]}"}`, `foo: string 1/1 (has JSON in a string (1 of 1)) (has e-mail addresses inside (1 of 1))
+		{"JSON in a string", `{"foo":"{\"email\":\"a@b.example\",\"n\":[1]}"}`, `foo: string 1/1 (has JSON in a string (1 of 1))
   json email: string = user.contact.email 1/1
   json n[*]: number 1/1
 `},
@@ -84,6 +84,15 @@ params[*].price: string = user.behavior.purchase_history 1/1
 `},
 		{"values over a name", `{"user_id":"a@b.example","created":"4111111111111111"}`, `user_id: string = user.contact.email 1/1
 created: string = user.financial.credit_card 1/1
+`},
+		{"e-mail addresses in most of the texts", `{"query":"UPDATE t SET m='a@b.example'","url":"https://x.example/?m=a%40b.example","diagnosis":"a@b.example","x":1}`, `query: string = user.contact.email 1/1
+url: string = user.contact.email 1/1
+diagnosis: string = user.health_and_medical 1/1
+x: number 1/1
+`},
+		{"what lies below a system", `{"source":{"foo":"x","version":"1"},"device":{"foo":"y"}}`, `source.foo: string 1/1
+source.version: string = system.operations 1/1
+device.foo: string = user.device 1/1
 `},
 		{"a name over values that are not sure", `{"email":"3c2f4df8-c6dd-4cd2-9b91-6582b81a0349","foo":"3c2f4df8-c6dd-4cd2-9b91-6582b81a0349"}`,
 			"email: string = user.contact.email 1/1\nfoo: string = user.unique_id 1/1\n"},

@@ -141,7 +141,7 @@ func TestFixtures(t *testing.T) {
 		{"sendgrid/webhook-batches.ndjson", "[*].email: string = user.contact.email"},
 		{"adobe-xdm/marketing-field-subscription.example.1.json", `"xdm:subscriptions".shipped."xdm:subscribers".*~key: string = user.contact.email`},
 		{"debezium/serde-without-schema.json", "after.email: string = user.contact.email"},
-		{"debezium/serde-without-schema.json", "source.query: string = user.behavior.search_history 1/1 (has e-mail addresses inside (1 of 1))"},
+		{"debezium/serde-without-schema.json", "source.query: string = user.contact.email 1/1"},
 	} {
 		text, err := os.ReadFile(filepath.Join(dir, c.file))
 		if err != nil {
