@@ -445,13 +445,16 @@ func (a *Avro) array(s *avroShape, items []any) (any, error) {
 	return out, nil
 }
 
+// errNoResult says that a treatment does not take a value.
+var errNoResult = errors.New("no result for the value")
+
 func (a *Avro) scalar(s *avroShape, native any) (any, error) {
 	if s.treat.Name == "keep" {
 		return native, nil
 	}
 	text, ok := a.view.text(s.path, fmt.Sprint(native), s.treat)
 	if !ok {
-		return nil, fmt.Errorf("%s: no result for the value", s.path)
+		return nil, errNoResult
 	}
 	return text, nil
 }

@@ -183,14 +183,20 @@ func (w *jsonWriter) member(s *shape, m member) string {
 			return ""
 		}
 	}
-	switch {
-	case !s.named:
-	case w.op(s) == "keep":
+	if s.named && w.op(s) == "keep" {
 		return m.raw + ":" + m.value.raw
-	case w.op(s) != "drop" && w.op(s) != "redact" && w.op(s) != "constant":
+	}
+	if w.counts(s) {
 		w.withheld++
 	}
 	return ""
+}
+
+// counts says that the members of an object that no path names are counted, since
+// its treatment does not take what it cannot know.
+func (w *jsonWriter) counts(s *shape) bool {
+	op := w.op(s)
+	return s.named && s.elements == nil && op != "keep" && op != "drop" && op != "redact" && op != "constant"
 }
 
 // value writes what the record holds at s; "" where nothing of it stays.
@@ -198,7 +204,7 @@ func (w *jsonWriter) value(s *shape, t *tree) string {
 	switch {
 	case s.leaf():
 		return w.scalar(s, t)
-	case !w.live(s) || t.kind == 'n':
+	case t.kind == 'n' || !w.live(s) && !w.counts(s):
 		return ""
 	case s.elements != nil && t.kind == '[':
 		var parts []string

@@ -2,6 +2,7 @@ package reference
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -408,15 +409,19 @@ func (w *World) conclude(v *view, in *Input, c *content, d *Decision, heard voic
 			out.Timestamp = facts[s.main()].EventTime
 		}
 		var err error
-		if out.Value, d.Withheld, err = w.value(v, out.Topic, c, heard); err != nil {
+		out.Value, d.Withheld, err = w.value(v, out.Topic, c, heard)
+		if errors.Is(err, errNoResult) {
+			d.malformed()
+			return nil
+		}
+		if err != nil {
 			return err
 		}
 	}
 	if incoming != nil && treat.Name != "drop" && treat.Name != "redact" {
 		text, ok := v.treat(key, *incoming, treat)
 		if !ok {
-			// This purpose cannot treat what is there; the others can (P6).
-			d.Verdict, d.Withheld = Verdict{Reason: "INPUT_MALFORMED", Secondary: d.Secondary}, 0
+			d.malformed()
 			return nil
 		}
 		out.Key = []byte(text)
@@ -431,6 +436,11 @@ func (w *World) conclude(v *view, in *Input, c *content, d *Decision, heard voic
 	}
 	d.Output = out
 	return nil
+}
+
+// malformed: this purpose cannot treat what is there; the others can (P6).
+func (d *Decision) malformed() {
+	d.Verdict, d.Withheld = Verdict{Reason: "INPUT_MALFORMED", Secondary: d.Secondary}, 0
 }
 
 func header(in *Input, name string) *string {
