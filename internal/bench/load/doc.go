@@ -1,6 +1,7 @@
 // Package load makes the events that the benchmarks run on: CRM contacts in
 // Avro (about 480 bytes) and marketing events in JSON (about 800 bytes), with the
-// fields of configs/demo, and the consents of their subjects.
+// fields of configs/demo, XDM experience events in JSON (about 5,000 bytes), and
+// the consents of their subjects.
 //
 // Everything is a function of (seed, index): two runs, and the floor and the
 // product in one run, see the same bytes. People, addresses and texts come from

@@ -58,6 +58,27 @@ func TestMarketingEventsAreJSONOfAboutTheStatedSize(t *testing.T) {
 	}
 }
 
+func TestXDMEventsAreJSONOfAboutTheStatedSize(t *testing.T) {
+	g := New(Config{Now: now})
+	total := 0
+	for i := range 500 {
+		key, value := g.XDM(nil, i)
+		var event struct {
+			IdentityMap struct{ CRMID []struct{ ID string } }
+		}
+		if err := json.Unmarshal(value, &event); err != nil {
+			t.Fatalf("record %d: %v", i, err)
+		}
+		if id := event.IdentityMap.CRMID[0].ID; id != string(key) || bytes.ContainsAny(value, "~\n") {
+			t.Fatalf("record %d: id %s, key %s: %s", i, id, key, value)
+		}
+		total += len(value)
+	}
+	if mean := total / 500; mean < 4800 || mean > 5400 {
+		t.Errorf("mean size %d bytes, want about 5,000", mean)
+	}
+}
+
 func TestGrantsAreSeventyPercentPerPurpose(t *testing.T) {
 	g := New(Config{Subjects: 10_000, Now: now})
 	purposes := []string{"analytics", "marketing.email", "service"}
