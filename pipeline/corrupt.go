@@ -30,6 +30,7 @@ type storedBatch struct {
 	first, next int64 // its offsets: [first, next); next is -1 where that cannot be told
 	epoch       int32
 	damaged     bool // its checksum is wrong: nothing of the header is certain
+	at          int  // where it lies in the bytes of the log
 }
 
 // takeDoubtful deals with a partition's error that is no answer of Kafka's, which
@@ -60,11 +61,13 @@ func isAnswer(err error) bool {
 	return errors.As(err, &ke)
 }
 
-// errNoBatch: all that is in the log can be read.
+// errNoBatch: what comes next in the log can be read.
 var errNoBatch = errors.New("no record batch that cannot be read")
 
-// findUnreadable looks for the first record batch from an offset on that cannot be
-// read. The partition's leader is asked past the client's fetch loop.
+// findUnreadable looks for a record batch that cannot be read and has no record
+// before it from an offset on: where there is one, it was damaged on its way, and
+// what is behind it is not to be judged before it was read. The partition's leader
+// is asked past the client's fetch loop.
 func findUnreadable(ctx context.Context, cl *kgo.Client, topic string, partition int32, at int64) (storedBatch, error) {
 	top, err := askTopology(ctx, cl, []string{topic})
 	if err != nil {
@@ -82,7 +85,10 @@ func findUnreadable(ctx context.Context, cl *kgo.Client, topic string, partition
 		if err != nil {
 			return storedBatch{}, err
 		}
-		b, err := firstUnreadable(log, at)
+		b, err := log.firstUnreadable(at)
+		if log.records(at, b.at) {
+			return b, errNoBatch
+		}
 		if !errors.Is(err, errNoBatch) || b.next <= at {
 			return b, err
 		}
@@ -90,10 +96,32 @@ func findUnreadable(ctx context.Context, cl *kgo.Client, topic string, partition
 	}
 }
 
+// rawLog is a piece of a partition's log as it is stored, and the client's own way
+// to unpack it: with another one's bounds a batch could be readable that the client
+// cannot read (a zstd window of more than decompressBytes), or unpack to gigabytes.
+type rawLog struct {
+	kmsg.FetchResponseTopicPartition
+	unpack kgo.Decompressor
+}
+
+// process reads some bytes of the log as the client does.
+func (l *rawLog) process(batches []byte, at int64) (kgo.FetchPartition, int64) {
+	p := l.FetchResponseTopicPartition
+	p.RecordBatches = batches
+	return kgo.ProcessFetchPartition(kgo.ProcessFetchPartitionOpts{Offset: at, KeepControlRecords: true, IsolationLevel: kgo.ReadCommitted()}, &p, l.unpack, nil)
+}
+
+// records reports that the first n bytes of the log have something to read.
+func (l *rawLog) records(at int64, n int) bool {
+	p, _ := l.process(l.RecordBatches[:n], at)
+	return len(p.Records) > 0
+}
+
 // fetchRaw fetches what the log has from an offset on, as it is stored.
-func fetchRaw(ctx context.Context, cl *kgo.Client, topic string, info topicInfo, partition int32, at int64) ([]byte, error) {
+func fetchRaw(ctx context.Context, cl *kgo.Client, topic string, info topicInfo, partition int32, at int64) (*rawLog, error) {
 	req := kmsg.NewPtrFetchRequest()
 	req.MaxWaitMillis, req.MinBytes, req.MaxBytes, req.SessionEpoch = 100, 1, fetchBytes/4, -1
+	req.IsolationLevel = 1 // read_committed: names what was aborted
 	t := kmsg.NewFetchRequestTopic()
 	t.Topic, t.TopicID = topic, info.id
 	rp := kmsg.NewFetchRequestTopicPartition()
@@ -105,13 +133,15 @@ func fetchRaw(ctx context.Context, cl *kgo.Client, topic string, info topicInfo,
 		return nil, err
 	}
 	fetched := resp.(*kmsg.FetchResponse)
+	log := &rawLog{unpack: cl.OptValue(kgo.WithDecompressor).(kgo.Decompressor)}
 	err = kerr.ErrorForCode(fetched.ErrorCode)
 	for _, t := range fetched.Topics {
 		for _, p := range t.Partitions {
-			return p.RecordBatches, errors.Join(err, kerr.ErrorForCode(p.ErrorCode))
+			log.FetchResponseTopicPartition = p
+			return log, errors.Join(err, kerr.ErrorForCode(p.ErrorCode))
 		}
 	}
-	return nil, err
+	return log, err
 }
 
 // The record batch format, magic 2: offsets of fields, and the header's size.
@@ -124,11 +154,12 @@ const (
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // firstUnreadable gives the first batch that ends behind offset at and cannot be
-// read, else errNoBatch with the end of the last whole batch. The end of log is cut
-// off anywhere, but a first batch is always whole.
-func firstUnreadable(log []byte, at int64) (storedBatch, error) {
+// read, else errNoBatch with the end of the last whole batch. The end of the log is
+// cut off anywhere, but a first batch is always whole.
+func (l *rawLog) firstUnreadable(at int64) (storedBatch, error) {
 	end := storedBatch{next: -1}
-	for first := true; len(log) > 0; first = false {
+	for first := true; end.at < len(l.RecordBatches); first = false {
+		log := l.RecordBatches[end.at:]
 		whole := len(log) >= batchHeader
 		size := int64(0)
 		if whole {
@@ -139,16 +170,17 @@ func firstUnreadable(log []byte, at int64) (storedBatch, error) {
 		case !whole && !first:
 			return end, errNoBatch
 		case !whole, size < batchHeader:
-			return storedBatch{first: max(at, end.next), next: -1, damaged: true}, nil
+			return storedBatch{first: max(at, end.next), next: -1, damaged: true, at: end.at}, nil
 		}
 		b := readHeader(log[:size])
+		b.at = end.at
 		if from := max(at, end.next); b.damaged && (b.first > from || b.next <= from) {
 			b.first, b.next = from, -1 // the header cannot be right
 		}
-		if b.damaged || b.next > at && !readable(log[:size], at) {
+		if b.damaged || b.next > at && !l.readable(log[:size], at) {
 			return b, nil
 		}
-		log, end.next = log[size:], b.next
+		end.at, end.next = end.at+int(size), b.next
 	}
 	return end, errNoBatch
 }
@@ -160,10 +192,8 @@ func readHeader(batch []byte) storedBatch {
 	return b
 }
 
-// readable reads one batch as the client does. It unpacks without a limit: the
-// client has unpacked this one within its own, or has failed to.
-func readable(batch []byte, at int64) bool {
-	p, next := kgo.ProcessFetchPartition(kgo.ProcessFetchPartitionOpts{Offset: at, KeepControlRecords: true},
-		&kmsg.FetchResponseTopicPartition{RecordBatches: batch}, kgo.DefaultDecompressor(), nil)
+// readable reports that the client can read a batch.
+func (l *rawLog) readable(batch []byte, at int64) bool {
+	p, next := l.process(batch, at)
 	return p.Err == nil && next > at
 }

@@ -134,6 +134,111 @@ func TestCorrupt(t *testing.T) {
 	}
 }
 
+// repacked claims of a batch that it is compressed, whatever is in it.
+type repacked struct {
+	codec kgo.CompressionCodecType
+	pack  func(records []byte) []byte
+}
+
+func (c repacked) Compress(_ *bytes.Buffer, src []byte, _ ...kgo.CompressFlag) ([]byte, kgo.CompressionCodecType) {
+	return c.pack(src), c.codec
+}
+
+// padding is long enough that a client takes what repacked makes of it: a batch
+// that does not become smaller it sends as it is.
+var padding = strings.Repeat("x", 1000)
+
+func (r *rig) repacked(c repacked) {
+	r.t.Helper()
+	cl := r.client(kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.WithCompressor(c))
+	if err := cl.ProduceSync(r.t.Context(), &kgo.Record{Topic: rigInput, Value: []byte(`{"id":"8","n":8,"action":"` + padding + `"}`)}).FirstErr(); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// wideWindow is a zstd frame that is read with a window of 128 MB, which brokers
+// take and the client's limit does not.
+func wideWindow(records []byte) []byte {
+	at := bytes.Index(records, []byte(padding))
+	frame := []byte{0x28, 0xB5, 0x2F, 0xFD, 0, (27 - 10) << 3} // magic, descriptor, window (RFC 8878, 3.1.1)
+	block := func(last, kind, size int, content []byte) {
+		h := uint32(last | kind<<1 | size<<3)
+		frame = append(append(frame, byte(h), byte(h>>8), byte(h>>16)), content...)
+	}
+	block(0, 0, at, records[:at])
+	block(0, 1, len(padding), records[at:at+1]) // so many times
+	block(1, 0, len(records)-at-len(padding), records[at+len(padding):])
+	return frame
+}
+
+// garbage is no gzip.
+func garbage([]byte) []byte { return []byte("garbage") }
+
+// TestWideWindow: a batch that unpacks, but to a client with greater bounds than
+// ours, costs its records and does not end sessions for ever.
+func TestWideWindow(t *testing.T) {
+	r := newRig(t)
+	r.input(rigInput, 0, 1)
+	r.repacked(repacked{kgo.CodecZstd, wideWindow})
+	r.input(rigInput, 0, 2)
+	run := r.start()
+	if a := r.exactlyOnce(r.chains(r.audited(3)), rigInput, 0, 3)[1]; a.Kind != audit.LeafQuarantine || a.Detail != "batch_unreadable" {
+		t.Errorf("%v %s", a.Kind, a.Detail)
+	}
+	r.eventually("ready", func() bool { return run.Status().Ready })
+	run.stop()
+}
+
+// TestDamagedBeforeUnreadable: where a batch was damaged on its way, the search
+// for what cannot be read must not leap over it, and over all that follows, to one
+// that its writer made unreadable.
+func TestDamagedBeforeUnreadable(t *testing.T) {
+	for name, transactional := range map[string]bool{"plain": false, "behind an aborted transaction": true} {
+		t.Run(name, func(t *testing.T) {
+			wire := &rot{mark: []byte(`{"id":"marked"`), damage: func(b []byte) { b[len(b)-5] ^= 1 }, times: 1}
+			r := newRig(t, func(cfg *Config) { cfg.KafkaOpts = append(cfg.KafkaOpts, kgo.Dialer(wire.dial)) })
+			before := int64(0)
+			if transactional {
+				before = r.abortedInput()
+			}
+			r.marked(0)
+			r.input(rigInput, 0, 1, 2)
+			r.repacked(repacked{kgo.CodecGzip, garbage})
+			r.input(rigInput, 0, 3)
+			run := r.start()
+			lanes := r.chains(r.audited(5))
+			for lane, records := range lanes {
+				for i, a := range records {
+					if a.Offset != before+int64(i) || (a.Kind == audit.LeafQuarantine) != (i == 3) {
+						t.Errorf("%s/%d, offset %d: %v %s", lane.Topic, lane.Partition, a.Offset, a.Kind, a.Detail)
+					}
+				}
+			}
+			if wire.count() != 1 {
+				t.Errorf("%d damages", wire.count())
+			}
+			run.stop()
+		})
+	}
+}
+
+// abortedInput leaves an aborted transaction in partition 0, and gives where it ends.
+func (r *rig) abortedInput() (end int64) {
+	r.t.Helper()
+	cl := r.client(kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.TransactionalID("aborts"))
+	if err := cl.BeginTransaction(); err != nil {
+		r.t.Fatal(err)
+	}
+	rec := &kgo.Record{Topic: rigInput, Value: []byte(`{"id":"9","n":9}`)}
+	if err := cl.ProduceSync(r.t.Context(), rec).FirstErr(); err != nil {
+		r.t.Fatal(err)
+	}
+	if err := cl.EndTransaction(r.t.Context(), kgo.TryAbort); err != nil {
+		r.t.Fatal(err)
+	}
+	return rec.Offset + 2 // behind the marker
+}
+
 // FuzzFirstUnreadable: whatever a broker sends, the search ends, and a batch that
 // is said to be intact lies behind the offset that was asked for.
 func FuzzFirstUnreadable(f *testing.F) {
@@ -147,12 +252,17 @@ func FuzzFirstUnreadable(f *testing.F) {
 	f.Add(slices.Concat(whole, []byte{1, 2, 3}), int64(0))
 	f.Fuzz(func(t *testing.T, log []byte, at int64) {
 		start := time.Now()
-		b, err := firstUnreadable(log, at)
+		raw := &rawLog{unpack: kgo.DefaultDecompressor()}
+		raw.RecordBatches = log
+		b, err := raw.firstUnreadable(at)
 		if err == nil && !b.damaged && b.next <= at {
 			t.Errorf("%+v cannot be read at %d", b, at)
 		}
 		if err == nil && b.next >= 0 && b.next <= at {
 			t.Errorf("%+v ends before %d", b, at)
+		}
+		if b.at > len(log) {
+			t.Errorf("%+v lies behind the end", b)
 		}
 		if d := time.Since(start); d > time.Second {
 			t.Errorf("took %v", d)

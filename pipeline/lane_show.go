@@ -123,7 +123,7 @@ func (st *LaneState) lookAtLog(ctx context.Context, cl *kgo.Client) error {
 	if err != nil {
 		return fmt.Errorf("reading topic %s: %s", st.Topic, errorCode(err))
 	}
-	b, err := firstUnreadable(log, st.Committed)
+	b, err := log.firstUnreadable(st.Committed)
 	if err != nil || !b.damaged {
 		return nil // what is not damaged is dealt with when it is read
 	}
