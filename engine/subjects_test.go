@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/consentstream/consentstream/engine"
+	"github.com/consentstream/consentstream/policy"
 	"github.com/consentstream/consentstream/schemas"
 )
 
@@ -59,6 +60,43 @@ func TestSeveralSubjects(t *testing.T) {
 		}
 		r.wantDecisions(c.name, it, []string{
 			fmt.Sprintf("0 p sender %v %v", c.one != "", c.key == "" && c.want != ""), fmt.Sprintf("0 p recipient %v %v", c.two != "", c.key != "" && c.want != "")})
+	}
+}
+
+// What stands behind a ground is withheld where one of those whom it is about has
+// limited the use of sensitive data.
+func TestGroundOfSeveralSubjects(t *testing.T) {
+	w := messages(schemas.JSON)
+	w.Fields[6].Subject = "" // about both
+	p := contract("p", "user.unique_id", "keep", "user.health_and_medical", "keep")
+	p.Treat[1].Ground = "art9_2_h"
+	r := newRig(t, w, p)
+	const ids = `"from":{"id":"1"},"to":{"id":"2"}`
+	if got, want := written(r.value(message), "p"), `{`+ids+`,"health":"h"}`; got != want {
+		t.Errorf("nobody has limited it: %s, want %s", got, want)
+	}
+	r.sayOf("2", "limit_sensitive", "")
+	if got, want := written(r.value(message), "p"), `{`+ids+`,"health":null}`; got != want {
+		t.Errorf("the recipient has limited it: %s, want %s", got, want)
+	}
+}
+
+// A date is shifted by the person whom it is about.
+func TestShiftOfSeveralSubjects(t *testing.T) {
+	w := messages(schemas.JSON)
+	w.Fields = append(w.Fields, engine.FieldRule{Path: "from.born", Category: "user.demographic", Subject: "sender"},
+		engine.FieldRule{Path: "to.born", Category: "user.demographic", Subject: "recipient"})
+	p := contract("p", "user.unique_id", "keep", "user.demographic", "keep")
+	p.Treat[1].Treatment = policy.Treatment{Name: "date_shift", Params: []policy.Param{{Name: "days", Value: int64(3000)}}}
+	r := newRig(t, w, p)
+	const born = `"born":"1990-01-01"`
+	show := func(from, to string) []string {
+		got := written(r.value(fmt.Sprintf(`{"from":{"id":%q,%s},"to":{"id":%q,%s}}`, from, born, to, born)), "p")
+		return []string{got[strings.Index(got, `born`):strings.Index(got, `},"to`)], got[strings.LastIndex(got, `born`):]}
+	}
+	a, b, c := show("1", "2"), show("2", "1"), show("1", "1")
+	if a[0] == a[1][:len(a[0])] || a[0] != b[1][:len(a[0])] || b[0] != a[1][:len(b[0])] || c[0] != a[0] || !strings.HasPrefix(c[1], c[0]) || strings.Contains(a[0], "1990-01-01") {
+		t.Errorf("%q, %q, %q", a, b, c)
 	}
 }
 
