@@ -95,6 +95,9 @@ func (s *CompiledStream) Plan(schemaID int, avsc string) (*Plan, error) {
 // SchemaID before Install. It is empty for JSON.
 func (p *Plan) Outputs() []OutputSchema { return p.outputs }
 
+// Documents are what audit records of the plan cite by digest.
+func (p *Plan) Documents() []Document { return p.docs }
+
 // Fields lists what a purpose does with each classified position of the plan
 // that a record of schemaID uses (0 for JSON).
 func (s *CompiledStream) Fields(schemaID int, purpose string) []audit.Field {

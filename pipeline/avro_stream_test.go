@@ -6,7 +6,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/consentstream/consentstream/audit"
 	"github.com/consentstream/consentstream/consent"
@@ -197,4 +200,45 @@ func TestManySchemas(t *testing.T) {
 	if lines == 0 {
 		t.Error("nothing is said of the withheld fields")
 	}
+}
+
+// TestPlanTooLarge: a writer schema with more classified fields than a document on
+// the policies topic can name costs its records, and no lane stands still for it.
+// Where the topic takes less than it did, the worker holds and names what mends it.
+func TestPlanTooLarge(t *testing.T) {
+	r, id := avroRig(t)
+	r.cfg.Engine.Streams[0].Fields = append(r.cfg.Engine.Streams[0].Fields, engine.FieldRule{Path: "profile", Category: "user.behavior"})
+	run := r.start()
+	r.profiles(9000)
+	r.contacts(0, id)
+	r.contacts(1, id)
+	lanes := r.chains(r.audited(3))
+	r.exactlyOnce(lanes, rigInput, 0, 1)
+	if a := r.exactlyOnce(lanes, rigInput, 1, 2)[0]; a.Kind != audit.LeafQuarantine || a.Detail != "plan_too_large" {
+		t.Errorf("%v %s", a.Kind, a.Detail)
+	}
+	small := r.fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: "consent.policies", Err: kerr.MessageTooLarge, Count: -1})
+	r.profiles(10)
+	r.eventually("held", run.held(HoldProduce, "--entity-name consent.policies --add-config max.message.bytes="))
+	small.Remove()
+	r.exactlyOnce(r.chains(r.audited(4)), rigInput, 1, 3)
+	run.stop()
+}
+
+// profiles registers a writer schema with so many fields more, all of them
+// classified, and produces a record of it to partition 1.
+func (r *rig) profiles(fields int) {
+	r.t.Helper()
+	var inner []string
+	for n := range fields {
+		inner = append(inner, fmt.Sprintf(`{"name":"f%d_%s","type":"int"}`, n, strings.Repeat("x", 60)))
+	}
+	id, err := r.Register(r.t.Context(), "events-value", contactSchema[:len(contactSchema)-2]+
+		`,{"name":"profile","type":{"type":"record","name":"profile","fields":[`+strings.Join(inner, ",")+`]}}]}`)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	rec := contact(id)
+	rec.Partition, rec.Value = 1, append(rec.Value, make([]byte, fields)...)
+	r.produce(rec)
 }

@@ -81,12 +81,12 @@ func findUnreadable(ctx context.Context, cl *kgo.Client, topic string, partition
 		return storedBatch{}, kerr.LeaderNotAvailable
 	}
 	for {
-		log, err := fetchRaw(ctx, cl, topic, info, partition, at)
+		raw, err := fetchRaw(ctx, cl, topic, info, partition, at)
 		if err != nil {
 			return storedBatch{}, err
 		}
-		b, err := log.firstUnreadable(at)
-		if log.records(at, b.at) {
+		b, err := raw.firstUnreadable(at)
+		if raw.records(at, b.at) {
 			return b, errNoBatch
 		}
 		if !errors.Is(err, errNoBatch) || b.next <= at {
@@ -133,15 +133,15 @@ func fetchRaw(ctx context.Context, cl *kgo.Client, topic string, info topicInfo,
 		return nil, err
 	}
 	fetched := resp.(*kmsg.FetchResponse)
-	log := &rawLog{unpack: cl.OptValue(kgo.WithDecompressor).(kgo.Decompressor)}
+	raw := &rawLog{unpack: cl.OptValue(kgo.WithDecompressor).(kgo.Decompressor)}
 	err = kerr.ErrorForCode(fetched.ErrorCode)
 	for _, t := range fetched.Topics {
 		for _, p := range t.Partitions {
-			log.FetchResponseTopicPartition = p
-			return log, errors.Join(err, kerr.ErrorForCode(p.ErrorCode))
+			raw.FetchResponseTopicPartition = p
+			return raw, errors.Join(err, kerr.ErrorForCode(p.ErrorCode))
 		}
 	}
-	return log, err
+	return raw, err
 }
 
 // The record batch format, magic 2: offsets of fields, and the header's size.

@@ -119,11 +119,11 @@ func (st *LaneState) lookAtLog(ctx context.Context, cl *kgo.Client) error {
 	if st.Committed < st.LogStart || st.Committed >= st.LogEnd {
 		return nil
 	}
-	log, err := fetchRaw(ctx, cl, st.Topic, st.info, st.Partition, st.Committed)
+	raw, err := fetchRaw(ctx, cl, st.Topic, st.info, st.Partition, st.Committed)
 	if err != nil {
 		return fmt.Errorf("reading topic %s: %s", st.Topic, errorCode(err))
 	}
-	b, err := log.firstUnreadable(st.Committed)
+	b, err := raw.firstUnreadable(st.Committed)
 	if err != nil || !b.damaged {
 		return nil // what is not damaged is dealt with when it is read
 	}

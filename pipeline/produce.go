@@ -377,6 +377,9 @@ func (s *session) sortFailures() error {
 	bad := map[source]bool{}
 	for _, f := range s.sheet.failures {
 		i, ok := index[f.record]
+		if ok && s.sheet.origin[i] < 0 && tooLargeCode(f.err) {
+			return s.topicTooSmall(f.record.Topic) // a document that fitted once
+		}
 		if !ok || !isRecordCode(f.err) || s.sheet.origin[i] < 0 {
 			return s.produceError(f.err)
 		}

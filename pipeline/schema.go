@@ -113,6 +113,12 @@ func (s *session) learn(ctx context.Context, stream *engine.CompiledStream, id i
 		stream.Refuse(id, schemas.CodeBadSchema)
 		return nil
 	}
+	if !s.w.citable(plan) {
+		stream.Refuse(id, codePlanTooLarge)
+		s.w.schemaLog.Error().Str("topic", stream.Topic()).Int("schema_id", id).Str("command", topicSettings{name: s.w.cfg.Topics.Policies}.alter(maxMessageBytes+"=…")+"   # then restart").
+			Msg("records of a writer schema go to quarantine: what is done with its fields does not fit the policies topic")
+		return nil
+	}
 	outputs := plan.Outputs()
 	for i := range outputs {
 		if err := s.register(ctx, &outputs[i]); err != nil {
@@ -123,6 +129,23 @@ func (s *session) learn(ctx context.Context, stream *engine.CompiledStream, id i
 	s.w.forgetPublished()
 	s.w.warnWithheld(stream.Topic(), id, plan.Withheld)
 	return nil
+}
+
+// codePlanTooLarge is the code of records whose writer schema has more fields than
+// one document on the policies topic can say what is done with.
+const codePlanTooLarge schemas.Code = "plan_too_large"
+
+// citable reports that the plan's documents fit their topic. One that does not
+// could never be produced, and would hold every lane of the worker: whoever may
+// register schemas must not be able to (promise P9).
+func (w *worker) citable(p *engine.Plan) bool {
+	most := w.limits.of(w.cfg.Topics.Policies)
+	for _, d := range p.Documents() {
+		if recordOverhead+len(d.Key)+len(d.Value) > most {
+			return false
+		}
+	}
+	return true
 }
 
 // maxNamed is how many fields a warning names: a schema may have thousands.
