@@ -172,12 +172,20 @@ func (s *session) take(l *lane, r *kgo.Record) int {
 	if why, ok := s.refused[at]; ok {
 		s.batch.Fail(it, why.code, "")
 	}
-	size := len(r.Key) + len(r.Value)
+	size := len(r.Key) + len(r.Value) + headerBytes*len(r.Headers)
 	for i := range r.Headers {
 		size += len(r.Headers[i].Key) + len(r.Headers[i].Value)
 	}
 	return size
 }
+
+// headerBytes is what a header takes, in kgo's record and in ours, besides its
+// name and value: two bytes of a log can be one. maxHeaders is how many of them a
+// session keeps room for.
+const (
+	headerBytes = 80
+	maxHeaders  = 1 << 17
+)
 
 // inputHeaders borrows a slab: headers live until the batch is reset.
 func (s *session) inputHeaders(hs []kgo.RecordHeader) []engine.Header {

@@ -122,3 +122,28 @@ func TestGatherBytes(t *testing.T) {
 		t.Errorf("no batch was full: %d bytes at most", fullest)
 	}
 }
+
+// TestManyHeaders: a header without name and value takes two bytes of the log and
+// eighty here. Such records are small batches, and what they took is given back.
+func TestManyHeaders(t *testing.T) {
+	r := newRig(t)
+	var rs []*kgo.Record
+	for range 8 {
+		rs = append(rs, &kgo.Record{Topic: rigInput, Value: []byte(`{"id":"1"}`), Headers: make([]kgo.RecordHeader, 60_000)})
+	}
+	r.produce(rs...)
+	s := r.session()
+	for seen := 0; seen < len(rs); s.clear() {
+		if err := s.gather(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		n := len(s.batch.Items())
+		if n > 3 {
+			t.Fatalf("%d records of 5 MB each in one batch", n)
+		}
+		seen += n
+	}
+	if n := cap(s.inHeaders); n > maxHeaders {
+		t.Errorf("room for %d headers is kept", n)
+	}
+}

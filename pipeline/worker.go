@@ -282,7 +282,9 @@ func (s *session) endAborted() error {
 func (s *session) clear() {
 	s.batch.Reset()
 	clear(s.inHeaders)
-	s.inHeaders = s.inHeaders[:0]
+	if s.inHeaders = s.inHeaders[:0]; cap(s.inHeaders) > maxHeaders {
+		s.inHeaders = nil
+	}
 	for _, l := range s.active {
 		l.inBatch = false
 	}
