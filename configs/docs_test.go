@@ -47,7 +47,7 @@ func docTitle(s section) string {
 	return "`" + s.name + "`"
 }
 
-var docRow = regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\| (.+?) \\| (.+?) \\| (.+) \\|$")
+var docRow = regexp.MustCompile("(?m)^\\| `([a-z0-9_]+)` \\| (.+?) \\| (.+?) \\| (.+) \\|$")
 
 func compareDoc(t *testing.T, s section, body string) {
 	t.Helper()

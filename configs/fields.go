@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/consentstream/consentstream/engine"
+	"github.com/consentstream/consentstream/schemas"
 )
 
 // subjects reads the subjects of a stream, in the file's order; none where one of
@@ -96,6 +97,9 @@ func (l *loader) headers(o object, pol policyFile) []engine.HeaderRule {
 	var out []engine.HeaderRule
 	for _, e := range o.freeEntries("headers") {
 		f := l.field(e, pol)
+		if f.Nested != nil {
+			l.report(e.keyPlace(), "", "JSON is looked into in fields, not in headers: give %s a category", e.name)
+		}
 		out = append(out, engine.HeaderRule{Name: f.Path, Category: f.Category, Subject: f.Subject, Namespace: f.Namespace})
 	}
 	slices.SortFunc(out, func(a, b engine.HeaderRule) int { return cmp.Compare(a.Name, b.Name) })
@@ -103,9 +107,9 @@ func (l *loader) headers(o object, pol policyFile) []engine.HeaderRule {
 }
 
 // fields reads path -> category or field.
-func (l *loader) fields(o object, pol policyFile) []engine.FieldRule {
+func (l *loader) fields(o object, word string, pol policyFile) []engine.FieldRule {
 	var out []engine.FieldRule
-	for _, e := range o.freeEntries("fields") {
+	for _, e := range o.freeEntries(word) {
 		rule := l.field(e, pol)
 		if l.checkPath(e.key, e.key.Value, e) {
 			out = append(out, rule)
@@ -129,5 +133,46 @@ func (l *loader) field(e item, pol policyFile) engine.FieldRule {
 		rule.Category = l.category(c)
 	}
 	rule.Subject, rule.Namespace = f.text("subject"), l.namespaceOf(f, pol)
+	rule.Nested = l.nested(f, pol)
+	said := 0
+	for _, word := range []string{"category", "json", "base64", "base64url"} {
+		if _, ok := f.items[word]; ok {
+			said++
+		}
+	}
+	if said != 1 {
+		l.report(e.keyPlace(), "", "a field needs one of category, json, base64 and base64url")
+	}
+	if ns, ok := f.items["namespace"]; ok && rule.Nested != nil {
+		l.report(ns.keyPlace(), "", "a text of JSON is no identifier: namespaces belong to the fields in it")
+	}
 	return rule
+}
+
+// nested reads what stands in the text of a field, nil for none.
+func (l *loader) nested(f object, pol policyFile) *engine.NestedRule {
+	if _, ok := f.items["json"]; ok {
+		return nestedRule(schemas.PlainText, l.fields(f, "json", pol))
+	}
+	encoding := schemas.Base64
+	it, ok := f.items["base64"]
+	if !ok {
+		encoding = schemas.Base64URL
+		if it, ok = f.items["base64url"]; !ok {
+			return nil
+		}
+	}
+	in, ok := l.object(it, base64Section)
+	if !ok {
+		return nil
+	}
+	return nestedRule(encoding, l.fields(in, "json", pol))
+}
+
+// nestedRule is nil where no field is sound: why is reported.
+func nestedRule(e schemas.Encoding, fields []engine.FieldRule) *engine.NestedRule {
+	if len(fields) == 0 {
+		return nil
+	}
+	return &engine.NestedRule{Encoding: e, Fields: fields}
 }

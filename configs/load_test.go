@@ -92,7 +92,10 @@ func TestFullStreams(t *testing.T) {
 		Key:       engine.KeyRule{Category: "user.unique_id"},
 		Headers:   []engine.HeaderRule{{Name: "a", Category: "user.behavior"}, {Name: "b", Category: "system"}},
 		Fields: []engine.FieldRule{{Path: "who.email", Category: "user.contact.email"},
-			{Path: "what", Category: "user.behavior", Namespace: "crm"}},
+			{Path: "what", Category: "user.behavior", Namespace: "crm"},
+			{Path: "payload", Nested: &engine.NestedRule{Fields: []engine.FieldRule{{Path: "mail", Category: "user.contact.email"},
+				{Path: "more", Nested: &engine.NestedRule{Encoding: schemas.Base64, Fields: []engine.FieldRule{{Path: "addr", Category: "user.device.ip_address"}}}}}}},
+			{Path: "token", Nested: &engine.NestedRule{Encoding: schemas.Base64URL, Fields: []engine.FieldRule{{Path: "sub", Category: "user.unique_id", Namespace: "crm"}}}}},
 		RecordBytes: 6000, SplitElements: 1000,
 	}
 	if !reflect.DeepEqual(w, want) || c.Streams[0].Start != Latest {

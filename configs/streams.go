@@ -67,7 +67,7 @@ func (l *loader) stream(e item, pol policyFile, limit limits) (streamEntry, bool
 	w.EventTime = l.eventTime(o)
 	w.Key = l.key(o, pol)
 	w.Headers = l.headers(o, pol)
-	w.Fields = l.fields(o, pol)
+	w.Fields = l.fields(o, "fields", pol)
 	w.Tags = l.tags(o, w.Format)
 	limit = l.limits(o, limit)
 	w.RecordBytes, w.SplitElements = int(limit.recordBytes), int(limit.splitElements)

@@ -165,10 +165,14 @@ var (
 		{name: "namespace", shape: "namespace name"},
 	}}
 	fieldSection = section{"a field", []word{
-		{name: "category", shape: "category", required: true},
+		{name: "category", shape: "category"},
+		{name: "json", shape: "map of record path to category or field"},
+		{name: "base64", shape: "base64"},
+		{name: "base64url", shape: "base64"},
 		{name: "namespace", shape: "namespace name"},
 		{name: "subject", shape: "subject name"},
 	}}
+	base64Section = section{"base64", []word{{name: "json", shape: "map of record path to category or field", required: true}}}
 )
 
 // sections lists all of them, for the test of the documentation.
@@ -178,7 +182,7 @@ func sections() []section {
 		encryptSection, generalizeSection, urlSection, dateShiftSection,
 		wiringSection, kafkaSection, registrySection, redisSection, keysSection, consentSection, auditSection,
 		quarantineSection, policiesSection, healthSection, limitsSection, streamSection, subjectSection,
-		splitSection, eventTimeSection, keySection, fieldSection,
+		splitSection, eventTimeSection, keySection, fieldSection, base64Section,
 	}
 }
 

@@ -13,14 +13,8 @@ import (
 // action settles what a purpose does with a node of a category, and gives it the
 // gate of whom it is about. ok is false where the treatment has no result for the
 // node's type, or there are too many gates: it is dropped then.
-func (s *CompiledStream) action(p *policy.Purpose, n schemas.Node, category string, gs *gates) (a schemas.Action, f audit.Field, ok bool) {
-	f = audit.Field{Path: n.Path, Category: category, Treatment: "drop"}
-	path, err := schemas.ParsePath(n.Path)
-	if err != nil {
-		return a, f, false
-	}
-	at := site{path: n.Path, domain: s.domain(n.Path, category), about: s.aboutPath(path, category)}
-	f.Subject = s.boundName(at.about)
+func (s *CompiledStream) action(p *policy.Purpose, n schemas.Node, category string, at site, gs *gates) (a schemas.Action, f audit.Field, ok bool) {
+	f = audit.Field{Path: at.path, Category: category, Treatment: "drop", Subject: s.boundName(at.about)}
 	rule, ruled := p.Rule(category)
 	if !ruled {
 		return a, f, true

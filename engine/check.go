@@ -93,8 +93,13 @@ func (c *checker) checkStream(at string, w *Stream) {
 	if w.Format == schemas.Avro && w.Schema != "" {
 		c.checkSchema(at, s)
 	}
+	for _, r := range s.rules {
+		if r.nested != nil && w.Format == schemas.Avro {
+			c.checkJSON(at+".fields["+r.text+"]."+nestedWord(r.nested.encoding), r.nested.rules, r.nested.layout)
+		}
+	}
 	if w.Format == schemas.JSON {
-		c.checkKeys(at, s)
+		c.checkJSON(at+".fields", s.rules, s.json.layout)
 		c.checkPlaces(at, s, s.json.layout)
 		c.checkBindings(at, s, s.json.layout)
 		c.checkView(at, s, s.json)
@@ -111,24 +116,9 @@ func (c *checker) failedSince(n int) bool {
 	return false
 }
 
-// checkPaths parses every path of a stream, and refuses one that is written
-// twice in different words.
+// checkPaths parses every path of a stream.
 func (c *checker) checkPaths(at string, w *Stream) {
-	seen := map[string]string{}
-	for _, f := range w.Fields {
-		place := at + ".fields[" + f.Path + "]"
-		p, ok := c.parsePath(place, f.Path)
-		if !ok {
-			continue
-		}
-		if rest, ok := strings.CutPrefix(f.Path, "$."); ok {
-			c.found = append(c.found, Finding{At: place, Message: `this names a member called "$": a path starts at the record, without $`, Nearest: rest, Warning: true})
-		}
-		if other, dup := seen[p.String()]; dup {
-			c.add(place, "is the same path as %s", other)
-		}
-		seen[p.String()] = f.Path
-	}
+	c.checkFields(at+".fields", w.Fields)
 	for _, sub := range w.Subjects {
 		if sub.Path != "" {
 			c.parsePath(subjectAt(at, sub)+".path", sub.Path)
@@ -144,18 +134,58 @@ func (c *checker) checkPaths(at string, w *Stream) {
 	}
 }
 
-// checkKeys finds a .* in JSON whose names nobody classifies: they are data
-// themselves, so that nothing behind it would ever go out.
-func (c *checker) checkKeys(at string, s *CompiledStream) {
-	for _, r := range s.rules {
-		for i, step := range r.path {
-			keys := append(slices.Clone(r.path[:i+1]), schemas.Step{Kind: schemas.StepKey})
-			if step.Kind == schemas.StepAnyMember && !slices.ContainsFunc(s.rules, func(o pathRule) bool { return o.path.Covers(keys) }) {
-				c.add(at+".fields["+r.text+"]", "the names that .* matches are data themselves: classify %s too, or name the members", keys)
-				break
-			}
+// checkFields parses every path of the rules at a place, and refuses one that is
+// written twice in different words.
+func (c *checker) checkFields(at string, fields []FieldRule) {
+	seen := map[string]string{}
+	for _, f := range fields {
+		place := at + "[" + f.Path + "]"
+		p, ok := c.parsePath(place, f.Path)
+		if !ok {
+			continue
+		}
+		if rest, ok := strings.CutPrefix(f.Path, "$."); ok {
+			c.found = append(c.found, Finding{At: place, Message: `this names a member called "$": a path starts at the record, without $`, Nearest: rest, Warning: true})
+		}
+		if other, dup := seen[p.String()]; dup {
+			c.add(place, "is the same path as %s", other)
+		}
+		seen[p.String()] = f.Path
+		if f.Nested != nil {
+			c.checkNested(place, f)
 		}
 	}
+}
+
+// checkJSON finds what shows without a record in the rules of a JSON layout: those
+// that claim a position equally, and a .* whose names nobody classifies. They are
+// data themselves, so that nothing behind it would ever go out.
+func (c *checker) checkJSON(at string, rs ruleSet, layout schemas.Layout) {
+	for _, n := range layout.Nodes() {
+		var tie *tieError
+		if _, _, err := rs.category(n.Path); n.Path != "" && errors.As(err, &tie) {
+			c.add(at+"["+tie.A+"]", "%v", tie)
+		}
+	}
+	for _, r := range rs {
+		if keys := rs.unclassifiedKeys(r.path); keys != nil {
+			c.add(at+"["+r.text+"]", "the names that .* matches are data themselves: classify %s too, or name the members", keys)
+		}
+		if r.nested != nil {
+			c.checkJSON(at+"["+r.text+"]."+nestedWord(r.nested.encoding), r.nested.rules, r.nested.layout)
+		}
+	}
+}
+
+// unclassifiedKeys is the first .*~key of a path that no rule classifies.
+func (rs ruleSet) unclassifiedKeys(p schemas.Path) schemas.Path {
+	for i, step := range p {
+		keys := append(slices.Clone(p[:i+1]), schemas.Step{Kind: schemas.StepKey})
+		if step.Kind == schemas.StepAnyMember && !slices.ContainsFunc(rs, func(o pathRule) bool { return o.path.Covers(keys) }) {
+			return keys
+		}
+	}
+	return nil
 }
 
 func (c *checker) parsePath(at, text string) (schemas.Path, bool) {

@@ -24,8 +24,8 @@ func (c *checker) checkSchema(at string, s *CompiledStream) {
 		c.add(place, "%v", err)
 		return
 	}
-	resolved := s.resolveNodes(layout)
-	c.checkRules(at, s, layout, resolved)
+	found := s.resolveNodes(layout)
+	c.checkRules(at, s, layout, found)
 	c.checkPlaces(at, s, layout)
 	c.checkBindings(at, s, layout)
 	plan, err := s.compile(layout, split)
@@ -34,12 +34,12 @@ func (c *checker) checkSchema(at string, s *CompiledStream) {
 		return
 	}
 	c.checkView(at, s, plan)
-	c.checkTypes(at, s, layout, resolved)
+	c.checkTypes(at, s, layout, found)
 }
 
 // checkRules finds rules that match nothing, ties, and fields without a rule.
 // The last are one warning: a schema may have hundreds.
-func (c *checker) checkRules(at string, s *CompiledStream, layout schemas.Layout, resolved []string) {
+func (c *checker) checkRules(at string, s *CompiledStream, layout schemas.Layout, found []resolved) {
 	used := make([]bool, len(s.rules))
 	var withheld []string
 	for i, n := range layout.Nodes() {
@@ -55,7 +55,10 @@ func (c *checker) checkRules(at string, s *CompiledStream, layout schemas.Layout
 			used[r] = used[r] || s.rules[r].path.Covers(p)
 		}
 		c.checkTags(at, s, n)
-		if n.Leaf && resolved[i] == "" && !c.checkTie(at, s, n) && !slices.Contains(withheld[max(0, len(withheld)-maxListed):], n.Path) {
+		if found[i].nested != nil {
+			c.checkNestedType(at, s, n)
+		}
+		if n.Leaf && found[i] == (resolved{}) && !c.checkTie(at, s, n) && !slices.Contains(withheld[max(0, len(withheld)-maxListed):], n.Path) {
 			withheld = append(withheld, n.Path)
 		}
 	}
@@ -214,7 +217,7 @@ func (c *checker) checkView(at string, s *CompiledStream, plan *Plan) {
 		}
 	}
 	for _, n := range plan.layout.Nodes() {
-		if ids := kept[n.Path]; len(ids) > 1 {
+		if ids := kept[n.Path]; len(ids) > 1 && n.Type.Kind != schemas.Bool { // a flag is unique to nobody
 			c.warn(s.classifiedAt(at, n.Path), "%s is kept by %s: who reads both topics can join them by it", n.Path, strings.Join(ids, ", "))
 			delete(kept, n.Path) // the branches of a union have one path
 		}
@@ -244,13 +247,13 @@ func joins(s *CompiledStream, plan *Plan, f audit.Field) bool {
 }
 
 // checkTypes finds treatments that have no result for a field's type.
-func (c *checker) checkTypes(at string, s *CompiledStream, layout schemas.Layout, resolved []string) {
+func (c *checker) checkTypes(at string, s *CompiledStream, layout schemas.Layout, found []resolved) {
 	for i := range s.purposes {
 		for k, n := range layout.Nodes() {
-			if resolved[k] == "" || !n.Leaf {
+			if found[k].category == "" || !n.Leaf {
 				continue
 			}
-			c.checkType(s.classifiedAt(at, n.Path), s, s.purposes[i].purpose, n, resolved[k])
+			c.checkType(s.classifiedAt(at, n.Path), s, s.purposes[i].purpose, n, found[k].category)
 		}
 	}
 }

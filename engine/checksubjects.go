@@ -34,13 +34,22 @@ func (c *checker) checkSubjects(at string, w *Stream) {
 	}
 	c.checkSubject(at+".key.subject", w.Key.Subject, names)
 	c.checkOptionalNamespace(at+".key.namespace", w.Key.Namespace)
-	for _, f := range w.Fields {
-		c.checkSubject(at+".fields["+f.Path+"].subject", f.Subject, names)
-		c.checkOptionalNamespace(at+".fields["+f.Path+"].namespace", f.Namespace)
-	}
+	c.checkFieldSubjects(at+".fields", w.Fields, names)
 	for _, h := range w.Headers {
 		c.checkSubject(at+".headers["+h.Name+"].subject", h.Subject, names)
 		c.checkOptionalNamespace(at+".headers["+h.Name+"].namespace", h.Namespace)
+	}
+}
+
+// checkFieldSubjects does so for the rules at a place and in the texts there.
+func (c *checker) checkFieldSubjects(at string, fields []FieldRule, names []string) {
+	for _, f := range fields {
+		place := at + "[" + f.Path + "]"
+		c.checkSubject(place+".subject", f.Subject, names)
+		c.checkOptionalNamespace(place+".namespace", f.Namespace)
+		if f.Nested != nil {
+			c.checkFieldSubjects(place+"."+nestedWord(f.Nested.Encoding), f.Nested.Fields, names)
+		}
 	}
 }
 

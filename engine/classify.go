@@ -8,14 +8,14 @@ import (
 	"github.com/consentstream/consentstream/schemas"
 )
 
-// resolveNodes gives each node of a layout its category, "" for none. A rule of
+// resolveNodes says of each node of a layout what is said of it. A rule of
 // the wiring decides, and where none covers the node the schema's tags, which
 // cascade like rules. What two rules or two tags claim equally stays
 // unclassified; lint names it. So does what has another type than the wiring's
 // own schema says: its rule was written for something else.
-func (s *CompiledStream) resolveNodes(layout schemas.Layout) []string {
+func (s *CompiledStream) resolveNodes(layout schemas.Layout) []resolved {
 	nodes := layout.Nodes()
-	categories, tagged, changed := make([]string, len(nodes)), make([]string, len(nodes)), make([]bool, len(nodes))
+	found, tagged, changed := make([]resolved, len(nodes)), make([]string, len(nodes)), make([]bool, len(nodes))
 	for i, n := range nodes {
 		if n.Parent >= 0 && !isKey(n) {
 			tagged[i] = tagged[n.Parent]
@@ -24,17 +24,17 @@ func (s *CompiledStream) resolveNodes(layout schemas.Layout) []string {
 		if c, err := s.tagCategory(n.Tags); err != nil || c != "" {
 			tagged[i] = c
 		}
-		if n.Path == "" || n.Type.Kind == schemas.Opaque || n.Contested || changed[i] {
+		if n.Type.Kind == schemas.Opaque || n.Contested || changed[i] {
 			continue
 		}
-		switch c, rule, err := s.rules.category(n.Path); {
+		switch r, rule, err := s.rules.node(n); {
 		case err == nil && rule >= 0:
-			categories[i] = c
-		case err == nil:
-			categories[i] = tagged[i]
+			found[i] = r
+		case err == nil && n.Path != "":
+			found[i].category = tagged[i]
 		}
 	}
-	return categories
+	return found
 }
 
 // isKey reports that a node is the keys of a map, onto which nothing cascades.

@@ -27,6 +27,10 @@ const (
 	maxOutput   = 128 << 20
 )
 
+// textWork is how many bytes of a text that holds JSON count as a treatment: what
+// is in it is seen when it is treated, and a position takes two bytes at least.
+const textWork = 64
+
 // ErrBatchTooLarge is returned by Batch.Decide for a batch that costs more than
 // a transaction may: try again with fewer records. A batch of one is never that.
 var ErrBatchTooLarge = errors.New("the batch costs more than one transaction may")
@@ -48,10 +52,15 @@ func cost(it *Item, plan *Plan, tape *schemas.Tape) int {
 	if plan == nil {
 		return n
 	}
-	work, entries := plan.work, tape.Entries
+	work, texts, entries := plan.work, plan.texts, tape.Entries
 	for i := range entries {
-		if id := entries[i].Node; id >= 0 {
-			n += int(work[id])
+		id := entries[i].Node
+		if id < 0 {
+			continue
+		}
+		n += int(work[id])
+		if texts != nil {
+			n += int(texts[id]) * int(entries[i].End-entries[i].Start) / textWork
 		}
 	}
 	return n

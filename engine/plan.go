@@ -47,6 +47,7 @@ type Plan struct {
 	timeRule timeRule
 	views    []view  // by purpose, as CompiledStream.purposes
 	work     []int32 // by node: how many purposes apply a treatment to its value
+	texts    []int32 // by node: how many of these look into a text; nil: none
 	outputs  []OutputSchema
 	docs     []Document
 	weight   int // see maxPlanWeight
@@ -216,14 +217,14 @@ func (s *CompiledStream) compile(layout schemas.Layout, split *schemas.Splitter)
 	}
 	p.work, p.weight = make([]int32, len(layout.Nodes())), planWeight(layout)
 	p.timeRule = newTimeRule(s.wiring.EventTime, layout, p.time)
-	resolved := s.resolveNodes(layout)
+	found := s.resolveNodes(layout)
 	for i, n := range layout.Nodes() {
-		if n.Leaf && !n.Contested && resolved[i] == "" {
+		if n.Leaf && !n.Contested && found[i] == (resolved{}) {
 			p.withhold(n.Path)
 		}
 	}
 	for i := range s.purposes {
-		v, out, doc, err := s.compileView(layout, resolved, p, &s.purposes[i])
+		v, out, doc, err := s.compileView(layout, found, p, &s.purposes[i])
 		if err != nil {
 			return nil, err
 		}
@@ -237,26 +238,18 @@ func (s *CompiledStream) compile(layout schemas.Layout, split *schemas.Splitter)
 	return p, nil
 }
 
-func (s *CompiledStream) compileView(layout schemas.Layout, categories []string, p *Plan, sp *streamPurpose) (view, OutputSchema, Document, error) {
+func (s *CompiledStream) compileView(layout schemas.Layout, found []resolved, p *Plan, sp *streamPurpose) (view, OutputSchema, Document, error) {
 	var v view
-	acts, said := make([]schemas.Action, len(layout.Nodes())), map[audit.Field]bool{}
-	for i, n := range layout.Nodes() {
-		if categories[i] == "" || (!n.Leaf && s.wiring.Format == schemas.Avro) {
-			continue
-		}
-		act, field, ok := s.action(sp.purpose, n, categories[i], &v.gates)
-		if !ok {
-			p.withhold(n.Path)
-		}
-		acts[i] = act
-		if n.Leaf && act.Op == schemas.OpReplace {
-			p.work[i]++
-		}
-		if !said[field] { // the branches of a union have one path
-			said[field] = true
-			v.fields = append(v.fields, field)
-		}
+	a, err := s.actions(sp.purpose, layout, found, s.record(), &v.gates)
+	if err != nil {
+		return v, OutputSchema{}, Document{}, err
 	}
+	acts := a.acts
+	v.fields = a.fields
+	for _, path := range a.withheld {
+		p.withhold(path)
+	}
+	p.addWork(a)
 	v.keepsTime = p.time >= 0 && acts[p.time].Op == schemas.OpKeep && acts[p.time].Gate == 0
 	doc, digest, err := planDocument(s.wiring.Topic, sp, v.fields)
 	if err != nil {
@@ -268,6 +261,22 @@ func (s *CompiledStream) compileView(layout schemas.Layout, categories []string,
 	}
 	out := OutputSchema{Purpose: sp.purpose.ID, Topic: sp.topic, Subject: sp.topic + "-value", Schema: v.projection.Schema()}
 	return v, out, doc, nil
+}
+
+// addWork adds what a purpose's actions cost a record.
+func (p *Plan) addWork(a actions) {
+	for i, act := range a.acts {
+		if act.Op != schemas.OpReplace || !p.layout.Nodes()[i].Leaf {
+			continue
+		}
+		p.work[i]++
+		if _, nested := act.Via.(*schemas.Nested); nested {
+			if p.texts == nil {
+				p.texts = make([]int32, len(a.acts))
+			}
+			p.texts[i]++
+		}
+	}
 }
 
 // outputNamespace is the namespace of a derived schema: the input's and the

@@ -14,8 +14,9 @@ type pathRule struct {
 	path      schemas.Path
 	text      string
 	category  string
-	subject   string // that it binds to, "" for none
-	namespace string // of the identifiers that stand there, "" for none
+	subject   string       // that it binds to, "" for none
+	namespace string       // of the identifiers that stand there, "" for none
+	nested    *nestedField // instead of a category
 }
 
 func newRuleSet(fields []FieldRule) (ruleSet, error) {
@@ -25,7 +26,14 @@ func newRuleSet(fields []FieldRule) (ruleSet, error) {
 		if err != nil {
 			return nil, err
 		}
-		rs = append(rs, pathRule{path: p, text: f.Path, category: f.Category, subject: f.Subject, namespace: f.Namespace})
+		r := pathRule{path: p, text: f.Path, category: f.Category, subject: f.Subject, namespace: f.Namespace}
+		if f.Nested != nil {
+			r.category = ""
+			if r.nested, err = newNestedField(f); err != nil {
+				return nil, fmt.Errorf("%s: %w", f.Path, err)
+			}
+		}
+		rs = append(rs, r)
 	}
 	return rs, nil
 }
@@ -44,6 +52,11 @@ func (rs ruleSet) category(path string) (category string, rule int, err error) {
 	if err != nil {
 		return "", -1, err
 	}
+	return rs.at(p)
+}
+
+// at is category of a parsed path; the empty one is all of a record.
+func (rs ruleSet) at(p schemas.Path) (category string, rule int, err error) {
 	best, tied := -1, -1
 	for i := range rs {
 		if !rs[i].path.Covers(p) {
@@ -56,17 +69,22 @@ func (rs ruleSet) category(path string) (category string, rule int, err error) {
 		switch c := rs[i].path.Compare(rs[best].path, p); {
 		case c > 0:
 			best, tied = i, -1
-		case c == 0 && (rs[i].category != rs[best].category || rs[i].namespace != rs[best].namespace):
+		case c == 0 && !rs[i].says(&rs[best]):
 			tied = i
 		}
 	}
 	if tied >= 0 {
-		return "", -1, &tieError{Path: path, A: rs[best].text, B: rs[tied].text}
+		return "", -1, &tieError{Path: p.String(), A: rs[best].text, B: rs[tied].text}
 	}
 	if best < 0 {
 		return "", -1, nil
 	}
 	return rs[best].category, best, nil
+}
+
+// says reports that two rules say the same of a position.
+func (r *pathRule) says(o *pathRule) bool {
+	return r.category == o.category && r.namespace == o.namespace && r.nested == o.nested
 }
 
 // binding finds the most specific rule that covers a position and binds it to a
@@ -89,6 +107,40 @@ func (rs ruleSet) binding(p schemas.Path) (best *pathRule, tied bool) {
 		}
 	}
 	return best, tied
+}
+
+// resolved is what is said of a node: a category, or what stands in the text
+// there. The zero resolved classifies nothing.
+type resolved struct {
+	category string
+	nested   *nestedField
+}
+
+// node says what the rules say of a node, and by which rule; -1 where none covers
+// it. A text that holds JSON stands at its rule's path itself: what lies below
+// that is no such text, and nobody's.
+func (rs ruleSet) node(n schemas.Node) (r resolved, rule int, err error) {
+	p, err := nodePath(n)
+	if err != nil {
+		return r, -1, err
+	}
+	category, rule, err := rs.at(p)
+	if err != nil || rule < 0 {
+		return r, rule, err
+	}
+	r.category = category
+	if f := rs[rule].nested; f != nil && n.Leaf && rs[rule].path.String() == n.Path {
+		r.nested = f
+	}
+	return r, rule, nil
+}
+
+// nodePath is a node's path; of the root it is empty.
+func nodePath(n schemas.Node) (schemas.Path, error) {
+	if n.Path == "" {
+		return nil, nil
+	}
+	return schemas.ParsePath(n.Path)
 }
 
 // findNode finds a position of a layout; -1 where it has none, or several (the

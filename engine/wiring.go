@@ -89,7 +89,8 @@ type HeaderRule struct {
 	Name, Category, Subject, Namespace string
 }
 
-// FieldRule gives a path a category, and with it what it is about.
+// FieldRule gives a path a category, or says what stands in the text there, and
+// with it what it is about.
 type FieldRule struct {
 	Path     string
 	Category string
@@ -99,6 +100,13 @@ type FieldRule struct {
 	// Namespace says that the values are identifiers of it: equal ones get the
 	// pseudonym that a subject's would. "" for none.
 	Namespace string
+	Nested    *NestedRule // instead of a category
+}
+
+// NestedRule says that a field is a text of JSON, and classifies what is in it.
+type NestedRule struct {
+	Encoding schemas.Encoding
+	Fields   []FieldRule
 }
 
 // TagRule gives a tag of a schema a category.

@@ -58,10 +58,11 @@ import (
 // maxJSONDepth is the most containers in each other that a record may have.
 const maxJSONDepth = 64
 
-// Bounds of a layout: ** and .* can multiply positions by each other.
+// Bounds of a layout. Several ** multiply positions by each other.
 const (
-	maxJSONNodes = 20_000
-	maxJSONEdges = 400_000
+	maxJSONNodes  = 20_000
+	maxJSONEdges  = 400_000
+	maxJSONShared = 2_000 // nodes, where a path has **
 )
 
 // Node ids in frames and entries that are no position of the layout.
@@ -82,7 +83,6 @@ type jsonLayout struct {
 // are a graph with loops; all others have one way in.
 type jsonNode struct {
 	path    Path
-	anchor  Path   // path up to what comes before the ** that it is behind
 	covered bool   // a path names it or a node above it
 	float   bool   // ** alone leads here: no path ends here, what category it has cascades
 	passage bool   // float and not covered: a scalar here is nobody's

@@ -29,6 +29,8 @@ type jsonBuilder struct {
 	known  map[string]NodeID // by what makes two positions one
 	keys   map[NodeID]NodeID // the position of the names at a position behind .*
 	edges  int
+	deep   bool // a rule has **
+	start  jsonState
 }
 
 var errJSONSize = errors.New("the paths make too many positions: ** and .* multiply what stands behind them")
@@ -42,6 +44,7 @@ func (b *jsonBuilder) addRule(path Path) error {
 		}
 	}
 	r.steps = r.steps.trimDeep()
+	b.deep = b.deep || slices.Contains(r.steps, Step{Kind: StepDeep})
 	b.rules = append(b.rules, r)
 	return nil
 }
@@ -56,6 +59,7 @@ func (b *jsonBuilder) build() error {
 		}
 	}
 	b.close(&start)
+	b.start = start
 	b.edges = 1
 	if _, err := b.node(Node{Parent: -1}, jsonNode{}, start); err != nil {
 		return err
@@ -141,9 +145,6 @@ func (b *jsonBuilder) best(rules []int32) (best []int32) {
 type jsonWay struct {
 	step        Step
 	fixed, sure bool
-	// known: what it leads to is fixed, if only by * or [*]. No null may stand in
-	// for it then, but its path has no **.
-	known bool
 }
 
 func (w *jsonWay) join(o jsonWay) {
@@ -151,7 +152,7 @@ func (w *jsonWay) join(o jsonWay) {
 }
 
 // state adds the node that a way leads to, or finds it.
-func (b *jsonBuilder) state(parent NodeID, way jsonWay, from, s jsonState) (NodeID, error) {
+func (b *jsonBuilder) state(parent NodeID, way jsonWay, s jsonState) (NodeID, error) {
 	b.edges++
 	id := b.identity(way.step, s)
 	if have, ok := b.known[id]; ok {
@@ -159,10 +160,7 @@ func (b *jsonBuilder) state(parent NodeID, way jsonWay, from, s jsonState) (Node
 		return have, b.tooLarge()
 	}
 	n := Node{Parent: parent, Repeated: b.layout.nodes[parent].Repeated || way.step.Kind != StepMember && way.step.Kind != StepIndex}
-	t := jsonNode{path: b.path(parent, way), float: way.step.Kind == StepDeep}
-	if t.anchor = t.path; !way.known && slices.Equal(from.live, s.live) && slices.Equal(from.done, s.done) {
-		t.anchor = b.layout.trie[parent].anchor // nothing was come nearer to
-	}
+	t := jsonNode{path: b.path(b.layout.trie[parent].path, way, s), float: way.step.Kind == StepDeep}
 	if way.step.Kind == StepMember {
 		t.name = append(appendJSONString(nil, way.step.Name), ':')
 	}
@@ -170,22 +168,46 @@ func (b *jsonBuilder) state(parent NodeID, way jsonWay, from, s jsonState) (Node
 	return b.node(n, t, s)
 }
 
-// path names a node so that the rules which classify it cover the path, and it
-// is shared under the shortest one.
-func (b *jsonBuilder) path(parent NodeID, way jsonWay) Path {
-	up := &b.layout.trie[parent]
-	if way.known {
-		return append(slices.Clone(up.path), way.step)
+// path names a node that a way leads to from up. A node behind a ** is shared by
+// many ways; of the paths that lead to it, it gets the shortest that was found.
+func (b *jsonBuilder) path(up Path, way jsonWay, s jsonState) Path {
+	if !way.fixed {
+		for n := range min(len(up), 3) + 1 {
+			if path := way.behind(append(slices.Clone(up[:n]), Step{Kind: StepDeep})); b.leads(path, s) {
+				return path
+			}
+		}
 	}
-	path := append(slices.Clone(up.anchor), Step{Kind: StepDeep})
-	if way.step.Kind != StepDeep {
-		path = append(path, way.step)
-	}
-	return path
+	return way.behind(slices.Clone(up))
 }
 
+// behind adds a way's step to a path; a ** is said once.
+func (w *jsonWay) behind(path Path) Path {
+	if n := len(path); w.step.Kind == StepDeep && n > 0 && path[n-1].Kind == StepDeep {
+		return path
+	}
+	return append(path, w.step)
+}
+
+// leads reports that a path leads to s, where each ** of it is one step over what
+// no rule names. So whoever looks for the rules of the path finds those of s.
+func (b *jsonBuilder) leads(path Path, s jsonState) bool {
+	at := b.start
+	for i, step := range path {
+		if i > 0 && step.Kind == StepDeep && path[i-1].Kind == StepDeep {
+			return false
+		}
+		at = b.advance(at, step.takenBy)
+	}
+	return slices.Equal(at.live, s.live) && slices.Equal(at.done, s.done) && (slices.Equal(at.keys, s.keys) || path[len(path)-1].Kind == StepMember)
+}
+
+// takenBy reports that a step of a rule, other than **, takes a step of a position.
+func (s Step) takenBy(rule Step) bool { return rule.names(s) }
+
 func (b *jsonBuilder) tooLarge() error {
-	if b.edges > maxJSONEdges || len(b.layout.nodes) > maxJSONNodes {
+	n := len(b.layout.nodes)
+	if b.edges > maxJSONEdges || n > maxJSONNodes || b.deep && n > maxJSONShared {
 		return errJSONSize
 	}
 	return nil
@@ -214,6 +236,9 @@ func (b *jsonBuilder) node(n Node, t jsonNode, s jsonState) (NodeID, error) {
 	t.passage = t.float && !t.covered
 	n.Path, n.Type.Kind = t.path.String(), Any
 	l.nodes, l.trie = append(l.nodes, n), append(l.trie, t)
+	if len(t.path) > MaxPathSteps {
+		return 0, errJSONSize // in a chain of states, which ends where their number does
+	}
 	if err := b.tooLarge(); err != nil {
 		return 0, err
 	}

@@ -18,9 +18,8 @@ func (b *jsonBuilder) others(id NodeID, s jsonState, e jsonEdges) error {
 	way := jsonWay{step: Step{Kind: StepDeep}}
 	if entries {
 		way = e.any
-		way.known = way.fixed
 	}
-	child, err := b.state(id, way, s, b.advance(s, func(s Step) bool { return s.Kind == StepAnyMember }))
+	child, err := b.state(id, way, b.advance(s, func(s Step) bool { return s.Kind == StepAnyMember }))
 	if err != nil {
 		return err
 	}
@@ -53,8 +52,7 @@ func (b *jsonBuilder) members(id NodeID, s jsonState, e jsonEdges) error {
 	for _, way := range e.names {
 		to := b.advance(s, func(s Step) bool { return s == way.step || s.Kind == StepAnyMember })
 		to.keys = nil
-		way.known = way.fixed || e.any.fixed
-		child, err := b.state(id, way, s, to)
+		child, err := b.state(id, way, to)
 		if err != nil {
 			return err
 		}
@@ -74,20 +72,18 @@ func (b *jsonBuilder) items(id NodeID, s jsonState, e jsonEdges) error {
 		way.step = Step{Kind: StepElements}
 		for _, w := range append(slices.Clone(e.elements), e.all) {
 			way.fixed = way.fixed || w.fixed
-			way.known = way.fixed
 		}
 	}
 	var child NodeID
 	var err error
 	if to := b.advance(s, func(s Step) bool { return s.Kind == StepElements }); len(to.live)+len(to.done) > 0 {
-		if child, err = b.state(id, way, s, to); err != nil {
+		if child, err = b.state(id, way, to); err != nil {
 			return err
 		}
 	}
 	b.layout.trie[id].arrays, b.layout.trie[id].elements = true, child
 	for _, way := range e.elements {
-		way.known = way.fixed || e.all.fixed
-		child, err := b.state(id, way, s, b.advance(s, func(s Step) bool { return s == way.step || s.Kind == StepElements }))
+		child, err := b.state(id, way, b.advance(s, func(s Step) bool { return s == way.step || s.Kind == StepElements }))
 		if err != nil {
 			return err
 		}

@@ -75,20 +75,31 @@ func TestJSONNodes(t *testing.T) {
 	}
 }
 
-// What only a ** calls by its name has a path without ** where a * or [*] says
-// that it is there: else the rule of these would not be found by the path.
+// Whoever looks for the rules of a node by its path finds those that the record
+// is walked by.
 func TestJSONNodesBehindDeepPaths(t *testing.T) {
-	l, err := NewJSON([]string{"a.b.*", "a.b.*~key", "c[*]", "**.x", "**[0]", "e.x"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var paths []string
-	for _, n := range l.Nodes() {
-		paths = append(paths, n.Path)
-	}
-	for _, want := range []string{"a.b.x", "c[0]", "e.x", "**.**.x"} {
-		if !slices.Contains(paths, want) {
-			t.Errorf("no %s among %q", want, paths)
+	for _, tt := range []struct{ paths, want []string }{
+		{[]string{"a.b.*", "a.b.*~key", "c[*]", "**.x", "**[0]", "e.x"}, []string{"a.b.x", "c[0]", "e.x", "**.x", "**[0]"}},
+		{[]string{"**", "id", "**.x"}, []string{"**", "id", "**.x", "id.**"}},
+		{[]string{"**.a.**.x", "**.user.x"}, []string{"**", "**.a", "**.a.**.x", "**.user.x"}},
+		{[]string{"**.*~key", "**.x"}, []string{"**.*", "**.*~key", "**.x"}},
+	} {
+		l, err := NewJSON(tt.paths)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var paths []string
+		for _, n := range l.Nodes()[1:] {
+			p, err := ParsePath(n.Path)
+			if err != nil || p.String() != n.Path {
+				t.Errorf("%s is no path: %v", n.Path, err)
+			}
+			paths = append(paths, n.Path)
+		}
+		for _, want := range tt.want {
+			if !slices.Contains(paths, want) {
+				t.Errorf("no %s among %q", want, paths)
+			}
 		}
 	}
 }

@@ -259,10 +259,41 @@ var patterns = [][]string{
 
 // drawPattern draws the paths of a wiring and what a purpose does with them.
 func drawPattern(t *rapid.T, acts []Action) (rules []rule) {
-	for _, p := range rapid.SampledFrom(patterns).Draw(t, "paths") {
+	paths := rapid.SampledFrom(patterns).Draw(t, "paths")
+	if rapid.Bool().Draw(t, "any paths") {
+		paths = drawPaths(t)
+	}
+	for _, p := range paths {
 		rules = append(rules, rule{p, rapid.SampledFrom(acts).Draw(t, p)})
 	}
 	return rules
+}
+
+// drawPaths draws paths that can stand in one layout, each once.
+func drawPaths(t *rapid.T) (paths []string) {
+	steps := rapid.SampledFrom([]Step{member("a"), member("a"), member("b"), member("k"), anyMember, anyMember, elements, index(0), deep, deep,
+		{Kind: StepPredicate, Name: "k", Value: "x"}})
+	for range rapid.IntRange(1, 5).Draw(t, "paths") {
+		var p Path
+		for range rapid.IntRange(1, 4).Draw(t, "steps") {
+			if s := steps.Draw(t, "step"); s != deep || len(p) == 0 || p[len(p)-1] != deep {
+				p = append(p, s)
+			}
+		}
+		if p[len(p)-1] == anyMember && rapid.Bool().Draw(t, "key") {
+			p = append(p, key)
+		}
+		if more := append(slices.Clone(paths), p.String()); !slices.Contains(paths, p.String()) && !ambiguous(more) {
+			paths = more
+		}
+	}
+	return paths
+}
+
+// ambiguous reports that paths say of a position what cannot both be.
+func ambiguous(paths []string) bool {
+	_, err := NewJSON(paths)
+	return err != nil
 }
 
 // project gives every node the action of the rule that is the most specific

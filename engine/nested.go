@@ -1,0 +1,203 @@
+package engine
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/consentstream/consentstream/audit"
+	"github.com/consentstream/consentstream/policy"
+	"github.com/consentstream/consentstream/schemas"
+)
+
+// nestedField is a field whose text holds JSON, with the rules for what is in it.
+type nestedField struct {
+	encoding schemas.Encoding
+	rules    ruleSet
+	layout   schemas.Layout
+	found    []resolved // by node of layout
+}
+
+// maxNesting is how many texts may stand in each other.
+const maxNesting = 8
+
+func newNestedField(f FieldRule) (*nestedField, error) {
+	if nesting(f.Nested) > maxNesting {
+		return nil, fmt.Errorf("more than %d texts in each other", maxNesting)
+	}
+	n := &nestedField{encoding: f.Nested.Encoding}
+	var err error
+	if n.rules, err = newRuleSet(f.Nested.Fields); err != nil {
+		return nil, err
+	}
+	paths := make([]string, len(f.Nested.Fields))
+	for i, in := range f.Nested.Fields {
+		paths[i] = in.Path
+	}
+	if n.layout, err = schemas.NewJSON(paths); err != nil {
+		return nil, err
+	}
+	n.found = make([]resolved, len(n.layout.Nodes()))
+	for i, node := range n.layout.Nodes() {
+		if r, _, err := n.rules.node(node); err == nil { // lint says what two rules claim
+			n.found[i] = r
+		}
+	}
+	return n, nil
+}
+
+func nesting(n *NestedRule) (deepest int) {
+	if n == nil {
+		return 0
+	}
+	for _, f := range n.Fields {
+		deepest = max(deepest, nesting(f.Nested))
+	}
+	return deepest + 1
+}
+
+// nestedWord is how the wiring calls an encoding, and after it plans and people.
+func nestedWord(e schemas.Encoding) string {
+	switch e {
+	case schemas.Base64:
+		return "base64.json"
+	case schemas.Base64URL:
+		return "base64url.json"
+	}
+	return "json"
+}
+
+// actions are what a purpose does with the nodes of a layout.
+type actions struct {
+	acts     []schemas.Action // by node
+	fields   []audit.Field
+	withheld []string // paths at whose type a treatment has no result
+}
+
+// setting is what the positions of a layout have from where it stands: in the
+// record, or in a text within it.
+type setting struct {
+	text   string // how plans call the text: payload{json}; "": the record
+	about  func(path schemas.Path, category string) subjectSet
+	domain func(path, category string) domain
+}
+
+func (s *CompiledStream) record() setting { return setting{about: s.aboutPath, domain: s.domain} }
+
+// inside is the setting of a text at a path of another. What its own rules do not
+// bind to a subject is about whom the text is about.
+func (s *CompiledStream) inside(outer setting, at schemas.Path, f *nestedField) setting {
+	in := setting{text: pathWithin(outer.text, at.String()) + "{" + nestedWord(f.encoding) + "}"}
+	in.about = func(path schemas.Path, category string) subjectSet {
+		switch rule, tied := f.rules.binding(path); {
+		case tied:
+			return s.all()
+		case rule != nil:
+			return s.bound(rule.subject, category)
+		}
+		return outer.about(at, category)
+	}
+	in.domain = func(path, category string) domain {
+		if _, rule, err := f.rules.category(path); err == nil && rule >= 0 {
+			return inNamespace(f.rules[rule].namespace, category)
+		}
+		return domain{name: category}
+	}
+	return in
+}
+
+func (in *setting) site(path schemas.Path, category string) site {
+	text := path.String()
+	return site{path: pathWithin(in.text, text), domain: in.domain(text, category), about: in.about(path, category)}
+}
+
+// pathWithin writes a path for plans and people; ** is all of a record.
+func pathWithin(text, path string) string {
+	if path == "" {
+		path = "**"
+	}
+	if text == "" || strings.HasPrefix(path, "[") {
+		return text + path
+	}
+	return text + "." + path
+}
+
+// actions settles what a purpose does with each node of a layout in a setting.
+func (s *CompiledStream) actions(p *policy.Purpose, layout schemas.Layout, found []resolved, in setting, gs *gates) (actions, error) {
+	a := actions{acts: make([]schemas.Action, len(layout.Nodes()))}
+	said := map[audit.Field]bool{}
+	for i, n := range layout.Nodes() {
+		if found[i] == (resolved{}) || !n.Leaf && layout.Format() == schemas.Avro {
+			continue
+		}
+		path, err := nodePath(n)
+		if err != nil {
+			return a, err
+		}
+		if f := found[i].nested; f != nil {
+			if a.acts[i], err = s.nestedAction(p, n.Type, f, s.inside(in, path, f), gs, &a); err != nil {
+				return a, fmt.Errorf("%s: %w", n.Path, err)
+			}
+			continue
+		}
+		act, field, ok := s.action(p, n, found[i].category, in.site(path, found[i].category), gs)
+		if !ok {
+			a.withheld = append(a.withheld, field.Path)
+		}
+		a.acts[i] = act
+		if !said[field] { // the branches of a union have one path
+			said[field] = true
+			a.fields = append(a.fields, field)
+		}
+	}
+	return a, nil
+}
+
+// nestedAction is what a purpose does with a text; what it does with what is in it
+// is added to outer. A text of which nothing would be left is dropped.
+func (s *CompiledStream) nestedAction(p *policy.Purpose, t schemas.Type, f *nestedField, in setting, gs *gates, outer *actions) (schemas.Action, error) {
+	a, err := s.actions(p, f.layout, f.found, in, gs)
+	if err != nil {
+		return schemas.Action{}, err
+	}
+	view, err := f.layout.Project(a.acts, "")
+	if err != nil {
+		return schemas.Action{}, err
+	}
+	outer.fields, outer.withheld = append(outer.fields, a.fields...), append(outer.withheld, a.withheld...)
+	if view.Empty() {
+		return schemas.Action{}, nil
+	}
+	via, err := schemas.NewNested(f.encoding, f.layout, view)
+	if err != nil {
+		return schemas.Action{}, err
+	}
+	result, err := via.Result(t)
+	if err != nil { // the schema says that it is no text
+		outer.withheld = append(outer.withheld, in.text)
+		return schemas.Action{}, nil
+	}
+	return schemas.Action{Op: schemas.OpReplace, Via: via, Result: result}, nil
+}
+
+// checkNestedType finds a text that is none by the schema.
+func (c *checker) checkNestedType(at string, s *CompiledStream, n schemas.Node) {
+	_, rule, err := s.rules.category(n.Path)
+	if err != nil || rule < 0 {
+		return
+	}
+	if _, err := new(schemas.Nested).Result(n.Type); err != nil {
+		c.add(at+".fields["+s.rules[rule].text+"]", "%s: %v", n.Path, err)
+	}
+}
+
+// checkNested finds what is wrong with the rules for what stands in the text at
+// place.
+func (c *checker) checkNested(place string, f FieldRule) {
+	if f.Category != "" {
+		c.add(place, "%s has a category and is a text of fields with their own: one of the two", f.Path)
+	}
+	if len(f.Nested.Fields) == 0 {
+		c.add(place, "nothing in %s is classified, so nothing of it would be left", f.Path)
+	}
+	c.checkFields(place+"."+nestedWord(f.Nested.Encoding), f.Nested.Fields)
+}
