@@ -2,12 +2,16 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"regexp"
 	"strings"
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"github.com/consentstream/consentstream/configs"
+	"github.com/consentstream/consentstream/internal/infer"
 )
 
 // stubOf runs a schema command.
@@ -32,9 +36,10 @@ func activate(stub string) string {
 	return strings.ReplaceAll(active, ": CATEGORY ", ": system ")
 }
 
+type fataler interface{ Fatal(args ...any) }
+
 // withStub puts a stub in the place of the demo's streams and loads that.
-func withStub(t *testing.T, stub string) (*configs.Config, []configs.Finding) {
-	t.Helper()
+func withStub(t fataler, stub string) (*configs.Config, []configs.Finding) {
 	wiring, err := os.ReadFile("../../configs/demo/consentstream.yaml")
 	if err != nil {
 		t.Fatal(err)
@@ -105,4 +110,39 @@ func TestFixtureStubsLoad(t *testing.T) {
 			t.Errorf("%s: %v\n%s", file, findings, active)
 		}
 	}
+}
+
+// Whatever the name of a member, its line in a stub is read back as its path.
+func TestStubPathsReadBack(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		name := rapid.OneOf(rapid.StringMatching(`[ -~]{1,12}`), rapid.String()).Filter(func(s string) bool { return !strings.EqualFold(s, "x") }).Draw(t, "name") // both would be one
+		event, err := json.Marshal(map[string]any{"contact_id": 1, "foo": map[string]any{name: map[string]any{"email": "a@b.example"}, "x": 1}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sample, err := infer.Read(bytes.NewReader(event))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var stub bytes.Buffer
+		fields := sample.Fields()
+		if _, err := (&infer.Stub{Topic: "in", Format: "json", Fields: fields}).WriteTo(&stub); err != nil {
+			t.Fatal(err)
+		}
+		active := strings.Replace(activate(stub.String()), "NAMESPACE", "crm", 1)
+		active = strings.Replace(active, "purposes: [PURPOSE]", "purposes: [service]", 1)
+		cfg, findings := withStub(t, active)
+		if cfg == nil {
+			t.Fatalf("%v in\n%s", findings, active)
+		}
+		wired := cfg.Streams[0].Wiring.Fields
+		if len(wired) != len(fields) {
+			t.Fatalf("%d fields, want %d\n%s", len(wired), len(fields), active)
+		}
+		for i, f := range fields {
+			if wired[i].Path != f.Path.String() {
+				t.Fatalf("got %q, want %q", wired[i].Path, f.Path)
+			}
+		}
+	})
 }

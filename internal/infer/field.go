@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/consentstream/consentstream/policy"
 	"github.com/consentstream/consentstream/schemas"
@@ -62,9 +63,7 @@ func (l *lister) list(n *node, path schemas.Path) {
 	if len(path) > 0 && (!below || n.kinds&(isBool|isNumber|isString) != 0) {
 		l.fields = append(l.fields, l.field(n, path))
 	}
-	for _, name := range n.names {
-		l.list(n.members[name], with(path, schemas.Step{Kind: schemas.StepMember, Name: name}))
-	}
+	l.listMembers(n, path)
 	if n.entries != nil {
 		entries := with(path, schemas.Step{Kind: schemas.StepAnyMember})
 		l.fields = append(l.fields, keyField(n, with(entries, schemas.Step{Kind: schemas.StepKey})))
@@ -72,6 +71,38 @@ func (l *lister) list(n *node, path schemas.Path) {
 	}
 	l.listElements(n, path)
 }
+
+// listMembers notes names that differ only in case: a wiring can name one of them.
+func (l *lister) listMembers(n *node, path schemas.Path) {
+	folded := map[string]string{}
+	for _, name := range n.names {
+		from := len(l.fields)
+		l.list(n.members[name], with(path, schemas.Step{Kind: schemas.StepMember, Name: name}))
+		first, twice := folded[fold(name)]
+		if !twice {
+			folded[fold(name)] = name
+			continue
+		}
+		for i := range l.fields[from:] {
+			f := &l.fields[from+i]
+			f.Notes = append(f.Notes, fmt.Sprintf("%s and %s differ only in case: leave one out", quoted(first), quoted(name)))
+		}
+	}
+}
+
+// fold is equal for names that differ only in case (Unicode simple folding).
+func fold(name string) string {
+	return strings.Map(func(r rune) rune {
+		least := r
+		for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
+			least = min(least, f)
+		}
+		return least
+	}, name)
+}
+
+// quoted is a name as paths write it.
+func quoted(name string) string { return schemas.Path{{Kind: schemas.StepMember, Name: name}}.String() }
 
 func (l *lister) listElements(n *node, path schemas.Path) {
 	for _, v := range n.variants {
@@ -126,16 +157,15 @@ func once(path schemas.Path) bool {
 	return !slices.ContainsFunc(path, func(s schemas.Step) bool { return s.Kind != schemas.StepMember })
 }
 
-// keyField is the field of a map's keys.
+// keyField is the field of a map's keys. Those that name a person for sure say what
+// the keys are, even if they are few.
 func keyField(n *node, path schemas.Path) Field {
-	k := node{shapes: n.keys, kinds: isString}
 	f := Field{Path: path, Types: []string{"string"}, Values: n.entered}
-	f.Category = "user.unique_id" // whatever names entries
-	if shape, c, most := k.shape(); most {
-		f.Because = []string{"names: " + seen(shape, c, n.entered)}
+	f.Category, f.Because = "user.unique_id", []string{"names that look like data"} // whatever they are, they name entries
+	k := node{shapes: n.keys}
+	if shape, count, most := k.shape(); count > 0 && (most || shapeInfos[shape].sure) {
 		f.Category = cmp.Or(shapeInfos[shape].category, f.Category)
-	} else {
-		f.Because = []string{"names that look like data"}
+		f.Because = []string{"names: " + seen(shape, count, n.entered)}
 	}
 	return f
 }

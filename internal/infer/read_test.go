@@ -51,6 +51,7 @@ deep[*][*]: number 1/1
 		{"arrays as events", "[{\"foo\":1},{\"foo\":2}]\n[{\"foo\":3}]", "[*].foo: number 3/3\n"},
 		{"a byte order mark, and several lines", "\ufeff{\n \"foo\":\n 1}\n\n", "foo: number 1/1\n"},
 		{"a value and an object", `{"a":"x"}{"a":{"b":1}}`, "a: string|object 2/2\na.b: number 1/1\n"},
+		{"names that differ in case", `{"fos":1}{"Foſ":{"bar":1}}`, "fos: number 1/1\nFoſ.bar: number 1/1 (fos and Foſ differ only in case: leave one out)\n"},
 		{"names that need quotes", `{"a b":{"c.d":1}}`, `"a b"."c.d": number 1/1` + "\n"},
 		{"a map by its keys", `{"subscribers":{"ada@x.example":{"foo":"y"},"bob@x.example":{"foo":"n"}}}`,
 			"subscribers.*~key: string = user.contact.email\nsubscribers.*.foo: string 1/2\n"},
@@ -59,6 +60,10 @@ deep[*][*]: number 1/1
 *~key: string = user.contact.email
 *: number 1/1
 `},
+		{"names that may be people's beside data", `{"p":{"alice":1,"foo":2,"ada@x.example":1}}`,
+			"p.*~key: string = user.contact.email\np.*: number 1/3\n"},
+		{"a name in nearly every object", strings.Repeat(`{"foo":1,"ada@x.example":1}`, 5), "foo: number 5/5\n*~key: string = user.contact.email\n*: number 5/5\n"},
+		{"twice in one event", `{"foos":[{"foo":1},{"foo":2}]}{"foos":[]}{"bar":1}`, "foos[*].foo: number 1/2\nbar: number 1/1\n"},
 		{"three that are alike", `{"p":{"ada":{"q":1,"r":2},"bob":{"q":1,"r":2},"cyd":{"q":1,"r":2}}}`,
 			"p.*~key: string = user.unique_id\np.*.q: number 1/3\np.*.r: number 1/3\n"},
 		{"alike, with names that are known", `{"home":{"q":1,"r":2},"work":{"q":1,"r":2},"other":{"q":1,"r":2}}`,
@@ -72,6 +77,11 @@ params[*].value: string 1/1
 		{"no keys and values", `{"params":[{"name":"email","price":"1"},{"name":"phone"}]}`, `params[*].name: string 1/2
 params[*].price: string = user.behavior.purchase_history 1/1
 `},
+		{"elements without a key", `{"params":[{"key":"email","value":"x"},{"foo":1}]}`, `params[*].foo: number 1/1
+params[*].key: string 1/1
+params[*].value: string 1/1
+`},
+		{"keys that are text", `{"params":[{"key":"` + strings.Repeat("email_", 11) + `","value":"x"}]}`, "params[*].key: string 1/1\nparams[*].value: string 1/1\n"},
 		{"JSON in a string", `{"foo":"{\"email\":\"a@b.example\",\"n\":[1]}"}`, `foo: string 1/1 (has JSON in a string (1 of 1))
   json email: string = user.contact.email 1/1
   json n[*]: number 1/1

@@ -83,10 +83,10 @@ func (s *Stub) stream(c *counter) {
 	if s.Topic == "" {
 		c.printf("    # topic: TOPIC\n")
 	} else {
-		c.printf("    topic: %s\n", scalar(s.Topic))
+		c.printf("    topic: %s\n", value(s.Topic))
 	}
 	if s.Schema != "" {
-		c.printf("    schema: %s\n", scalar(s.Schema))
+		c.printf("    schema: %s\n", value(s.Schema))
 	}
 	c.printf("    # purposes: [%s]\n", s.purposes())
 	if s.Split != "" {
@@ -150,7 +150,7 @@ func (s *Stub) eventTime(c *counter) {
 		}
 		switch path := f.Path.String(); f.Time {
 		case "text":
-			c.printf("    # event_time: %s   # %s\n", scalar(path), comment)
+			c.printf("    # event_time: %s   # %s\n", value(path), comment)
 		case "?":
 			c.printf("    # event_time: {path: %s, unit: UNIT}   # %s; unit is s, ms or us\n", flow(path), comment)
 		default:
@@ -264,8 +264,12 @@ func scalar(text string) string {
 	return "'" + strings.ReplaceAll(text, "'", "''") + "'"
 }
 
+// value writes text as a YAML value of block style, where ${ would be a variable.
+func value(text string) string { return scalar(strings.ReplaceAll(text, "${", "$${")) }
+
 // flow writes text as a YAML value between braces.
 func flow(text string) string {
+	text = strings.ReplaceAll(text, "${", "$${")
 	if strings.ContainsAny(text, "[]{},*") {
 		return "'" + strings.ReplaceAll(text, "'", "''") + "'"
 	}

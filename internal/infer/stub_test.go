@@ -11,6 +11,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/consentstream/consentstream/policy"
 	"github.com/consentstream/consentstream/schemas"
 )
 
@@ -202,6 +203,52 @@ func TestScalar(t *testing.T) {
 			t.Errorf("%s: got %s, want %s", in, got, want)
 		}
 	}
+}
+
+func TestStub(t *testing.T) {
+	s, err := Read(strings.NewReader(`{"user_id":"42","at":1761095246,"[x]":{"email":"a@b.example"},"payload":"{\"phone\":1}"}` + "\n{}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pol := &policy.Policy{Namespaces: []policy.Namespace{{Name: "crm"}}, Purposes: []policy.Purpose{
+		{ID: "a", Treat: []policy.Rule{{Category: "user.contact", Treatment: policy.Treatment{Name: "mask"}}}},
+		{ID: "b.c", Treat: []policy.Rule{{Category: "user", Treatment: policy.Treatment{Name: "keep"}, RequiresExplicit: true}}},
+	}}
+	stub := &Stub{Source: "2 sample events", Topic: "in", Format: "json", Policy: pol, Fields: s.Fields(), Events: s.Events}
+	const fields = `      # user_id: user.unique_id              # proposed: name "user id" | string | in 1 of 2 events
+      # at: system.operations                # proposed: name "at"; values: times in s (1 of 1) | number | in 1 of 2 events
+      # '"[x]".email': user.contact.email    # proposed: name "email"; values: e-mail addresses (1 of 1) | string | in 1 of 2 events
+      # payload:                             # proposed: to be read inside | string | in 1 of 2 events | has JSON in a string (1 of 1)
+      #   json:
+      #     phone: user.contact.phone_number # proposed: name "phone" | number | in 1 of 2 events
+  # What the policy does with these categories:
+  #   system.operations: a drop; b.c drop;
+  #   user.contact.email: a mask; b.c keep (gated);
+  #   user.contact.phone_number: a mask; b.c keep (gated);
+  #   user.unique_id: a drop; b.c keep (gated);
+`
+	const whole = `  # From 2 sample events: fields 4,
+  # with a proposed category 3.
+  # Proposals are guesses and count for nothing: a line counts once you have read
+  # it and taken its "# " away. What has no line is withheld.
+  - format: json
+    topic: in
+    # purposes: [a, b.c]
+    # subjects: {customer: {namespace: crm, path: user_id}}   # proposed: whose data a record is
+    # subjects: {customer: {namespace: crm, path: '"[x]".email'}}   # or
+    # event_time: {path: at, unit: s}   # proposed: when it happened
+    fields:
+` + fields
+	check := func(want string) {
+		t.Helper()
+		var b strings.Builder
+		if n, err := stub.WriteTo(&b); err != nil || n != int64(b.Len()) || b.String() != want {
+			t.Errorf("%d, %v: got\n%swant\n%s", n, err, b.String(), want)
+		}
+	}
+	check(whole)
+	stub.Added = true
+	check(strings.Replace(whole[:strings.Index(whole, "  - format")], "category 3.", "category 3. These lines go below fields: of in.", 1) + fields)
 }
 
 func BenchmarkRead(b *testing.B) {
