@@ -27,6 +27,11 @@
 // a constant one, behind a closed gate, or under a subject's key that names
 // nobody (DESIGN section 5).
 //
+// A record has one or more subjects, and each element of a record that is split is
+// a record of its own (part.go). Every purpose is decided for every subject of
+// every element; what goes out by the permit of one of them is withheld where it is
+// about another who does not permit (subjects.go, DECISION D25).
+//
 // The event time is the least of the record's own, its Kafka timestamp and the
 // Moment; what is missing, has no zone or was clamped is marked
 // EVENT_TIME_SUSPECT (DECISION D20). It is the output's timestamp only where

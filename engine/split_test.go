@@ -159,6 +159,22 @@ func TestSplitTombstone(t *testing.T) {
 	}
 }
 
+// A key that an element holds as a number or with escapes is text of its own.
+func TestSplitKeys(t *testing.T) {
+	w := splitStream(schemas.JSON, "[*]")
+	w.Key.Subject = "customer"
+	w.Headers = []engine.HeaderRule{{Name: "h", Category: "user.device"}}
+	r := newRig(t, w, contract("p", "user.unique_id", "keep", "user.device", "mask"), contract("q", "user.unique_id", "mask"))
+	in := engine.Input{Value: []byte(`[{"id":1234567},{"id":"a\u0062c"}]`), Headers: []engine.Header{{Key: "h", Value: []byte("zzzzzzzz")}}}
+	var keys []string
+	for _, o := range r.decide(in)[0].Outputs {
+		keys = append(keys, string(o.Key))
+	}
+	if got, want := strings.Join(keys, " "), "1234567 1**** abc *****"; got != want {
+		t.Errorf("keys %s, want %s", got, want)
+	}
+}
+
 // What is split costs as much as its elements together.
 func TestSplitCost(t *testing.T) {
 	w := splitStream(schemas.JSON, "[*]")

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/consentstream/consentstream/consent"
 	"github.com/consentstream/consentstream/engine"
 	"github.com/consentstream/consentstream/policy"
 	"github.com/consentstream/consentstream/schemas"
@@ -78,6 +79,23 @@ func TestGroundOfSeveralSubjects(t *testing.T) {
 	r.sayOf("2", "limit_sensitive", "")
 	if got, want := written(r.value(message), "p"), `{`+ids+`,"health":null}`; got != want {
 		t.Errorf("the recipient has limited it: %s, want %s", got, want)
+	}
+}
+
+// A namespace that is normalised otherwise has other tags.
+func TestTagsFollowNormalisation(t *testing.T) {
+	tag := func(rule string) consent.Tag {
+		p := policyOf()
+		p.Namespaces[0].Normalize = rule
+		tagger, err := engine.Tagger(p, testRing(t, 7))
+		if err != nil {
+			t.Fatal(err)
+		}
+		tag, _ := tagger.Tag("crm", []byte("42"))
+		return tag
+	}
+	if tag("trim") == tag("lower") || tag("trim") != tag("trim") || tag("trim") == (consent.Tag{}) {
+		t.Error("tags do not follow the rule")
 	}
 }
 

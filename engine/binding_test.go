@@ -1,0 +1,44 @@
+package engine
+
+import (
+	"testing"
+
+	"github.com/consentstream/consentstream/schemas"
+)
+
+// The longest path that binds a position wins, whatever classifies it; what two
+// bind equally to different people is about all of them.
+func TestBinding(t *testing.T) {
+	w := Stream{Subjects: []SubjectRule{{Name: "a", Path: "x.id"}, {Name: "b", Path: "y"}, {Name: "c", Path: "z"}}, Fields: []FieldRule{
+		{Path: "x", Category: "user.name", Subject: "b"}, {Path: "x.m", Category: "user.name"}, {Path: "x.n", Category: "user.name", Subject: "c"},
+		{Path: "y", Category: "user.name", Subject: "c"}, {Path: "s", Category: "system.operations"}, {Path: "p", Category: "user.name"},
+		{Path: "t", Category: "user.name", Subject: "a"}, {Path: "t", Category: "user.name", Subject: "b"},
+	}}
+	s := &CompiledStream{wiring: &w}
+	var err error
+	if s.rules, err = newRuleSet(w.Fields); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.compileSubjects(); err != nil {
+		t.Fatal(err)
+	}
+	const a, b, c = 1, 2, 4
+	for path, want := range map[string]subjectSet{
+		"x": b, "x.m": b, "x.m[*].k": b, "x.n": c, "x.n.k": c, "x.id": a, "y": c, "z": c, "s": 0, "p": a | b | c, "t": a | b | c, "t.k": a | b | c,
+	} {
+		p, err := schemas.ParsePath(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		category, _, err := s.rules.category(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if category == "" {
+			category = "user.name" // of the subject's own path
+		}
+		if got := s.aboutPath(p, category); got != want {
+			t.Errorf("%s is about %b, want %b", path, got, want)
+		}
+	}
+}
