@@ -171,6 +171,19 @@ func TestCheckJoinsByKeptFieldsOnly(t *testing.T) {
 	}
 }
 
+// A flag is unique to nobody, whatever it is called.
+func TestCheckJoinsByNoFlag(t *testing.T) {
+	cfg := sound()
+	w := &cfg.Streams[0]
+	w.Purposes, w.Key, w.Subjects[0] = []string{"p", "r"}, engine.KeyRule{}, engine.SubjectRule{Name: "customer", Namespace: "crm", Header: "id"}
+	w.Schema = `{"type":"record","name":"c","fields":[{"name":"opted_out_of_email","type":["null","boolean"]}]}`
+	w.Fields, w.EventTime = fieldRules("opted_out_of_email", "user.privacy_preferences"), engine.TimeRule{}
+	cfg.Policy.Purposes = append(cfg.Policy.Purposes, contract("r", "user", "keep"))
+	if found := engine.Check(cfg); len(found) > 0 {
+		t.Errorf("%+v", found)
+	}
+}
+
 // Documents are cited by digest: the same for the same configuration, others
 // for another policy, in an order that does not depend on anything else.
 func TestDocuments(t *testing.T) {

@@ -3,6 +3,8 @@ package eval_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,7 +15,6 @@ import (
 	"github.com/consentstream/consentstream/engine"
 	"github.com/consentstream/consentstream/internal/eval"
 	"github.com/consentstream/consentstream/internal/keys"
-	"github.com/consentstream/consentstream/schemas"
 )
 
 const examplesDir = "../../configs/examples/"
@@ -22,9 +23,9 @@ const examplesDir = "../../configs/examples/"
 // in its events.
 type example struct {
 	name string
-	// secret is never written, personal for service alone, shared for marketing
-	// and service; none of them for analytics.
-	secret, personal, shared []string
+	// secret is never written, personal for service alone, shared for marketing and
+	// service, explicit for marketing alone; none of them for analytics.
+	secret, personal, shared, explicit []string
 	fixtures                 []fixture
 }
 
@@ -32,7 +33,9 @@ type example struct {
 // hold values only: what the source would put around them is given here.
 type fixture struct {
 	file, topic string
-	key         string // "" for none
+	scenario    string    // of a .feature file
+	key         string    // "" for none
+	around      [2]string // what to put in the place of the value's first {, and last }
 	headers     map[string]string
 }
 
@@ -88,15 +91,37 @@ func TestExamples(t *testing.T) {
 
 func (x example) checkFixture(t *testing.T, cfg engine.Config, streams []configs.Stream, f fixture) {
 	i := slices.IndexFunc(streams, func(s configs.Stream) bool { return s.Wiring.Topic == f.topic })
-	job := exampleJob{cfg: cfg, wiring: streams[i].Wiring, records: f.records(t),
-		consents: read(t, "testdata/examples/"+x.name+"/fixtures.consents.ndjson")}
+	job := exampleJob{cfg: cfg, wiring: streams[i].Wiring}
+	if filepath.Ext(f.file) == ".avro" { // a schema: the example's own records under it give the same
+		job.wiring.Schema = f.text(t)
+		job.records, job.consents = read(t, examplesDir+x.name+"/"+f.topic+".ndjson"), read(t, examplesDir+x.name+"/consents.ndjson")
+		if got, want := outputValues(t, job.run(t)), outputValues(t, read(t, "testdata/examples/"+x.name+"/"+f.topic+".golden")); got != want {
+			t.Errorf("under the fixture's schema\n%s", firstDifference(got, want))
+		}
+		return
+	}
+	job.records, job.consents = f.records(t), read(t, "testdata/examples/"+x.name+"/fixtures.consents.ndjson")
 	name := strings.TrimSuffix(filepath.Base(f.file), filepath.Ext(f.file))
+	if f.scenario != "" && f.around[0] == "" && f.headers == nil {
+		name += ".nobody"
+	}
 	job.golden(t, "testdata/examples/"+x.name+"/"+f.topic+".fixture."+name+".golden")
 }
 
-// records are the lines that eval reads: one of each value of an .ndjson, one of
-// the whole of another file.
-func (f fixture) records(t *testing.T) string {
+// outputValues are what goes to the purposes' topics without its proof, which is
+// of the record.
+func outputValues(t *testing.T, text string) string {
+	t.Helper()
+	var out strings.Builder
+	for _, l := range lines(t, text) {
+		if l.Kind == "output" {
+			fmt.Fprintf(&out, "%s %s %s\n", l.Purpose, *l.Key, l.Value)
+		}
+	}
+	return out.String()
+}
+
+func (f fixture) text(t *testing.T) string {
 	t.Helper()
 	text, err := os.ReadFile("../../../shared/fixtures/" + f.file)
 	if os.IsNotExist(err) {
@@ -105,9 +130,27 @@ func (f fixture) records(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	values := [][]byte{text}
-	if filepath.Ext(f.file) == ".ndjson" {
-		values = bytes.Split(bytes.TrimSpace(text), []byte("\n"))
+	return string(text)
+}
+
+// records are the lines that eval reads: one of each value of an .ndjson, one of
+// the whole of another file.
+func (f fixture) records(t *testing.T) string {
+	t.Helper()
+	text := f.text(t)
+	values := [][]byte{[]byte(text)}
+	switch filepath.Ext(f.file) {
+	case ".ndjson":
+		values = bytes.Split(bytes.TrimSpace([]byte(text)), []byte("\n"))
+	case ".feature":
+		value, headers := featureMessage(t, text, f.scenario)
+		values = [][]byte{[]byte(value)}
+		maps.Copy(headers, f.headers)
+		f.headers = headers
+	}
+	if f.around[0] != "" {
+		inner := strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(string(values[0])), "{"), "}")
+		values[0] = []byte(f.around[0] + inner + f.around[1])
 	}
 	var out strings.Builder
 	for _, v := range values {
@@ -118,6 +161,25 @@ func (f fixture) records(t *testing.T) string {
 		out.WriteString(asJSON(t, line) + "\n")
 	}
 	return out.String()
+}
+
+// featureMessage reads the payload and the headers of the Kafka message that a
+// scenario of a Gherkin file has.
+func featureMessage(t *testing.T, text, scenario string) (value string, headers map[string]string) {
+	t.Helper()
+	_, text, found := strings.Cut(text, scenario)
+	parts := strings.SplitN(text, `"""`, 3)
+	if !found || len(parts) < 3 {
+		t.Fatalf("no payload in scenario %q", scenario)
+	}
+	table, _, _ := strings.Cut(parts[2], "When ")
+	headers = map[string]string{}
+	for row := range strings.Lines(table) {
+		if cells := strings.Split(row, "|"); len(cells) == 4 && strings.TrimSpace(cells[1]) != "key" {
+			headers[strings.TrimSpace(cells[1])] = strings.TrimSpace(cells[2])
+		}
+	}
+	return parts[1], headers
 }
 
 // asJSON is v on one line, with < and > as they are.
@@ -208,12 +270,12 @@ func (x example) checkAudience(t *testing.T, in string, all []line) {
 			t.Errorf("nothing goes to %s", purpose)
 		}
 	}
-	for _, word := range slices.Concat(x.secret, x.personal, x.shared) {
+	for _, word := range slices.Concat(x.secret, x.personal, x.shared, x.explicit) {
 		if !strings.Contains(in, word) {
 			t.Errorf("%q is in no event", word)
 		}
 		for purpose, w := range shown {
-			has, may := strings.Contains(w.String(), word), slices.Contains(x.shared, word) && purpose != "analytics" || slices.Contains(x.personal, word) && purpose == "service"
+			has, may := strings.Contains(w.String(), word), slices.Contains(x.audience(word), purpose)
 			if has != may {
 				t.Errorf("%s: shows %q: %v, may: %v", purpose, word, has, may)
 			}
@@ -221,180 +283,15 @@ func (x example) checkAudience(t *testing.T, in string, all []line) {
 	}
 }
 
-// canary is a value that no rule classifies.
-const canary = "CANARY-4711"
-
-// withCanary adds a member to every object of the records' values that is no map,
-// and a header; in Avro a field to every record of the schema.
-func (j exampleJob) withCanary(t *testing.T) exampleJob {
-	t.Helper()
-	var out strings.Builder
-	for row := range strings.Lines(j.records) {
-		var rec map[string]any
-		d := json.NewDecoder(strings.NewReader(row))
-		d.UseNumber()
-		if err := d.Decode(&rec); err != nil {
-			t.Fatal(err)
-		}
-		if j.wiring.Format == schemas.Avro {
-			var schema any
-			if err := json.Unmarshal([]byte(j.wiring.Schema), &schema); err != nil {
-				t.Fatal(err)
-			}
-			avroCanary(schema, rec["value"])
-		} else if rec["value"] != nil {
-			var value struct{ Value json.RawMessage }
-			if err := json.Unmarshal([]byte(row), &value); err != nil {
-				t.Fatal(err)
-			}
-			rec["value"] = json.RawMessage(j.jsonCanary(t, value.Value))
-		}
-		headers, _ := rec["headers"].(map[string]any)
-		if headers == nil {
-			headers = map[string]any{}
-		}
-		headers["zz-canary"], rec["headers"] = canary, headers
-		out.WriteString(asJSON(t, rec) + "\n")
+// audience are the purposes that may see a word.
+func (x example) audience(word string) []string {
+	switch {
+	case slices.Contains(x.personal, word):
+		return []string{"service"}
+	case slices.Contains(x.shared, word):
+		return []string{"marketing.email", "service"}
+	case slices.Contains(x.explicit, word):
+		return []string{"marketing.email"}
 	}
-	j.records = out.String()
-	if j.wiring.Format == schemas.Avro {
-		j.wiring.Schema = canarySchema(t, j.wiring.Schema)
-	}
-	return j
-}
-
-// jsonCanary keeps the order of members, which is that of the output.
-func (j exampleJob) jsonCanary(t *testing.T, value []byte) []byte {
-	t.Helper()
-	d := json.NewDecoder(bytes.NewReader(value))
-	d.UseNumber()
-	var out bytes.Buffer
-	var path schemas.Path
-	var walk func()
-	scalar := func(v any) { out.WriteString(asJSON(t, v)) }
-	next := func() json.Token {
-		tok, err := d.Token()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return tok
-	}
-	walk = func() {
-		tok := next()
-		delim, container := tok.(json.Delim)
-		if !container {
-			scalar(tok)
-			return
-		}
-		out.WriteRune(rune(delim))
-		for n := 0; d.More(); n++ {
-			if n > 0 {
-				out.WriteByte(',')
-			}
-			step := schemas.Step{Kind: schemas.StepIndex, Index: n}
-			if delim == '{' {
-				step = schemas.Step{Kind: schemas.StepMember, Name: next().(string)}
-				scalar(step.Name)
-				out.WriteByte(':')
-			}
-			path = append(path, step)
-			walk()
-			path = path[:len(path)-1]
-		}
-		if delim == '{' && !j.isMap(path) {
-			if out.Bytes()[out.Len()-1] != '{' {
-				out.WriteByte(',')
-			}
-			out.WriteString(`"zz_canary":"` + canary + `"`)
-		}
-		out.WriteRune(rune(next().(json.Delim)))
-	}
-	walk()
-	return out.Bytes()
-}
-
-// isMap reports that a rule classifies the names of the object's members: another
-// one is no new field then.
-func (j exampleJob) isMap(path schemas.Path) bool {
-	if j.wiring.Split != "" {
-		split, _ := schemas.ParsePath(j.wiring.Split)
-		path = path[min(len(split), len(path)):]
-	}
-	keys := append(slices.Clone(path), schemas.Step{Kind: schemas.StepAnyMember}, schemas.Step{Kind: schemas.StepKey})
-	return slices.ContainsFunc(j.wiring.Fields, func(f engine.FieldRule) bool {
-		p, err := schemas.ParsePath(f.Path)
-		return err == nil && len(p) == len(keys) && p.Covers(keys)
-	})
-}
-
-// canarySchema gives every record of an Avro schema one more field.
-func canarySchema(t *testing.T, text string) string {
-	t.Helper()
-	var schema any
-	if err := json.Unmarshal([]byte(text), &schema); err != nil {
-		t.Fatal(err)
-	}
-	records(schema, func(record map[string]any) {
-		record["fields"] = append(record["fields"].([]any), map[string]any{"name": "zz_canary", "type": "string"})
-	})
-	b, err := json.Marshal(schema)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
-}
-
-// records visits the definitions of records in a schema.
-func records(schema any, visit func(map[string]any)) {
-	switch s := schema.(type) {
-	case []any:
-		for _, branch := range s {
-			records(branch, visit)
-		}
-	case map[string]any:
-		for _, inner := range []string{"type", "items", "values"} {
-			records(s[inner], visit)
-		}
-		fields, _ := s["fields"].([]any)
-		for _, f := range fields {
-			records(f.(map[string]any)["type"], visit)
-		}
-		if s["type"] == "record" {
-			visit(s)
-		}
-	}
-}
-
-// avroCanary gives every record of a value in Avro's JSON encoding the field of
-// canarySchema. It knows a record by its fields: the names of types are not needed.
-func avroCanary(schema, value any) {
-	var kinds []map[string]any
-	records(schema, func(r map[string]any) { kinds = append(kinds, r) })
-	var walk func(v any)
-	walk = func(v any) {
-		switch v := v.(type) {
-		case []any:
-			for _, e := range v {
-				walk(e)
-			}
-		case map[string]any:
-			for _, e := range v {
-				walk(e)
-			}
-			if slices.ContainsFunc(kinds, func(r map[string]any) bool { return sameFields(r, v) }) {
-				v["zz_canary"] = canary
-			}
-		}
-	}
-	walk(value)
-}
-
-func sameFields(record, value map[string]any) bool {
-	fields := record["fields"].([]any)
-	for _, f := range fields {
-		if _, ok := value[f.(map[string]any)["name"].(string)]; !ok {
-			return false
-		}
-	}
-	return len(fields) == len(value)
+	return nil
 }
