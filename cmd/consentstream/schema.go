@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/consentstream/consentstream/configs"
+	"github.com/consentstream/consentstream/engine"
 	"github.com/consentstream/consentstream/internal/app"
 	"github.com/consentstream/consentstream/internal/infer"
 	"github.com/consentstream/consentstream/policy"
@@ -94,13 +95,19 @@ func streamOf(cfg *configs.Config, topic string) *configs.Stream {
 	return nil
 }
 
-// rulesOf are the paths of a stream's fields, which Load has checked.
-func rulesOf(s *configs.Stream) []schemas.Path {
-	var out []schemas.Path
-	for _, f := range s.Wiring.Fields {
-		if p, err := schemas.ParsePath(f.Path); err == nil {
-			out = append(out, p)
+// rulesOf are the rules of a stream's fields, which Load has checked.
+func rulesOf(fields []engine.FieldRule) []infer.Rule {
+	var out []infer.Rule
+	for _, f := range fields {
+		p, err := schemas.ParsePath(f.Path)
+		if err != nil {
+			continue
 		}
+		r := infer.Rule{Path: p}
+		if f.Nested != nil {
+			r.Nested, r.Inside = true, rulesOf(f.Nested.Fields)
+		}
+		out = append(out, r)
 	}
 	return out
 }

@@ -91,7 +91,7 @@ func unclassified(cfg *configs.Config, s *configs.Stream, w writer) ([]infer.Fie
 		if _, classified := known[path]; classified {
 			continue
 		}
-		if f.Covered(rulesOf(s)) {
+		if f.Covered(rulesOf(s.Wiring.Fields)) {
 			f.Notes = append(f.Notes, v.unclassified(path))
 		}
 		out = append(out, f)

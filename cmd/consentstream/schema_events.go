@@ -64,7 +64,7 @@ func eventsStub(std stdio, f stubFlags) (*infer.Stub, error) {
 		fmt.Fprintf(std.err, "%d values stand at more positions than are listed, or deeper\n", sample.Cut)
 	}
 	if stream != nil {
-		stub.Added, stub.Fields = true, infer.New(splitAs(stream, sample, fields), rulesOf(stream))
+		stub.Added, stub.Fields = true, infer.New(splitAs(stream, sample, fields), rulesOf(stream.Wiring.Fields))
 	} else if sample.Arrays {
 		stub.Split = infer.Elements
 		stub.Fields = infer.Within(fields, schemas.Path{{Kind: schemas.StepElements}})

@@ -16,6 +16,7 @@ import (
 	"github.com/consentstream/consentstream/audit"
 	"github.com/consentstream/consentstream/configs"
 	"github.com/consentstream/consentstream/engine"
+	"github.com/consentstream/consentstream/internal/infer"
 	"github.com/consentstream/consentstream/internal/keys"
 	"github.com/consentstream/consentstream/policy"
 	"github.com/consentstream/consentstream/schemas"
@@ -192,20 +193,38 @@ func (w writer) view(s *configs.Stream, compiled *engine.CompiledStream) (*view,
 	return &view{s, compiled, layout, plan}, nil
 }
 
-// fields are what a purpose does, by path.
-func (v *view) fields(purpose string) map[string]audit.Field {
-	out := map[string]audit.Field{}
+// fields are what a purpose does, by the path of the position: of a text that is
+// looked into, all that is in it.
+func (v *view) fields(purpose string) map[string][]audit.Field {
+	out := map[string][]audit.Field{}
 	for _, f := range v.compiled.Fields(viewID, purpose) {
-		out[f.Path] = f
+		at := positionOf(f.Path)
+		out[at] = append(out[at], f)
 	}
 	return out
+}
+
+// positionOf is the path of the position at which a text stands, in which a plan's
+// path is: payload{json}.email is in that of payload.
+func positionOf(path string) string {
+	quoted := false
+	for i := 0; i < len(path); i++ {
+		switch c := path[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case c == '{' && !quoted:
+			return path[:i]
+		}
+	}
+	return path
 }
 
 // unclassified says why a position has no category.
 func (v *view) unclassified(path string) string {
 	p, err := schemas.ParsePath(path)
-	covers := func(r schemas.Path) bool { return r.Covers(p) }
-	if err == nil && slices.ContainsFunc(rulesOf(v.stream), covers) {
+	if f := (infer.Field{Path: p}); err == nil && f.Covered(rulesOf(v.stream.Wiring.Fields)) {
 		return "a rule covers it and does not count: two rules are for it, or its type is not that of schema:"
 	}
 	return "no rule of fields classifies it"
@@ -225,13 +244,15 @@ func (o *output) explain(p *policy.Purpose, v *view) {
 			continue
 		}
 		told[n.Path] = true
-		switch f, classified := known[n.Path]; {
-		case !classified:
+		if len(known[n.Path]) == 0 {
 			o.Removed = append(o.Removed, removal{Path: n.Path, Because: v.unclassified(n.Path)})
-		case f.Treatment == "drop":
-			o.Removed = append(o.Removed, removal{n.Path, f.Category, whyDropped(p, f.Category)})
-		default:
-			o.Fields = append(o.Fields, f)
+		}
+		for _, f := range known[n.Path] {
+			if f.Treatment == "drop" {
+				o.Removed = append(o.Removed, removal{f.Path, f.Category, whyDropped(p, f.Category)})
+			} else {
+				o.Fields = append(o.Fields, f)
+			}
 		}
 	}
 }

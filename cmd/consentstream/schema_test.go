@@ -58,13 +58,13 @@ func withStub(t fataler, stub string) (*configs.Config, []configs.Finding) {
 // accident. With its lines uncommented it is one, as it stands.
 func TestStubLoads(t *testing.T) {
 	const events = `{"contact_id":"42","at":1761095246,"email":"a@b.example","a b":{"x.y":1},"tags":["a"],"true":1,"by":{"2024":1},` +
-		`"params":[{"key":"email","value":"a@b.example"}]}`
+		`"params":[{"key":"email","value":"a@b.example"}],"p":"{\"email\":\"a@b.example\",\"n\":[1]}","b":"eyJlbWFpbCI6ImFAYi5leGFtcGxlIn0=","c":"eyJlbWFpbCI6ImFAYi5leGFtcGxlIn0"}`
 	for _, c := range []struct {
 		name, stub string
 		fields     int
 	}{
 		{"schema", stubOf(t, "", "config", "--schema", "../../configs/demo/crm.contacts.avsc", "--topic", "crm.contacts", "--policy", "../../configs/demo/policy.yaml"), 23},
-		{"events", stubOf(t, events, "events", "--topic", "marketing.events", "--policy", "../../configs/demo/policy.yaml"), 10},
+		{"events", stubOf(t, events, "events", "--topic", "marketing.events", "--policy", "../../configs/demo/policy.yaml"), 13},
 	} {
 		stub := strings.Replace(c.stub, "schema: ../../configs/demo/", "schema: ", 1)
 		cfg, findings := withStub(t, stub)
@@ -145,4 +145,14 @@ func TestStubPathsReadBack(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestPositionOf(t *testing.T) {
+	for path, want := range map[string]string{
+		"a.b": "a.b", "payload{json}.email": "payload", "a[*].p{base64.json}[*].x{json}.y": "a[*].p", `"{".b`: `"{".b`, `a[k=="{\"{"].p{json}.x`: `a[k=="{\"{"].p`, "": "",
+	} {
+		if got := positionOf(path); got != want {
+			t.Errorf("%s: got %s, want %s", path, got, want)
+		}
+	}
 }

@@ -279,8 +279,22 @@ func TestWithinAndNew(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := New(fields, []schemas.Path{p}); len(got) != want {
+		if got := New(fields, []Rule{{Path: p}}); len(got) != want {
 			t.Errorf("%s leaves %d, want %d", rule, len(got), want)
 		}
+	}
+}
+
+// Of a text that the wiring looks into, what is new in it is new.
+func TestNewInside(t *testing.T) {
+	s, err := Read(strings.NewReader(`{"p":"{\"email\":\"a@b.example\",\"foo\":1}","q":"{\"x\":1}"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := func(name string) schemas.Path { return schemas.Path{{Kind: schemas.StepMember, Name: name}} }
+	rules := []Rule{{Path: path("p"), Nested: true, Inside: []Rule{{Path: path("email")}}}, {Path: path("q"), Nested: true, Inside: []Rule{{Path: path("x")}}}}
+	const want = "p: string 1/1 (has JSON in a string (1 of 1)) (add these to the lines that it has)\n  json foo: number 1/1\n"
+	if got := describe(New(s.Fields(), rules)); got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
 	}
 }

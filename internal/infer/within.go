@@ -23,12 +23,34 @@ func Within(fields []Field, split schemas.Path) []Field {
 	return out
 }
 
-// Covered reports that one of rules covers the field: its category cascades to it.
-func (f *Field) Covered(rules []schemas.Path) bool {
-	return slices.ContainsFunc(rules, func(r schemas.Path) bool { return r.Covers(f.Path) })
+// Rule is a rule of a wiring: a path that has a category, or a text of JSON with
+// rules for what is in it.
+type Rule struct {
+	Path   schemas.Path
+	Nested bool
+	Inside []Rule
 }
 
-// New are the fields that no rule covers.
-func New(fields []Field, rules []schemas.Path) []Field {
-	return slices.DeleteFunc(slices.Clone(fields), func(f Field) bool { return f.Covered(rules) })
+// Covered reports that one of rules covers the field: its category cascades to it.
+func (f *Field) Covered(rules []Rule) bool {
+	return slices.ContainsFunc(rules, func(r Rule) bool { return r.Path.Covers(f.Path) })
+}
+
+// New are the fields that no rule covers. Of a text that is looked into, they are
+// those in it.
+func New(fields []Field, rules []Rule) []Field {
+	var out []Field
+	for _, f := range fields {
+		i := slices.IndexFunc(rules, func(r Rule) bool { return r.Nested && r.Path.Covers(f.Path) })
+		switch {
+		case i >= 0 && f.Encoding != "":
+			if f.Inside = New(f.Inside, rules[i].Inside); len(f.Inside) > 0 {
+				f.Notes = append(slices.Clone(f.Notes), "add these to the lines that it has")
+				out = append(out, f)
+			}
+		case !f.Covered(rules):
+			out = append(out, f)
+		}
+	}
+	return out
 }
