@@ -118,6 +118,15 @@ func TestWorkIsBounded(t *testing.T) {
 	}
 }
 
+// What takes longer counts for more: 100,000 times encrypt are a third of a second.
+func TestDearWorkIsBounded(t *testing.T) {
+	r := newRig(t, jsonStream("id", "user.unique_id", "l[*]", "user.behavior"), contract("p", "user.unique_id", "keep", "user", "encrypt"))
+	r.wantFault(r.add(ones(33_000))[0], schemas.CodeTooManyItems, "")
+	if it := r.decide(ones(32_000))[0]; it.State != engine.StateDecided {
+		t.Errorf("state %d, %v", it.State, it.Fault)
+	}
+}
+
 // A header takes as little room as an element of a list.
 func TestHeaderWorkIsBounded(t *testing.T) {
 	w := jsonStream("id", "user.unique_id")

@@ -17,8 +17,9 @@ const (
 	maxDecisions   = 1 << 14 // on one item that a batch keeps room for: 4 MiB
 )
 
-// What deciding a batch may cost: the treatments of its records, of which the
-// dearest take a microsecond, and the bytes of its outputs. A fence is good for
+// What deciding a batch may cost: the treatments of its records, which take up to
+// a quarter of a microsecond for each that they count as (plan.go, weight), and
+// the bytes of its outputs. A fence is good for
 // seconds, so a batch beyond this would be decided over and over and never be
 // committed. One record stays below both by itself.
 const (

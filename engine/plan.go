@@ -269,7 +269,7 @@ func (p *Plan) addWork(a actions) {
 		if act.Op != schemas.OpReplace || !p.layout.Nodes()[i].Leaf {
 			continue
 		}
-		p.work[i]++
+		p.work[i] += weight(act.Via)
 		if _, nested := act.Via.(*schemas.Nested); nested {
 			if p.texts == nil {
 				p.texts = make([]int32, len(a.acts))
@@ -277,6 +277,14 @@ func (p *Plan) addWork(a actions) {
 			p.texts[i]++
 		}
 	}
+}
+
+// weight is what a treatment counts in a record's work; encrypt takes long.
+func weight(via schemas.Transform) int32 {
+	if w, ok := via.(interface{ Weight() int }); ok {
+		return int32(w.Weight())
+	}
+	return 1
 }
 
 // outputNamespace is the namespace of a derived schema: the input's and the

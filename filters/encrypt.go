@@ -70,6 +70,9 @@ type encryptAt struct {
 	text    []byte   // scratch
 }
 
+// Weight is how many other treatments one takes the time of.
+func (e *encryptAt) Weight() int { return 16 }
+
 func (e *encryptAt) Apply(buf []byte, v schemas.Value) (schemas.Value, []byte, error) {
 	out := schemas.Value{Kind: schemas.String}
 	tag := byte(tagText)

@@ -2,6 +2,7 @@ package schemas
 
 import (
 	"math"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -72,6 +73,9 @@ func (s *avroScan) value(p *avroPos, i int) int {
 	if s.at[p.node] < 0 {
 		s.at[p.node] = int32(at)
 	}
+	if at == cap(s.ents) {
+		s.grow(i)
+	}
 	s.ents = append(s.ents, Entry{Node: p.node, Kind: kind, Start: uint32(start), NameStart: uint32(i), NameEnd: uint32(i)})
 	switch kind {
 	case Record:
@@ -141,9 +145,24 @@ func (s *avroScan) leaf(p *avroPos, i int) int {
 	if s.at[p.node] < 0 {
 		s.at[p.node] = int32(at)
 	}
+	if at == cap(s.ents) {
+		s.grow(i)
+	}
 	s.ents = append(s.ents, Entry{Node: p.node, Kind: kind, Start: uint32(start), End: uint32(i),
 		NameStart: uint32(value), NameEnd: uint32(value), Next: uint32(at + 1)})
 	return i
+}
+
+// grow makes room on the tape: a short one doubles; one that is long at i is
+// taken to go on as it began. Growing by less each time would take five times the
+// memory of the tape in all.
+func (s *avroScan) grow(i int) {
+	n, rest := len(s.ents), len(s.src)-i
+	more := n + 32
+	if n > 4096 {
+		more = max(n/2, int(1.02*float64(n)*float64(rest)/float64(i+1)))
+	}
+	s.ents = slices.Grow(s.ents, min(more, 2*rest+maxAvroPositions))
 }
 
 // union scans the union p, whose entry is at.
