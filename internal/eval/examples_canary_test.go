@@ -2,6 +2,7 @@ package eval_test
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -73,7 +74,7 @@ func (j exampleJob) jsonCanary(t *testing.T, value []byte) []byte {
 		tok := next()
 		delim, container := tok.(json.Delim)
 		if !container {
-			scalar(tok)
+			scalar(j.textCanary(t, tok))
 			return
 		}
 		out.WriteRune(rune(delim))
@@ -101,6 +102,20 @@ func (j exampleJob) jsonCanary(t *testing.T, value []byte) []byte {
 	}
 	walk()
 	return out.Bytes()
+}
+
+// textCanary is a scalar, with the member in it where it is a text of JSON.
+func (j exampleJob) textCanary(t *testing.T, v any) any {
+	t.Helper()
+	text, _ := v.(string)
+	inner, err := base64.StdEncoding.DecodeString(text)
+	switch {
+	case strings.HasPrefix(text, "{"):
+		return string(j.jsonCanary(t, []byte(text)))
+	case err == nil && bytes.HasPrefix(inner, []byte("{")):
+		return base64.StdEncoding.EncodeToString(j.jsonCanary(t, inner))
+	}
+	return v
 }
 
 // isMap reports that a rule classifies the names of the object's members: another

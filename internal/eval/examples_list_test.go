@@ -17,8 +17,8 @@ var examples = []example{
 	},
 	{
 		name:     "cloudevents",
-		secret:   []string{"dear knee", "aVZCT1J3"},
-		personal: []string{"c-1001", "ada.byron@example.org", "bob@", "dora@", "Bob Baker", "Dora Dean", "High Street", "LS1 4AP", "ord-5501", "ev-1", "ev-4", "trace-77", "10:15:30.250"},
+		secret:   []string{"dear knee", "aVZCT1J3", "VOUCH-77"},
+		personal: []string{"c-1001", "ada.byron@example.org", "bob@", "dora@", "Bob Baker", "Dora Dean", "High Street", "LS1 4AP", "ord-5501", "ord-5504", "ev-1", "ev-4", "trace-77", "10:15:30.250"},
 		fixtures: []fixture{
 			{file: "cloudevents/kafka-protocol-binding.feature", scenario: "Binary content mode", topic: "shop.orders.binary"},
 			{file: "cloudevents/kafka-protocol-binding.feature", scenario: "Binary content mode", topic: "shop.orders.binary", headers: map[string]string{"ce_subject": "c-1001"}},
@@ -34,8 +34,8 @@ var examples = []example{
 	},
 	{
 		name:     "debezium",
-		secret:   []string{"pin-4711", "her mother", "UPDATE", "maiden_name", "Envelope"},
-		personal: []string{"Byron", "ada.byron@example.org", "augusta@", "bob@", "+44 20", "1004", "1005", "gtid-77", "000077", "tx-77", "1795169730250"},
+		secret:   []string{"pin-4711", "pin-0815", "her mother", "UPDATE", "maiden_name", "Envelope"},
+		personal: []string{"Byron", "ada.byron@example.org", "augusta@", "bob@", "+44 20", "1004", "1005", "gtid-77", "@countess77", "000077", "tx-77", "1795169730250"},
 		shared:   []string{`"Ada"`, `"Augusta"`},
 		fixtures: []fixture{
 			{file: "debezium/serde-update.json", topic: "inventory.customers", key: `{"id":1004}`},

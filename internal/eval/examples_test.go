@@ -2,11 +2,13 @@ package eval_test
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -26,7 +28,7 @@ type example struct {
 	// secret is never written, personal for service alone, shared for marketing and
 	// service, explicit for marketing alone; none of them for analytics.
 	secret, personal, shared, explicit []string
-	fixtures                 []fixture
+	fixtures                           []fixture
 }
 
 // fixture is a file of ../shared/fixtures, read as records of a topic. The files
@@ -263,8 +265,9 @@ func (x example) checkAudience(t *testing.T, in string, all []line) {
 		for name, v := range l.Headers {
 			w.WriteString(name + ": " + v + "\n")
 		}
-		w.Write(append(l.Value, '\n'))
+		w.WriteString(legible(string(l.Value)) + "\n")
 	}
+	in = legible(in)
 	for purpose, w := range shown {
 		if w.Len() == 0 {
 			t.Errorf("nothing goes to %s", purpose)
@@ -281,6 +284,18 @@ func (x example) checkAudience(t *testing.T, in string, all []line) {
 			}
 		}
 	}
+}
+
+var base64JSON = regexp.MustCompile(`"(eyJ[A-Za-z0-9+/]+=*)"`)
+
+// legible is a text with what stands in it in base64 behind it.
+func legible(text string) string {
+	for _, m := range base64JSON.FindAllStringSubmatch(text, -1) {
+		if inner, err := base64.StdEncoding.DecodeString(m[1]); err == nil {
+			text += "\n" + string(inner)
+		}
+	}
+	return text
 }
 
 // audience are the purposes that may see a word.
