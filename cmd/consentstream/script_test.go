@@ -117,7 +117,7 @@ func readmeCommands(t *testing.T) []string {
 // TestReadme types every command of the README, in its order, in one directory.
 func TestReadme(t *testing.T) {
 	var script strings.Builder
-	script.WriteString("stack\nmkdir configs\nexec cp -r $REPO/configs/demo configs/demo\n")
+	script.WriteString("stack\nmkdir configs\nexec cp -r $REPO/configs/demo configs/demo\nexec cp -r $REPO/configs/examples configs/examples\n")
 	for _, line := range readmeCommands(t) {
 		script.WriteString(scriptLine(t, line))
 	}

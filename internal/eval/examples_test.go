@@ -70,6 +70,30 @@ func TestExampleList(t *testing.T) {
 	}
 }
 
+// TestExamplesDoc: docs/examples.md has a section for each, and shows lines that
+// stand in it.
+func TestExamplesDoc(t *testing.T) {
+	sections := strings.Split(read(t, "../../docs/examples.md"), "\n## ")
+	for _, x := range examples {
+		i := slices.IndexFunc(sections, func(s string) bool { return strings.Contains(s, "["+x.name+"](") })
+		if i < 0 {
+			t.Errorf("docs/examples.md has no section for %s", x.name)
+			continue
+		}
+		_, block, _ := strings.Cut(sections[i], "```yaml\n")
+		block, _, _ = strings.Cut(block, "```")
+		wiring := read(t, examplesDir+x.name+"/consentstream.yaml")
+		for row := range strings.Lines(block) {
+			if word, _, _ := strings.Cut(strings.TrimSpace(row), ": "); !strings.Contains(wiring, word) {
+				t.Errorf("docs/examples.md shows %s, which is not in the wiring of %s", word, x.name)
+			}
+		}
+		if block == "" {
+			t.Errorf("docs/examples.md shows nothing of %s", x.name)
+		}
+	}
+}
+
 // The shipped examples have no findings, and what they write of their own events
 // and of what the sources' own projects use as examples is in the golden files.
 func TestExamples(t *testing.T) {
