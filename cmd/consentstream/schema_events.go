@@ -26,18 +26,20 @@ but not where they look like data themselves: such objects are maps (.* and
 .*~key). Of arrays of keys and values, [{"key": …, "value": …}], keys are printed
 that are well-known names, such as email.
 
-With -c it prints only the fields that no rule of the stream classifies.`,
+With -c it prints only the fields that no rule of the stream classifies. With
+--records each event is a whole record, as eval takes it: {"key": …, "value": …}.`,
 		Example: `  consentstream schema events --topic marketing.events < events.ndjson
   consentstream schema events -c consentstream.yaml --topic marketing.events < events.ndjson
   consentstream schema events --policy policy.yaml --format json < events.ndjson | jq -r .path`,
 		Args: noArgs,
 	}
 	f := addStub(c)
+	records := c.Flags().Bool("records", false, "an event is a whole record, whose value counts")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if err := f.check(); err != nil {
 			return usage(c, err)
 		}
-		stub, err := eventsStub(std, f)
+		stub, err := eventsStub(std, f, *records)
 		if err != nil {
 			return err
 		}
@@ -46,7 +48,7 @@ With -c it prints only the fields that no rule of the stream classifies.`,
 	return c
 }
 
-func eventsStub(std stdio, f stubFlags) (*infer.Stub, error) {
+func eventsStub(std stdio, f stubFlags, records bool) (*infer.Stub, error) {
 	_, stream, pol, err := f.wiring(std)
 	if err != nil {
 		return nil, err
@@ -59,24 +61,28 @@ func eventsStub(std stdio, f stubFlags) (*infer.Stub, error) {
 		return nil, err
 	}
 	fields := sample.Fields()
+	if records {
+		fields = infer.Within(fields, schemas.Path{{Kind: schemas.StepMember, Name: "value"}})
+	}
 	stub := &infer.Stub{Source: fmt.Sprintf("%d sample events", sample.Events), Topic: *f.topic, Format: "json", Policy: pol, Events: sample.Events, Fields: fields}
 	if sample.Cut > 0 {
 		fmt.Fprintf(std.err, "%d values stand at more positions than are listed, or deeper\n", sample.Cut)
 	}
-	if stream != nil {
-		stub.Added, stub.Fields = true, infer.New(splitAs(stream, sample, fields), rulesOf(stream.Wiring.Fields))
-	} else if sample.Arrays {
+	switch arrays := infer.Arrays(fields); {
+	case stream != nil:
+		stub.Added, stub.Fields = true, infer.New(splitAs(stream, fields), rulesOf(stream.Wiring.Fields))
+	case arrays:
 		stub.Split = infer.Elements
 		stub.Fields = infer.Within(fields, schemas.Path{{Kind: schemas.StepElements}})
 	}
 	return stub, nil
 }
 
-// splitAs are the fields as a stream sees them, which may be split. The elements
-// of an input that is one array are taken for events already.
-func splitAs(s *configs.Stream, sample *infer.Sample, fields []infer.Field) []infer.Field {
+// splitAs are the fields as a stream sees them, which may be split. Where it is
+// split at the whole record and events are none, they are the elements already.
+func splitAs(s *configs.Stream, fields []infer.Field) []infer.Field {
 	split, err := schemas.ParsePath(s.Wiring.Split)
-	if err != nil || sample.Listed && split.String() == infer.Elements {
+	if err != nil || split.String() == infer.Elements && !infer.Arrays(fields) {
 		return fields
 	}
 	return infer.Within(fields, split)

@@ -7,18 +7,20 @@
 //
 // A name is split into words (camelCase, snake_case, other separators, and words
 // written together such as firstname), and the words are looked up in a table of
-// phrases (names.go), behind those of the members it lies in. The phrase that
+// phrases (table.go), behind those of the members it lies in. The phrase that
 // ends last wins, of these the longest: last_login_ip is an IP address, and
 // device.id is a device's. A name without any phrase takes the category of the
-// member it lies in.
+// member it lies in, if that says something of all that lies there: an address
+// does, an event and a system do not.
 //
 // # From values
 //
 // [Read] takes events one after the other, or one array of events, and keeps of
 // each value its JSON type and its shape ([Shape]: e-mail address, card number,
 // UUID…), never the value. Where four of five texts have one shape it is
-// proposed; a shape that names a person for sure (an e-mail address in user_id)
-// counts more than the name, any other less.
+// proposed; a shape that names a person for sure (an e-mail address in user_id, or
+// within a query) counts more than the name, but for a special category and for
+// what people write; any other shape counts less.
 //
 // Two things of the events are names in one place and data in another: the names
 // of members, and the texts of a member such as key in [{"key": …, "value": …}].

@@ -25,6 +25,7 @@ type Field struct {
 	// string; Inside are the positions in it.
 	Encoding string
 	Inside   []Field
+	hollow   bool // it was always null or empty
 	// Once: a record has it at most once.
 	Once bool
 	// Time says that values look like points in time: "" for no, "text", or the
@@ -114,6 +115,11 @@ func (l *lister) listElements(n *node, path schemas.Path) {
 	from := len(l.fields)
 	l.list(n.elements, with(path, schemas.Step{Kind: schemas.StepElements}))
 	if n.unnamed > 0 && len(l.fields) > from {
+		for i := range l.fields[from:] {
+			if f := &l.fields[from+i]; f.outer {
+				f.Proposal = Proposal{} // they can hold anything
+			}
+		}
 		f := &l.fields[from]
 		f.Notes = append(f.Notes, fmt.Sprintf("%d more entries have keys that are not shown: name those you know by [key==\"…\"]", n.unnamed))
 	}
@@ -128,6 +134,7 @@ func (l *lister) field(n *node, path schemas.Path) Field {
 	f.Proposal = propose(path, n)
 	f.Notes = n.notes()
 	f.Time = n.time()
+	f.hollow = n.kinds&(isBool|isNumber|isString) == 0
 	switch shape, _, most := n.shape(); {
 	case most && shape == JSONText && n.inside != nil:
 		f.Encoding, f.Inside = "json", l.inside(n.inside)

@@ -86,9 +86,10 @@ type named struct {
 }
 
 // find looks a position up, for a category that may be: that of its own name,
-// else that of the nearest member that it lies in. What lies below a consent is
-// of the consent: email there is what somebody agreed to. The zero named means
-// that no phrase fits, or one that says that the name is nobody's.
+// else that of the nearest member that it lies in, if that says something of all
+// that lies there. What lies below a consent is of the consent: email there is what
+// somebody agreed to. The zero named means that no phrase fits, or one that says
+// that the name is nobody's.
 func (d *dictionary) find(p schemas.Path, may func(category string) bool) (found named) {
 	members := d.members(p)
 	for i := len(members) - 1; i >= 0; i-- {
@@ -101,7 +102,7 @@ func (d *dictionary) find(p schemas.Path, may func(category string) bool) (found
 		case !may(best.category):
 		case own:
 			return named{best.category, strings.Join(best.words, " "), false}
-		case !strings.HasPrefix(best.category, "user.") && !strings.HasPrefix(best.category, "x."):
+		case !cascades(best.category):
 		case found.category == "" || best.category == consentCategory:
 			found = named{best.category, strings.Join(best.words, " "), true}
 		}
@@ -110,6 +111,12 @@ func (d *dictionary) find(p schemas.Path, may func(category string) bool) (found
 }
 
 const consentCategory = "user.privacy_preferences"
+
+// cascades reports a category that is proposed for what lies below a member of it.
+// An event and a system can hold anything, such as the text of a query.
+func cascades(category string) bool {
+	return category != "user.behavior" && category != "system" && !covers("system", category)
+}
 
 // members are the words of the names on the way, without the envelopes. A
 // predicate's text is a name, and a value behind it none: it says what the entry

@@ -114,6 +114,9 @@ func TestNames(t *testing.T) {
 		{`"first name"`, "user.name.first"},
 		{`"xdm:birthDate"`, "user.demographic.date_of_birth"},
 		{"occurred_at", "system.operations"},
+		{"ChangeEventHeader.changedFields[*]", ""},
+		{"device.operating_system_version", "user.device"},
+		{"campaign.term", "user.behavior.search_history"},
 		{"foo", ""},
 		{"x", ""},
 	} {

@@ -15,8 +15,6 @@ import (
 // Sample is what sample events look like: positions, and no value of any.
 type Sample struct {
 	Events int
-	// Arrays: each event is an array of events itself.
-	Arrays bool
 	// Listed: the input was one array, whose elements are the events.
 	Listed bool
 	// Cut counts values that were not noted because there are too many
@@ -71,9 +69,8 @@ func Read(r io.Reader) (*Sample, error) {
 
 // finish settles what only the end of the input tells.
 func (s *Sample) finish(documents int) {
-	s.Arrays = s.root.kinds&isArray != 0
-	if s.Arrays && documents == 1 {
-		s.Arrays, s.Listed = false, true
+	if s.root.kinds&isArray != 0 && documents == 1 {
+		s.Listed = true
 		if s.root = s.root.elements; s.root == nil {
 			s.root = new(node)
 		}

@@ -74,6 +74,11 @@ params[key=="page_title"].value: string = user.behavior.browsing_history 1/1
 params[*].key: string 1/3 (1 more entries have keys that are not shown: name those you know by [key=="…"])
 params[*].value: string 1/1
 `},
+		{"keys below what would cascade", `{"device":[{"key":"email","value":"x"},{"key":"canary","value":"y"}]}`,
+			`device[key=="email"].value: string = user.contact.email 1/1
+device[*].key: string 1/2 (1 more entries have keys that are not shown: name those you know by [key=="…"])
+device[*].value: string 1/1
+`},
 		{"no keys and values", `{"params":[{"name":"email","price":"1"},{"name":"phone"}]}`, `params[*].name: string 1/2
 params[*].price: string = user.behavior.purchase_history 1/1
 `},
@@ -100,8 +105,9 @@ url: string = user.contact.email 1/1
 diagnosis: string = user.health_and_medical 1/1
 x: number 1/1
 `},
-		{"what lies below a system", `{"source":{"foo":"x","version":"1"},"device":{"foo":"y"}}`, `source.foo: string 1/1
+		{"what lies below a system", `{"source":{"foo":"x","version":"1"},"event":{"foo":"x"},"device":{"foo":"y"}}`, `source.foo: string 1/1
 source.version: string = system.operations 1/1
+event.foo: string 1/1
 device.foo: string = user.device 1/1
 `},
 		{"a name over values that are not sure", `{"email":"3c2f4df8-c6dd-4cd2-9b91-6582b81a0349","foo":"3c2f4df8-c6dd-4cd2-9b91-6582b81a0349"}`,
@@ -267,7 +273,7 @@ func letters(i int) string {
 
 func TestWithinAndNew(t *testing.T) {
 	s, err := Read(strings.NewReader(`[{"email":"a@b.example","foo":{"bar":1}}][]`))
-	if err != nil || !s.Arrays || s.Listed {
+	if err != nil || !Arrays(s.Fields()) || s.Listed {
 		t.Fatalf("%+v, %v", s, err)
 	}
 	fields := Within(s.Fields(), schemas.Path{{Kind: schemas.StepElements}})
@@ -282,6 +288,25 @@ func TestWithinAndNew(t *testing.T) {
 		if got := New(fields, []Rule{{Path: p}}); len(got) != want {
 			t.Errorf("%s leaves %d, want %d", rule, len(got), want)
 		}
+	}
+}
+
+// What is null or empty, and has rules for what may lie in it, is not new.
+func TestNewHollow(t *testing.T) {
+	s, err := Read(strings.NewReader(`{"before":null,"tags":[],"foo":null,"bar":1}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rules []Rule
+	for _, text := range []string{"before.email", "tags[*]", "bar.x"} {
+		p, err := schemas.ParsePath(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rules = append(rules, Rule{Path: p})
+	}
+	if got := describe(New(s.Fields(), rules)); got != "foo: null 1/1\nbar: number 1/1\n" {
+		t.Errorf("got\n%s", got)
 	}
 }
 

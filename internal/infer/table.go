@@ -39,7 +39,7 @@ var nameRules = []nameRule{
 	{"user.unique_id", `^id, PERSON id, PERSON/id, PERSON uuid, PERSON guid, PERSON key, PERSON number, PERSON/number, PERSON/key,
 		external id, crm id, distinct id, uid, subject id, loyalty number, loyalty id, membership number, membership id, vid,
 		canonical vid, salesforce id, hubspot id, person ref, merged object id, kundennummer, alias`},
-	{"user.unique_id.pseudonymous", `anonymous id, pseudonym, pseudonymous id, hashed id, email hash, hashed email, email sha 256, email md 5, email sha, hash`},
+	{"user.unique_id.pseudonymous", `anonymous id, pseudonym, pseudonymous id, pseudo id, hashed id, email hash, hashed email, email sha 256, email md 5, email sha, hash`},
 	// How to reach them.
 	{"user.contact.email", `email, e mail, mail, email address, mail address, mailto, reply to, courriel`},
 	{"user.contact.phone_number", `phone, phone number, telephone, telephone number, tel, mobile, mobile number, mobile phone, cell,
@@ -109,7 +109,7 @@ var nameRules = []nameRule{
 	{"user.device.device_id", `device id, device/id, idfa, idfv, gaid, advertising id, ad id, aaid, android id, imei, mac address, udid, device token,
 		device/token, device/name, push token, fcm token, device fingerprint, browser fingerprint, serial number, registration id`},
 	{"user.device.cookie_id", `cookie id, cookie, ga client id, ga session id, session id, session, fbp, fbc, gclid, fbclid, click id, visit id`},
-	{"user.device", `user agent, browser, os, os version, os name, os/name, os/version, operating system, device, device model, device type, platform, screen,
+	{"user.device", `user agent, browser, os, os version, os name, os/name, os/version, os version, operating system, operating system version, browser version, browser/version, device, device model, device type, platform, screen,
 		screen/width, screen/height, resolution, viewport, network, carrier, manufacturer, bluetooth, wifi, cellular, connection type,
 		device/type, device/model, device/manufacturer`},
 	{"user.location.precise", `latitude, longitude, lat, lng, lon, gps, coordinate, coord, geo point, geolocation, location/lat, location/long`},
@@ -119,13 +119,13 @@ var nameRules = []nameRule{
 	// What they do.
 	{"user.behavior.browsing_history", `url, uri, href, page, page url, page path, page title, page/path, page/title, page/url, page location, page referrer, referrer,
 		referer, landing page, query string, link, link url, page/name, screen/name`},
-	{"user.behavior.search_history", `search, search query, search term, page/search, keyword, utm term, search keyword, query`},
+	{"user.behavior.search_history", `search, search query, search term, page/search, keyword, utm term, campaign/term, search keyword, query`},
 	{"user.behavior.media_consumption", `video, watch time, song, playlist, episode, media, video title`},
 	{"user.behavior.purchase_history", `order, order id, order/id, order number, purchase, product, product id, product/id, product name, product/name, product category, sku, cart,
 		basket, price, revenue, quantity, coupon, discount, checkout, subtotal, order total, transaction, transaction id, invoice, item,
 		item id, item name, item/name, item/id, currency, amount, wishlist, subscription`},
 	{"user.behavior", `event, event name, event type, event/name, event/type, action, click, clicked, open, opened, view, viewed, sent, delivered, bounce, bounced,
-		visit, visited, campaign, campaign id, campaign name, campaign/name, campaign/id, utm, utm source, utm medium, utm campaign, utm content, channel, medium, score,
+		visit, visited, campaign, campaign id, campaign name, campaign/name, campaign/id, campaign/content, utm, source, traffic source, utm source, utm medium, utm campaign, utm content, channel, medium, score,
 		lead score, segment, tag, label, interest, engagement, engagement time, session duration, count, last seen, last seen at, last login, last login at, last activity at, login count, activity,
 		lead source, lead status, lifecycle stage, stage, variant, experiment, newsletter, nps, rating, survey, frequency`},
 	{"user.privacy_preferences", `consent, opt in, opt out, opted in, opted out, unsubscribe, unsubscribed, do not call, do not contact, do not email, dnt, gdpr,
@@ -140,9 +140,10 @@ var nameRules = []nameRule{
 	{"system", `event id, event uuid, message id, request id, correlation id, trace id, idempotency key, smtp id, insert id, record id, transaction lsn`},
 	{"system.authentication", `write key`},
 	{"system.operations", `timestamp, occurred at, event time, event timestamp, event at, created at, updated at, sent at, received at, processed at, modified at, ingested at,
-		original timestamp, ts, time, created, updated, modified, at, version, schema version, source, environment, partition, offset, topic, library, library/name,
+		original timestamp, ts, time, created, updated, modified, at, version, schema version, environment, partition, offset, topic, library, library/name,
 		library/version, app version, app/version, app/build, app/name, app/namespace, sdk, sdk version, integration, tls, attempt, retry, sequence, op, lsn, connector, snapshot, tx id,
 		server id, db, schema, deleted, is deleted, traceparent, ms, us, ns`},
-	// Names, ids and addresses that are no person's.
-	{"", `app name, file name, host name, hostname, method name, class name, template name, list name, field name, currency code, error code, status code`},
+	// Names that are no person's, and lists of what has changed, which show something of
+	// fields that a purpose may not see.
+	{"", `changed field, nulled field, diff field, changed column, update mask, app name, file name, host name, hostname, method name, class name, template name, list name, field name, currency code, error code, status code`},
 }

@@ -9,12 +9,16 @@ import (
 // Elements is the path of the elements of an event that is an array itself.
 const Elements = "[*]"
 
-// Within are the fields within the elements at split: with their paths there.
-// What lies elsewhere is not of these records.
-func Within(fields []Field, split schemas.Path) []Field {
+// Arrays reports that the events that fields are of are arrays.
+func Arrays(fields []Field) bool {
+	return slices.ContainsFunc(fields, func(f Field) bool { return f.Path[0].Kind == schemas.StepElements })
+}
+
+// Within are the fields below a path, with their paths from there.
+func Within(fields []Field, at schemas.Path) []Field {
 	var out []Field
 	for _, f := range fields {
-		if n := len(split); len(f.Path) > n && slices.Equal(f.Path[:n], split) {
+		if n := len(at); len(f.Path) > n && slices.Equal(f.Path[:n], at) {
 			f.Path = f.Path[n:]
 			f.Once = once(f.Path)
 			out = append(out, f)
@@ -48,9 +52,15 @@ func New(fields []Field, rules []Rule) []Field {
 				f.Notes = append(slices.Clone(f.Notes), "add these to the lines that it has")
 				out = append(out, f)
 			}
-		case !f.Covered(rules):
+		case !f.Covered(rules) && !(f.hollow && f.above(rules)):
 			out = append(out, f)
 		}
 	}
 	return out
+}
+
+// above reports that a rule is for what may lie in the field.
+func (f *Field) above(rules []Rule) bool {
+	n := len(f.Path)
+	return slices.ContainsFunc(rules, func(r Rule) bool { return len(r.Path) > n && slices.Equal(r.Path[:n], f.Path) })
 }
