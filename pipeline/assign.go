@@ -196,13 +196,37 @@ func (s *session) adjust(_ context.Context, offsets map[string]map[int32]kgo.Off
 		}
 	}
 	s.w.board.assigned(s.w.number, len(s.lanes.snapshot()))
+	s.settled.Store(true)
 	return offsets, nil
+}
+
+// onAssigned is called before the offsets of what was added are fetched, and also
+// where nothing was: with more workers than partitions some have no lane, and are
+// in the group and ready all the same.
+func (s *session) onAssigned(_ context.Context, _ *kgo.Client, added map[string][]int32) {
+	switch given := s.given.Add(count(added)); {
+	case count(added) > 0:
+		s.settled.Store(false)
+	case given == 0:
+		s.settled.Store(true)
+		s.w.board.assigned(s.w.number, 0)
+	}
+}
+
+func count(partitions map[string][]int32) (n int64) {
+	for _, ps := range partitions {
+		n += int64(len(ps))
+	}
+	return n
 }
 
 // onRevoked takes lanes out of the live assignment: what the open transaction
 // holds of them is dropped (kgo aborts it at End).
 func (s *session) onRevoked(_ context.Context, _ *kgo.Client, gone map[string][]int32) {
 	s.lanes.remove(gone)
+	if s.given.Add(-count(gone)) == 0 {
+		s.settled.Store(false) // until the group says again that there is nothing
+	}
 	if s.closing.Load() {
 		return // not the group's doing: what was parked stays so in the next session
 	}

@@ -76,6 +76,9 @@ func (s *session) transact(ctx context.Context) error {
 // read: the fence says that no LATER decision uses an older state.
 func (s *session) transactIdle(ctx context.Context) error {
 	if len(s.lanes.snapshot()) == 0 {
+		if s.settled.Load() {
+			s.w.board.release(s.w.number) // nothing is there that could be held
+		}
 		return nil
 	}
 	f, err := s.takeFence(ctx)

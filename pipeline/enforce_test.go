@@ -16,6 +16,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/consentstream/consentstream/audit"
+	"github.com/consentstream/consentstream/engine"
 )
 
 // TestHappyPath: two lanes; outputs, audit chains and signatures are exact, and
@@ -386,5 +387,30 @@ func TestWithdrawalDuringHold(t *testing.T) {
 	r.audited(1)
 	if n := len(r.read(rigInput + ".analytics")); n != 0 {
 		t.Errorf("%d outputs after the withdrawal", n)
+	}
+}
+
+// TestLaneAssignedAgain: a lane that went and came back while its batch was decided
+// is another one. The batch is dropped; nothing of it is chained to what the new
+// one has committed.
+func TestLaneAssignedAgain(t *testing.T) {
+	r := newRig(t)
+	s := r.session()
+	r.input(rigInput, 0, 1)
+	r.eventually("gathered", func() bool { return s.gather(t.Context()) == nil && len(s.batch.Items()) == 1 })
+	old := s.active[0]
+	s.lanes.remove(map[string][]int32{rigInput: {0}})
+	again := &lane{topic: rigInput, head: old.head}
+	again.Lane = old.Lane
+	s.lanes.add(again)
+	f, err := s.takeFence(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.readStates(t.Context(), f, s.batch.Tags()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.stage(engine.Moment{Now: time.Now().UnixMilli(), Fence: f.vector}, f); !errors.Is(err, errDropped) {
+		t.Errorf("%v", err)
 	}
 }

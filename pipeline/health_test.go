@@ -12,7 +12,10 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/consentstream/consentstream/consent/redisstore"
 	"github.com/consentstream/consentstream/internal/devstack"
@@ -196,4 +199,21 @@ func TestGroupHoldEnds(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestWorkerWithoutLanes: with more workers than partitions, or with all of its
+// lanes parked, a worker has none: it is in the group and ready, and what it held
+// for before is over when it is over.
+func TestWorkerWithoutLanes(t *testing.T) {
+	r := newRig(t, func(cfg *Config) { cfg.Workers = 3 })
+	denied := r.fault(kfake.Fault{Keys: []kmsg.Key{kmsg.InitProducerID}, Err: kerr.TransactionalIDAuthorizationFailed, Count: 9})
+	run := r.start()
+	r.eventually("ready", func() bool {
+		st := run.Status()
+		return st.Ready && st.Lanes == 2
+	})
+	if denied.Hits() != 9 {
+		t.Errorf("%d refusals", denied.Hits())
+	}
+	run.stop()
 }

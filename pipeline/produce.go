@@ -164,8 +164,8 @@ func (s *session) beginStage(m engine.Moment, f *fence) {
 func (s *session) stageItem(it *engine.Item) error {
 	l := s.staging
 	if l == nil || it.Lane != &l.Lane {
-		if l = s.lanes.get(it.Lane.Topic, it.Lane.Partition); l == nil {
-			return errDropped
+		if l = s.lanes.get(it.Lane.Topic, it.Lane.Partition); l == nil || it.Lane != &l.Lane {
+			return errDropped // lost, or lost and assigned again
 		}
 		s.staging = l
 	}

@@ -63,6 +63,8 @@ type session struct {
 
 	lanes     laneSet
 	verdicts  map[string]map[int32]verdict // of the group's goroutine only
+	given     atomic.Int64                 // partitions that the group has assigned, parked ones too
+	settled   atomic.Bool                  // and what becomes of each is known; there may be none
 	failed    chan error                   // from the group's callbacks
 	interrupt context.CancelFunc
 	closing   atomic.Bool
@@ -128,7 +130,7 @@ func (s *session) opts() []kgo.Opt {
 		// is there because plain NoResetOffset would start at the END.
 		kgo.ConsumeResetOffset(kgo.NoResetOffset().AtStart()),
 		kgo.OnOffsetsFetched(s.onFetched), kgo.AdjustFetchOffsetsFn(s.adjust),
-		kgo.OnPartitionsRevoked(s.onRevoked), kgo.OnPartitionsLost(s.onRevoked),
+		kgo.OnPartitionsAssigned(s.onAssigned), kgo.OnPartitionsRevoked(s.onRevoked), kgo.OnPartitionsLost(s.onRevoked),
 		kgo.TransactionalID(w.id), kgo.TransactionTimeout(w.cfg.Limits.Txn), kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.ProducerBatchMaxBytesFn(func(topic string) int32 { return w.limits.batch(topic) }),
