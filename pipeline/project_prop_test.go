@@ -130,6 +130,7 @@ type propWorld struct {
 }
 
 type propWriter struct {
+	busy  bool
 	p     *Projector
 	store *faulty
 	pr    *projection // nil: has to read the store again
@@ -152,6 +153,11 @@ func propStore(t *rapid.T, m *miniredis.Miniredis) *redisstore.Store {
 // up to n events a partition.
 func (w *propWorld) step(i, n int) {
 	wr := w.writers[i]
+	if wr.busy {
+		return // it is what is being overtaken
+	}
+	wr.busy = true
+	defer func() { wr.busy = false }()
 	if wr.pr == nil {
 		pr := &projection{Projector: wr.p}
 		if pr.readMarks(w.t.Context()) == nil && pr.write(w.t.Context(), nil, pr.next) == nil {
