@@ -142,6 +142,11 @@
 // keys of a map are. Which bytes come out, and the other details, stand in
 // json.go; the path language is that of [Path].
 //
+// JSON behind the registry's frame ([NewJSONSchema]) is read as plain JSON is, by
+// the paths of the wiring: it is not validated against its JSON Schema. What is
+// derived ([DeriveJSONSchema]) says which members may stand where and of which
+// types, as far as the input's schema says, and holds no other text of that.
+//
 // A text that holds JSON is looked into where the wiring says so ([Nested]);
 // every other text is one value.
 //

@@ -76,7 +76,9 @@ type jsonLayout struct {
 	trie  []jsonNode
 	// seed keys the hash of member names, so that nobody can prepare names
 	// that collide. No result depends on it.
-	seed uint64
+	seed   uint64
+	format Format
+	types  []jsonTypes // JSONSchema: by node, what the schema says
 }
 
 // jsonNode is what Node leaves out. Below a ** nodes are shared, so that they
@@ -99,6 +101,9 @@ type jsonNode struct {
 	indexes  []jsonIndex
 	wants    []jsonPredicate
 }
+
+// parts reports that paths lead further from here.
+func (n *jsonNode) parts() bool { return n.objects || n.arrays }
 
 // jsonMember is a child by name.
 type jsonMember struct {
@@ -132,7 +137,7 @@ type jsonSlot struct {
 // itself. Errors are for people who write configs: a *PathError, or one that
 // names the two paths that cannot both hold.
 func NewJSON(paths []string) (Layout, error) {
-	b := jsonBuilder{layout: &jsonLayout{seed: rand.Uint64()}, known: map[string]NodeID{}, keys: map[NodeID]NodeID{}}
+	b := jsonBuilder{layout: &jsonLayout{seed: rand.Uint64(), format: JSON}, known: map[string]NodeID{}, keys: map[NodeID]NodeID{}}
 	for _, text := range paths {
 		path, err := ParsePath(text)
 		if err != nil {
@@ -148,7 +153,7 @@ func NewJSON(paths []string) (Layout, error) {
 	return b.layout, nil
 }
 
-func (l *jsonLayout) Format() Format { return JSON }
+func (l *jsonLayout) Format() Format { return l.format }
 
 func (l *jsonLayout) Nodes() []Node { return l.nodes }
 

@@ -14,7 +14,7 @@ func (l *jsonLayout) Project(acts []Action, _ string) (Projection, error) {
 	if len(acts) != len(l.nodes) {
 		return nil, fmt.Errorf("%d actions for %d positions", len(acts), len(l.nodes))
 	}
-	p := &jsonProjection{layout: l, empty: true}
+	p := &jsonProjection{layout: l, acts: acts, empty: true}
 	consts := make([][]byte, len(acts))
 	for id, a := range acts {
 		var err error
@@ -35,8 +35,11 @@ func (l *jsonLayout) Project(acts []Action, _ string) (Projection, error) {
 		if err != nil {
 			return nil, err
 		}
-		p.plans = append(p.plans, plan)
+		p.plans, p.fixed = append(p.plans, plan), append(p.fixed, c.fixed, c.late)
 		p.empty = p.empty && !something
+	}
+	if l.format == JSONSchema {
+		p.schema, _ = DeriveJSONSchema(p)
 	}
 	return p, nil
 }
@@ -91,6 +94,7 @@ type jsonCompiler struct {
 	// fixed[id] is what is always written for id: null, a constant; nil for
 	// what is written where the record holds it, or never.
 	fixed [][]byte
+	late  [][]byte   // what is written for id where the record does not show it
 	live  []jsonLive // what of a record can come to stand at id
 	steps []jsonStep
 }
@@ -103,7 +107,7 @@ func (l jsonLive) any() bool { return l.scalar || l.object || l.array }
 // compile also reports whether anything but the root can be written.
 func (c *jsonCompiler) compile() (plan []jsonStep, something bool, err error) {
 	n := NodeID(len(c.acts))
-	c.fixed, c.live, c.steps = make([][]byte, n), make([]jsonLive, n), make([]jsonStep, n)
+	c.fixed, c.late, c.live, c.steps = make([][]byte, n), make([][]byte, n), make([]jsonLive, n), make([]jsonStep, n)
 	for changed := true; changed; { // once and once more, where no ** makes loops
 		changed = false
 		for id := n - 1; id >= 0; id-- {
@@ -209,7 +213,7 @@ func (c *jsonCompiler) fix(id NodeID) {
 
 func (c *jsonCompiler) step(id NodeID) error {
 	n, live, step := &c.layout.trie[id], c.live[id], &c.steps[id]
-	step.name, step.names, step.parts = n.name, c.names(id), n.objects || n.arrays
+	step.name, step.names, step.parts = n.name, c.names(id), n.parts()
 	if n.key > 0 {
 		step.nameVia = c.acts[n.key].Via
 	}
@@ -234,7 +238,7 @@ func (c *jsonCompiler) step(id NodeID) error {
 		return nil
 	}
 	step.tail = c.tail(n)
-	return c.late(n, step)
+	return c.addLate(n, step)
 }
 
 // tail joins the members of a node that are always written.
@@ -254,9 +258,9 @@ func (c *jsonCompiler) appendMember(dst []byte, id NodeID, value []byte) []byte 
 	return append(append(dst, c.layout.trie[id].name...), value...)
 }
 
-// late lists the members that are a null or a constant where nothing that **
+// addLate lists the members that are a null or a constant where nothing that **
 // finds in them is written.
-func (c *jsonCompiler) late(n *jsonNode, step *jsonStep) error {
+func (c *jsonCompiler) addLate(n *jsonNode, step *jsonStep) error {
 	for _, m := range n.members {
 		op := c.acts[m.child].Op
 		if !m.fixed || !c.live[m.child].any() || !c.layout.trie[m.child].takesScalars() {
@@ -268,6 +272,7 @@ func (c *jsonCompiler) late(n *jsonNode, step *jsonStep) error {
 		}
 		if value != nil {
 			step.late = append(step.late, jsonLate{m.child, c.appendMember(nil, m.child, value)})
+			c.late[m.child] = value
 		}
 	}
 	if len(step.late) > maxLate {

@@ -300,11 +300,16 @@ func ambiguous(paths []string) bool {
 // there, as the categories of a wiring cascade.
 func project(t testing.TB, rules []rule) (Layout, Projection) {
 	t.Helper()
+	return projectWith(t, rules, NewJSON)
+}
+
+func projectWith(t testing.TB, rules []rule, layout func([]string) (Layout, error)) (Layout, Projection) {
+	t.Helper()
 	var paths []string
 	for _, r := range rules {
 		paths = append(paths, r.path)
 	}
-	l, err := NewJSON(paths)
+	l, err := layout(paths)
 	if err != nil {
 		t.Fatal(err)
 	}

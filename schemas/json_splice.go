@@ -8,6 +8,9 @@ type jsonProjection struct {
 	gates  []uint8      // those in use, ascending; plan i has gates[k] open where bit k of i is set
 	plans  [][]jsonStep // by open gates, then by node
 	empty  bool
+	acts   []Action
+	fixed  [][][]byte // by plan, in two ways, and by node: what is written whatever the record holds
+	schema string     // JSONSchema: the derived one
 }
 
 // jsonStep is what a plan does where the record holds a node. Nulls and
@@ -47,7 +50,7 @@ const (
 	jsonWithhold // drop, and count it: its type is the reason
 )
 
-func (p *jsonProjection) Schema() string { return "" }
+func (p *jsonProjection) Schema() string { return p.schema }
 
 func (p *jsonProjection) Empty() bool { return p.empty }
 

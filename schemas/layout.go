@@ -53,7 +53,7 @@ type Projection interface {
 	// that the treatment takes, in Avro those within a text that holds JSON. On error nothing of dst beyond its old length
 	// may be used; the error is a *Fault.
 	Splice(dst, src []byte, tape *Tape, gates uint32) (out []byte, withheld int, err error)
-	// Schema is the derived Avro schema (JSON text); "" for plain JSON.
+	// Schema is the derived schema, of Avro or JSON Schema; "" for plain JSON.
 	Schema() string
 	// Empty reports that nothing of the record is left.
 	Empty() bool
@@ -166,7 +166,11 @@ type Format uint8
 
 // The formats of an input stream. The zero Format is invalid.
 const (
-	NoFormat Format = iota
-	Avro            // Confluent-framed Avro binary
-	JSON            // plain JSON, no frame
+	NoFormat   Format = iota
+	Avro              // Confluent-framed Avro binary
+	JSON              // plain JSON, no frame
+	JSONSchema        // JSON behind the same frame as Avro, with a JSON Schema
 )
+
+// Framed reports that a value names its schema in a frame (frame.go).
+func (f Format) Framed() bool { return f == Avro || f == JSONSchema }

@@ -1,0 +1,301 @@
+package schemas
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+)
+
+// JSON Schema (drafts 4 to 2020-12, as far as they agree), of the records that a
+// registry's JSON serializers write. Which positions a stream has, its wiring's
+// paths say, as in plain JSON: a record is not validated against its schema. The
+// schema tells which types stand there, for lint and for what is derived. A
+// position is clear where properties, additionalProperties, items (one for all
+// elements), allOf, anyOf, oneOf and a $ref within the document lead to it; of
+// every other one any type is assumed.
+
+// jsonTypes is a set of the types of JSON Schema. A position of which nothing is
+// known has all of them.
+type jsonTypes uint8
+
+const (
+	typeNull jsonTypes = 1 << iota
+	typeBoolean
+	typeInteger
+	typeNumber
+	typeString
+	typeArray
+	typeObject
+	anyType = 1<<iota - 1
+)
+
+// jsonTypeNames are in the order of the bits.
+var jsonTypeNames = [...]string{"null", "boolean", "integer", "number", "string", "array", "object"}
+
+func typeNamed(name any) jsonTypes {
+	for i, n := range jsonTypeNames {
+		if n == name {
+			return 1 << i
+		}
+	}
+	return 0
+}
+
+// maxJSONSchema bounds a schema's text, in bytes.
+const maxJSONSchema = 4 << 20
+
+// Bounds of what is followed: a schema may refer to itself, and jsonAlternatives
+// multiply.
+const (
+	maxSchemaRefs         = 32
+	maxSchemaAlternatives = 64
+	maxSchemaWork         = 4096 // schemas looked at for one position
+)
+
+type jsonSchema struct {
+	root any
+	work int // schemas looked at
+}
+
+func parseJSONSchema(text string) (*jsonSchema, error) {
+	if len(text) > maxJSONSchema {
+		return nil, errors.New("json schema: too large")
+	}
+	strict, err := NewJSON(nil)
+	if err != nil {
+		return nil, err
+	}
+	if strict.Scan([]byte(text), new(Tape)) != nil {
+		return nil, errors.New("json schema: it is no JSON object, or has a name twice")
+	}
+	s := &jsonSchema{}
+	if err := json.Unmarshal([]byte(text), &s.root); err != nil {
+		return nil, errors.New("json schema: not valid JSON")
+	}
+	if _, ok := s.root.(map[string]any); !ok {
+		return nil, errors.New("json schema: it must be an object")
+	}
+	return s, nil
+}
+
+// NewJSONSchema is NewJSON for records that a registry's JSON serializers write:
+// schema is the text of their JSON Schema. What stands at of, a path within it
+// ("": the record itself), is what paths lead into.
+func NewJSONSchema(schema, of string, paths []string) (Layout, error) {
+	s, err := parseJSONSchema(schema)
+	if err != nil {
+		return nil, err
+	}
+	layout, err := NewJSON(paths)
+	if err != nil {
+		return nil, err
+	}
+	var up Path
+	if of != "" {
+		if up, err = ParsePath(of); err != nil {
+			return nil, err
+		}
+	}
+	l := layout.(*jsonLayout)
+	l.format = JSONSchema
+	l.types = make([]jsonTypes, len(l.nodes))
+	for id := range l.trie {
+		l.types[id], _ = s.types(append(up[:len(up):len(up)], l.trie[id].path...))
+	}
+	return l, nil
+}
+
+// HasPath reports whether a JSON Schema declares a position, or may: where it is
+// not clear, it may. The error is about the schema or the path.
+func HasPath(schema, path string) (bool, error) {
+	s, err := parseJSONSchema(schema)
+	if err != nil {
+		return false, err
+	}
+	p, err := ParsePath(path)
+	if err != nil {
+		return false, err
+	}
+	_, declared := s.types(p)
+	return declared, nil
+}
+
+// jsonFacets are schemas that all hold at a position; jsonAlternatives those of which one
+// does. No alternative means that nothing can stand there; nil jsonFacets say nothing.
+type (
+	jsonFacets       []map[string]any
+	jsonAlternatives []jsonFacets
+)
+
+// types gives the types at a path. declared is false where the schema says
+// nothing of it, or that it is not there.
+func (s *jsonSchema) types(p Path) (t jsonTypes, declared bool) {
+	s.work = 0
+	at := s.expand(s.root, 0)
+	declared = true
+	for _, step := range p {
+		var to jsonAlternatives
+		said := false
+		for _, f := range at {
+			next, ok := s.step(f, step)
+			said = said || ok
+			to = append(to, next...)
+		}
+		if len(to) > maxSchemaAlternatives {
+			to, said = jsonAlternatives{nil}, true
+		}
+		at, declared = to, declared && said
+	}
+	for _, f := range at {
+		t |= f.types()
+	}
+	if len(at) == 0 {
+		t = anyType
+	}
+	return t, declared
+}
+
+// expand follows references and combinations.
+func (s *jsonSchema) expand(schema any, refs int) jsonAlternatives {
+	m, ok := schema.(map[string]any)
+	if !ok {
+		if schema == false {
+			return nil
+		}
+		return jsonAlternatives{nil}
+	}
+	if s.work++; refs > maxSchemaRefs || s.work > maxSchemaWork {
+		return jsonAlternatives{nil}
+	}
+	out := jsonAlternatives{{m}}
+	if ref, ok := m["$ref"].(string); ok {
+		out = out.and(s.expand(s.find(ref), refs+1))
+	}
+	for _, sub := range subschemas(m["allOf"]) {
+		out = out.and(s.expand(sub, refs+1))
+	}
+	for _, word := range []string{"anyOf", "oneOf"} {
+		if _, ok := m[word]; !ok {
+			continue
+		}
+		var or jsonAlternatives
+		for _, sub := range subschemas(m[word]) {
+			or = append(or, s.expand(sub, refs+1)...)
+		}
+		out = out.and(or)
+	}
+	return out
+}
+
+func subschemas(v any) []any {
+	l, _ := v.([]any)
+	return l
+}
+
+// and is every pair of jsonAlternatives; too many say nothing.
+func (a jsonAlternatives) and(b jsonAlternatives) (out jsonAlternatives) {
+	if len(a)*len(b) > maxSchemaAlternatives {
+		return jsonAlternatives{nil}
+	}
+	for _, f := range a {
+		for _, g := range b {
+			out = append(out, append(f[:len(f):len(f)], g...))
+		}
+	}
+	return out
+}
+
+// find follows a reference within the document; others say nothing.
+func (s *jsonSchema) find(ref string) any {
+	if ref == "#" {
+		return s.root
+	}
+	pointer, ok := strings.CutPrefix(ref, "#/")
+	if !ok || strings.Contains(pointer, "%") {
+		return true
+	}
+	at := s.root
+	for _, name := range strings.Split(pointer, "/") {
+		m, ok := at.(map[string]any)
+		if !ok {
+			return true
+		}
+		if at, ok = m[strings.NewReplacer("~1", "/", "~0", "~").Replace(name)]; !ok {
+			return true
+		}
+	}
+	return at
+}
+
+// step goes into a member or an element. said is false where no facet speaks of it.
+func (s *jsonSchema) step(f jsonFacets, step Step) (out jsonAlternatives, said bool) {
+	out = jsonAlternatives{nil}
+	for _, m := range f {
+		sub, ok := subschema(m, step)
+		if !ok {
+			continue
+		}
+		said = true
+		out = out.and(s.expand(sub, 0))
+	}
+	return out, said || step.Kind == StepDeep
+}
+
+// subschema is what one facet says of a member or an element. What it says in
+// another way than this package reads may be anything.
+func subschema(m map[string]any, step Step) (sub any, ok bool) {
+	switch step.Kind {
+	case StepKey:
+		return map[string]any{"type": "string"}, true
+	case StepMember:
+		if sub, ok := property(m, step.Name); ok {
+			return sub, true
+		}
+		if _, other := m["patternProperties"]; other {
+			return true, true
+		}
+		sub, ok = m["additionalProperties"]
+		return sub, ok && sub != false
+	case StepAnyMember:
+		_, named := m["properties"]
+		_, other := m["patternProperties"]
+		sub, ok = m["additionalProperties"]
+		if named || other {
+			return true, true
+		}
+		return sub, ok
+	case StepElements, StepIndex, StepPredicate:
+		if _, tuple := m["prefixItems"]; tuple {
+			return true, true
+		}
+		if sub, ok = m["items"]; ok && subschemas(sub) != nil {
+			return true, true
+		}
+		return sub, ok
+	}
+	return true, false
+}
+
+func property(m map[string]any, name string) (sub any, ok bool) {
+	properties, _ := m["properties"].(map[string]any)
+	sub, ok = properties[name]
+	return sub, ok
+}
+
+// types are those that all facets allow.
+func (f jsonFacets) types() jsonTypes {
+	t := jsonTypes(anyType)
+	for _, m := range f {
+		var here jsonTypes
+		for _, name := range append(subschemas(m["type"]), m["type"]) {
+			here |= typeNamed(name)
+		}
+		if here&typeNumber != 0 {
+			here |= typeInteger
+		}
+		if here != 0 {
+			t &= here
+		}
+	}
+	return t
+}
