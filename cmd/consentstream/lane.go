@@ -36,12 +36,18 @@ type laneFlags struct {
 }
 
 func addLane(c *cobra.Command) laneFlags {
-	return laneFlags{
+	f := laneFlags{
 		config: addConfig(c), format: addFormat(c),
 		topic:     c.Flags().String("topic", "", "input `TOPIC` (required)"),
 		partition: c.Flags().Int32("partition", -1, "`NUMBER` of the input partition (required)"),
 	}
+	hideDefault(c, "partition")
+	return f
 }
+
+// hideDefault keeps the default of a required number, which stands for "not
+// given", out of the help.
+func hideDefault(c *cobra.Command, flag string) { c.Flags().Lookup(flag).DefValue = "0" }
 
 func newLaneShow(std stdio) *cobra.Command {
 	c := &cobra.Command{
@@ -76,6 +82,7 @@ over records that were decided already.`,
 	}
 	f := addLane(c)
 	to := c.Flags().Int64("to", -1, "`OFFSET` to go on from (required)")
+	hideDefault(c, "to")
 	reason := c.Flags().String("reason", "", "why, in your `WORDS`; it stays in the audit (required)")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if *to < 0 || *reason == "" {

@@ -186,7 +186,7 @@ func (t *teller) opening(ctx context.Context) error {
 	t.say("%s", t.st.bold("consentstream demo: an embedded Kafka, schema registry and Redis; everything in this process, nothing leaves it."))
 	t.say("Two streams (crm.contacts in Avro, marketing.events in JSON) flow through three purposes:")
 	t.say("  analytics        by consent      ids become pseudonyms, contact data is withheld")
-	t.say("  marketing.email  by consent      e-mail and name, nothing else; health data only if explicitly consented")
+	t.say("  marketing.email  by consent      of contact data e-mail and name only; health data only if explicitly consented")
 	t.say("  service          by contract     what is needed to deliver the order")
 	t.heading("What people decided")
 	now := time.Now().Add(-time.Second)
