@@ -152,17 +152,14 @@ func TestHeadRoundTrip(t *testing.T) {
 	})
 }
 
-func FuzzDecodeHead(f *testing.F) {
-	f.Add(goldenHead)
-	f.Add("cs1.AAAA")
-	f.Fuzz(func(t *testing.T, text string) {
-		h, err := DecodeHead(text, "consentstream", 3, 9, keyOf)
-		if err == nil && text != goldenHead {
-			t.Fatalf("forged: %+v", h)
-		}
-		h, _, mac, err := parseHead(text)
-		if err == nil && len(mac) != headMAC {
-			t.Fatalf("head %+v with a MAC of %d bytes", h, len(mac))
-		}
-	})
+// readHead takes nothing but the golden head for one of ours.
+func readHead(t *testing.T, text string) {
+	h, err := DecodeHead(text, "consentstream", 3, 9, keyOf)
+	if err == nil && text != goldenHead {
+		t.Fatalf("forged: %+v", h)
+	}
+	h, _, mac, err := parseHead(text)
+	if err == nil && len(mac) != headMAC {
+		t.Fatalf("head %+v with a MAC of %d bytes", h, len(mac))
+	}
 }

@@ -206,10 +206,15 @@ func TestAppendJSON(t *testing.T) {
 	})
 }
 
-func FuzzDecodeRecord(f *testing.F) {
+// FuzzDecode: what is accepted is canonical as a record, and no other head than
+// ours is.
+func FuzzDecode(f *testing.F) {
+	f.Add([]byte(goldenHead))
+	f.Add([]byte("cs1.AAAA"))
 	f.Add(AppendRecord(nil, sample()))
 	f.Add(AppendRecord(nil, reset()))
 	f.Fuzz(func(t *testing.T, value []byte) {
+		readHead(t, string(value))
 		r, err := DecodeRecord(value)
 		if err != nil {
 			return

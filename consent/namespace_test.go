@@ -106,14 +106,18 @@ func TestNormalize(t *testing.T) {
 }
 
 // FuzzNormalize: what is accepted is its own normal form, and nothing of a
-// refused identifier is returned.
+// refused identifier is returned; and what is taken for an instant is one.
 func FuzzNormalize(f *testing.F) {
+	f.Add("low", "2026-11-01T10:00:00.5+02:00")
 	f.Add("low", " İx")
 	f.Add("email", "ann@example.com")
 	f.Add("email", "ann@\u3002Bücher.xn--bcher-kva")
 	f.Add("phone", "tel:+49 (0)171/123-45.67")
 	f.Add("phone", "+1 201 555 0123")
 	f.Fuzz(func(t *testing.T, namespace, raw string) {
+		if ms, ok := parseInstant(raw); ok && (ms < 0 || ms > maxInstant) {
+			t.Errorf("%q: %d", raw, ms)
+		}
 		got, err := testNamespaces.Normalize(namespace, raw)
 		if err != nil {
 			if got != "" {

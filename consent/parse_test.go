@@ -328,15 +328,6 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-func FuzzInstant(f *testing.F) {
-	f.Add("2026-11-01T10:00:00.5+02:00")
-	f.Fuzz(func(t *testing.T, s string) {
-		if ms, ok := parseInstant(s); ok && (ms < 0 || ms > maxInstant) {
-			t.Errorf("%q: %d", s, ms)
-		}
-	})
-}
-
 func BenchmarkParse(b *testing.B) {
 	value := []byte(sample)
 	b.ReportAllocs()

@@ -36,7 +36,7 @@ type worst struct {
 // made of and whatever the configuration makes of it.
 func TestCostIsBounded(t *testing.T) {
 	var most worst
-	for range 1 + pairsWanted(t)/20_000 {
+	for range 1 + pairsWanted(t)/50_000 {
 		rapid.Check(t, most.property)
 	}
 	t.Logf("%d hostile records, at most %v and %d MB", most.records, most.time.Round(time.Millisecond), most.memory>>20)

@@ -191,6 +191,7 @@ func realSchemas(t *testing.T) map[string]string {
 
 // P1 for Avro: the same for every position of every type of real schemas.
 func TestNothingEscapesRealSchemas(t *testing.T) {
+	t.Parallel()
 	used, checks := 0, 0
 	for name, text := range realSchemas(t) {
 		var schema map[string]any

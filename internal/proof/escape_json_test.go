@@ -150,6 +150,7 @@ func (p *planter) unlisted() {
 // P1: whatever stands in a real event, and whatever is added to it, does not
 // come out where no rule classifies it, for any purpose.
 func TestNothingEscapesRealEvents(t *testing.T) {
+	t.Parallel()
 	events, turns, checks := realEvents(t), 1, 0
 	if thorough() {
 		turns = len(forms)
