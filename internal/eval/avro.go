@@ -17,14 +17,23 @@ import (
 // binary and back. In that encoding a logical type is what it stands for, and
 // a union's branch is named by its type alone ({"int": 5822}); goavro would
 // name it {"int.date": 5822}, which is accepted too.
+// Maps keep their order (avro_maps.go).
 type avroText struct {
-	in  []*goavro.Codec // by preference
-	out map[int]*avro.Schema
+	in     []*goavro.Codec // by preference
+	inMaps *avroShape
+	out    map[int]avroOutput
+}
+
+// avroOutput shows the values of one output schema.
+type avroOutput struct {
+	schema *avro.Schema
+	maps   *avroShape
 }
 
 func newAvroText(schema string, outputs []engine.OutputSchema) (*avroText, error) {
-	a := &avroText{out: map[int]*avro.Schema{}}
+	a := &avroText{out: map[int]avroOutput{}}
 	for _, text := range []string{physical(schema), schema} {
+		text, a.inMaps = withoutMaps(text)
 		codec, err := goavro.NewCodec(text)
 		if err != nil {
 			return nil, errors.New("the writer schema does not parse as Avro")
@@ -32,11 +41,12 @@ func newAvroText(schema string, outputs []engine.OutputSchema) (*avroText, error
 		a.in = append(a.in, codec)
 	}
 	for _, o := range outputs {
-		s, err := avro.Parse(physical(o.Schema))
+		text, maps := withoutMaps(physical(o.Schema))
+		s, err := avro.Parse(text)
 		if err != nil {
 			return nil, fmt.Errorf("the derived schema of %s does not parse: %w", o.Topic, err)
 		}
-		a.out[o.SchemaID] = s
+		a.out[o.SchemaID] = avroOutput{s, maps}
 	}
 	return a, nil
 }
@@ -76,6 +86,7 @@ func stripLogical(v any) {
 // encode turns a value in Avro's JSON encoding into framed binary. unfit says
 // that it is no value of the writer schema; there are no bytes then.
 func (a *avroText) encode(text []byte) (value []byte, unfit bool) {
+	text = a.inMaps.fold(text)
 	for _, codec := range a.in {
 		native, rest, err := codec.NativeFromTextual(text)
 		if err != nil || len(trimSpace(rest)) > 0 {
@@ -94,19 +105,19 @@ func (a *avroText) text(framed []byte) (json.RawMessage, error) {
 	if f != nil {
 		return nil, f
 	}
-	schema := a.out[id]
-	if schema == nil {
+	out := a.out[id]
+	if out.schema == nil {
 		return nil, errors.New("an output has a schema that was not derived here")
 	}
 	var v any
-	if rest, err := schema.Decode(payload, &v); err != nil || len(rest) > 0 {
+	if rest, err := out.schema.Decode(payload, &v); err != nil || len(rest) > 0 {
 		return nil, errors.New("an output does not decode under its derived schema")
 	}
-	text, err := schema.EncodeJSON(v, avro.TaggedUnions())
+	text, err := out.schema.EncodeJSON(v, avro.TaggedUnions())
 	if err != nil {
 		return nil, errors.New("an output cannot be shown as JSON")
 	}
-	return text, nil
+	return out.maps.unfold(text), nil
 }
 
 func trimSpace(b []byte) []byte {

@@ -30,7 +30,7 @@ var examples = []example{
 		name:     "confluent-datagen",
 		secret:   []string{"FEMALE", "OTHER"},
 		fixtures: []fixture{{file: "confluent-datagen/users_array_map_schema.avro", topic: "users"}},
-		personal: []string{"User_1", "User_2", "4155550101", "1795169730250"},
+		personal: []string{"User_1", "User_2", "4155550101", "Ockham", "1795169730250"},
 	},
 	{
 		name:     "debezium",
