@@ -38,7 +38,7 @@
 //     it could have held a constant;
 //   - elements that [n] or [key=="v"] chooses are told from the others by what is
 //     left of them: who keeps `params[key=="email"].value` sees which elements
-//     are e-mail addresses.
+//     are e-mail addresses. In JSON they are not told by what is put in its place.
 //
 // Actions are those of leaves; the action of a container with nodes below it
 // does not count in Avro. (In JSON it counts for the members that no longer

@@ -53,7 +53,9 @@ import (
 // place that no path names would tell that something was there. A container
 // of which that is all is a null, as one of nothing but redacted members is.
 //
-// An element that two of an array's [n] and [key=="v"] claim is withheld.
+// An element that two of an array's [n] and [key=="v"] claim is withheld. Where
+// the elements that these tell apart would be given other nulls or constants than
+// the rest, none is given any (json_variants.go).
 
 // maxJSONDepth is the most containers in each other that a record may have.
 const maxJSONDepth = 64

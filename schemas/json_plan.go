@@ -96,6 +96,7 @@ type jsonCompiler struct {
 	fixed [][]byte
 	late  [][]byte   // what is written for id where the record does not show it
 	live  []jsonLive // what of a record can come to stand at id
+	muted []bool     // its objects are given neither nulls nor constants
 	steps []jsonStep
 }
 
@@ -119,6 +120,7 @@ func (c *jsonCompiler) compile() (plan []jsonStep, something bool, err error) {
 	for id := n - 1; id >= 0; id-- {
 		c.fix(id)
 	}
+	c.mute()
 	for id := n - 1; id >= 0; id-- {
 		if err := c.step(id); err != nil {
 			return nil, false, fmt.Errorf("%s: %w", describe(c.layout.trie[id].path), err)
@@ -234,7 +236,7 @@ func (c *jsonCompiler) step(id NodeID) error {
 			step.do = jsonWithhold
 		}
 	}
-	if !step.object {
+	if !step.object || c.muted[id] {
 		return nil
 	}
 	step.tail = c.tail(n)
@@ -262,15 +264,10 @@ func (c *jsonCompiler) appendMember(dst []byte, id NodeID, value []byte) []byte 
 // finds in them is written.
 func (c *jsonCompiler) addLate(n *jsonNode, step *jsonStep) error {
 	for _, m := range n.members {
-		op := c.acts[m.child].Op
-		if !m.fixed || !c.live[m.child].any() || !c.layout.trie[m.child].takesScalars() {
+		if !m.fixed || !c.live[m.child].any() {
 			continue
 		}
-		value := c.consts[m.child]
-		if op == OpNull {
-			value = []byte("null")
-		}
-		if value != nil {
+		if value := c.standIn(m.child); value != nil {
 			step.late = append(step.late, jsonLate{m.child, c.appendMember(nil, m.child, value)})
 			c.late[m.child] = value
 		}
@@ -279,4 +276,15 @@ func (c *jsonCompiler) addLate(n *jsonNode, step *jsonStep) error {
 		return fmt.Errorf("more than %d redacted members in which ** finds something to keep", maxLate)
 	}
 	return nil
+}
+
+// standIn is what stands for a member in which nothing that ** finds is written.
+func (c *jsonCompiler) standIn(id NodeID) []byte {
+	switch {
+	case !c.layout.trie[id].takesScalars():
+		return nil
+	case c.acts[id].Op == OpNull:
+		return []byte("null")
+	}
+	return c.consts[id]
 }

@@ -409,13 +409,47 @@ func (s seer) seeRoot(d *doc) *doc {
 // P6 for every kind of path: of two records of which a purpose sees the same, it
 // gets the same bytes.
 func TestSpliceNoninterferenceOfPaths(t *testing.T) {
+	noninterference(t, func(rt *rapid.T, acts []Action) ([]rule, *doc) { return drawPattern(rt, acts), drawRoot(rt) })
+}
+
+// So for the elements that [n] and [key=="v"] tell apart, which records drawn from
+// everything seldom have.
+func TestSpliceNoninterferenceOfElements(t *testing.T) {
+	noninterference(t, func(rt *rapid.T, acts []Action) (rules []rule, d *doc) {
+		for _, p := range []string{"[*].b", "[*].c", "[0].a", "[0].c", `[k=="x"].a`, `[k=="x"].d.a`, "[*].d.b", "[1].**.b"} {
+			if rapid.Bool().Draw(rt, p) {
+				rules = append(rules, rule{p, rapid.SampledFrom(acts).Draw(rt, p)})
+			}
+		}
+		d = &doc{array: true}
+		for range rapid.IntRange(1, 3).Draw(rt, "elements") {
+			d.items = append(d.items, drawElement(rt, "a", "b", "c", "d", "k"))
+		}
+		return rules, d
+	})
+}
+
+// drawElement draws an object with some of the members.
+func drawElement(t *rapid.T, names ...string) *doc {
+	d := &doc{}
+	for _, name := range names {
+		switch v := rapid.SampledFrom([]string{"", "", `"x"`, "1", "null"}).Draw(t, name); {
+		case v != "" && name == "d":
+			d.members = append(d.members, docMember{name: name, value: drawElement(t, "a", "b")})
+		case v != "":
+			d.members = append(d.members, docMember{name: name, value: &doc{scalar: v}})
+		}
+	}
+	return d
+}
+
+func noninterference(t *testing.T, draw func(*rapid.T, []Action) ([]rule, *doc)) {
 	same, differ := 0, 0
 	rapid.Check(t, func(rt *rapid.T) {
-		rules := drawPattern(rt, []Action{keep, keep, drop, replace, null, one, gated, {Op: OpReplace, Via: upperText{}, Gate: 2}})
+		rules, a := draw(rt, []Action{keep, keep, drop, replace, null, one, gated, {Op: OpReplace, Via: upperText{}, Gate: 2}})
 		l, p := project(t, rules)
 		gates := uint32(rapid.IntRange(0, 3).Draw(rt, "gates"))
 		s := newSeer(rules, gates)
-		a := drawRoot(rt)
 		b := a
 		for range rapid.IntRange(1, 4).Draw(rt, "changes") {
 			if c := mutate(rt, b); seenText(s.seeRoot(c), c) == seenText(s.seeRoot(a), a) {

@@ -146,6 +146,12 @@ func TestJSONSplice(t *testing.T) {
 		{"predicates of no object", params, 0, `{"p":["key",["key","email"],null,{}]}`, `{}`, 2},
 		{"two claims", []rule{{"a[0].x", keep}, {`a[k=="v"].y`, keep}}, 0, `{"a":[{"k":"v","x":1,"y":2},{"k":"v","x":1,"y":2}]}`, `{"a":[{"y":2}]}`, 0},
 
+		{"a null would tell the first element", []rule{{"a[0].x", null}, {"a[*].y", keep}}, 0, `{"a":[{"y":1},{"y":2}]}`, `{"a":[{"y":1},{"y":2}]}`, 0},
+		{"a constant would tell what a predicate looks at", []rule{{`a[k=="v"].x`, one}, {"a[*].y", keep}}, 0, `{"a":[{"k":"v","y":1},{"y":2}]}`, `{"a":[{"y":1},{"y":2}]}`, 0},
+		{"a null further down", []rule{{"a[0].u.x", null}, {"a[*].u.y", keep}, {"a[*].z", keep}}, 0, `{"a":[{"u":{"y":1}},{"u":{"y":2}}]}`, `{"a":[{"u":{"y":1}},{"u":{"y":2}}]}`, 0},
+		{"a null where ** finds something", []rule{{"[0].a", null}, {"[*].**.b", keep}}, 0, `[{"b":1},{"b":2}]`, `[{"b":1},{"b":2}]`, 0},
+		{"a null in each of them tells nothing", []rule{{"a[*].x", null}, {"a[0].y", drop}, {"a[*].y", keep}, {"a[*].z", keep}}, 0, `{"a":[{"y":1,"z":1},{"y":2}]}`, `{"a":[{"z":1,"x":null},{"y":2,"x":null}]}`, 0},
+
 		{"a map without its keys", []rule{{"m.*", keep}}, 0, `{"m":{"a":1}}`, `{}`, 0},
 		{"a map with its keys", []rule{{"m.*", keep}, {"m.*~key", keep}}, 0, `{"m":{"a":1,"\u0062":[2, 3]}}`, `{"m":{"a":1,"\u0062":[2, 3]}}`, 0},
 		{"treated keys", []rule{{"m.*", keep}, {"m.*~key", replace}}, 0, `{"m":{"a\"":1,"B":2}}`, `{"m":{"A\"":1,"B":2}}`, 0},

@@ -1,0 +1,84 @@
+package schemas
+
+import "slices"
+
+// Elements of one array that [n] and [key=="v"] tell apart may each be given
+// other nulls and constants. Written, these would say which element is which:
+// that one is the first, and so whether others were before it of which the purpose
+// sees nothing; that a member is "v" which the purpose may not see. So where they
+// are not the same for all elements that can be written, none gets any.
+
+// mute marks the nodes whose objects are given neither nulls nor constants.
+func (c *jsonCompiler) mute() {
+	c.muted = make([]bool, len(c.acts))
+	for id := range c.layout.trie {
+		kinds := c.kindsOfElements(&c.layout.trie[id])
+		if len(kinds) < 2 {
+			continue
+		}
+		first := c.given(kinds[0])
+		if slices.ContainsFunc(kinds[1:], func(kid NodeID) bool { return !slices.Equal(c.given(kid), first) }) {
+			for _, kid := range kinds {
+				c.below(kid, func(id NodeID, _ string) { c.muted[id] = true })
+			}
+		}
+	}
+}
+
+// kindsOfElements are the nodes of an array's elements of which something can be
+// written.
+func (c *jsonCompiler) kindsOfElements(n *jsonNode) (kinds []NodeID) {
+	if n.elements > 0 {
+		kinds = append(kinds, n.elements)
+	}
+	for _, x := range n.indexes {
+		kinds = append(kinds, x.child)
+	}
+	for _, w := range n.wants {
+		kinds = append(kinds, w.child)
+	}
+	return slices.DeleteFunc(kinds, func(kid NodeID) bool { return !c.live[kid].any() })
+}
+
+// given says where at and below a node which nulls and constants are written.
+func (c *jsonCompiler) given(id NodeID) (all []string) {
+	c.below(id, func(id NodeID, at string) {
+		for _, m := range c.layout.trie[id].members {
+			if value := c.always(m); value != nil {
+				all = append(all, at+string(c.layout.trie[m.child].name)+string(value))
+			}
+		}
+	})
+	slices.Sort(all)
+	return all
+}
+
+// always is what is written for a member that holds nothing of the record; nil
+// for nothing.
+func (c *jsonCompiler) always(m jsonMember) []byte {
+	if !m.fixed {
+		return nil
+	}
+	if c.live[m.child].any() {
+		return c.standIn(m.child)
+	}
+	return c.fixed[m.child]
+}
+
+// below visits a node and those below it, each once, with the way to it.
+func (c *jsonCompiler) below(id NodeID, visit func(id NodeID, at string)) {
+	seen := map[NodeID]bool{}
+	var walk func(id NodeID, at string)
+	walk = func(id NodeID, at string) {
+		if seen[id] {
+			return
+		}
+		seen[id] = true
+		visit(id, at)
+		for _, kid := range c.layout.trie[id].kids() {
+			path := c.layout.trie[kid].path
+			walk(kid, at+path[len(path)-1:].String()+".")
+		}
+	}
+	walk(id, "")
+}
