@@ -14,8 +14,9 @@
 // stream takes the value in Avro's JSON encoding of Config.Schema; a record that
 // cannot be encoded is quarantined. In that encoding a union's value is named by
 // its type ({"int": 5822}, for a nullable date too); a map in a union with an
-// array has no order, and so other bytes each time. Consent events are one a line in log order,
-// offset = line from 0, received at Config.At, or {"timestamp": …, "value": {…}}.
+// array has no order, and so other bytes each time. Consent events are one a line
+// in log order, offset = line from 0, received at Config.At, or
+// {"timestamp": …, "value": {…}}.
 //
 // # Output
 //
