@@ -25,6 +25,13 @@ func TestSubjectJSON(t *testing.T) {
 	checkResolved(t, "missing", r.value(`{"Id":"42","other":{"id":"42"}}`), false)
 }
 
+// A name that .* matches too is a position of its own, which need not be an object.
+func TestSubjectBesideAnyMember(t *testing.T) {
+	r := newRig(t, jsonStream("id", "user.unique_id", "*.email", "user.contact.email", "*~key", "user"), contract("s", "user", "keep"))
+	checkResolved(t, "a scalar", r.value(`{"id":"42","x":{"email":"e"}}`), true)
+	checkResolved(t, "an object", r.value(`{"id":{"email":"e"}}`), false)
+}
+
 // checkResolved wants an unresolved subject to deny under any basis, without a
 // tag to look up or to show.
 func checkResolved(t *testing.T, what string, it *engine.Item, want bool) {

@@ -107,8 +107,9 @@ func TestAvroAcceptsOthersEncodings(t *testing.T) {
 				}
 			}
 		}
-		if b, err := avro.MustParse(c.schema).Encode(twmbDecode(t, c.schema, src)); err == nil {
-			encodings = append(encodings, b)
+		native := twmbDecode(t, c.schema, src)
+		if b, err := avro.MustParse(c.schema).Encode(native); err == nil && reflect.DeepEqual(twmbDecode(t, c.schema, b), native) {
+			encodings = append(encodings, b) // else it took a fixed for the union's string
 		}
 		keep, err := c.layout.Project(c.acts, "")
 		if err != nil {

@@ -53,6 +53,9 @@ import (
 // place that no path names would tell that something was there. A container
 // of which that is all is a null, as one of nothing but redacted members is.
 //
+// A name beside .*, as contact_id beside *.email, may hold a scalar as well as an
+// object: what stands in such an object is the longer path's.
+//
 // An element that two of an array's [n] and [key=="v"] claim is withheld. Where
 // the elements that these tell apart would be given other nulls or constants than
 // the rest, none is given any (json_variants.go).
@@ -90,6 +93,7 @@ type jsonNode struct {
 	covered bool   // a path names it or a node above it
 	float   bool   // ** alone leads here: no path ends here, what category it has cascades
 	passage bool   // float and not covered: a scalar here is nobody's
+	scalar  bool   // a rule ends here, and only * or [*] of others lead on
 	name    []byte // `"name":` in our spelling; nil for what no name leads to
 	// What lies in an object here; nothing is looked at where objects is false.
 	objects bool

@@ -81,6 +81,9 @@ type jsonState struct {
 	live []jsonItem // sorted, with what a ** leaves out
 	done []int32    // the rules that classify it, of equal rank; none: unclassified
 	keys []int32    // of a member: the rules that classify its name
+	// scalar: a rule ends here that is more specific than those that go on, as
+	// contact_id is beside *.email: what stands here need not be a container.
+	scalar bool
 }
 
 // close adds the places behind a ** that is left out.
@@ -107,6 +110,7 @@ func (b *jsonBuilder) step(it jsonItem) Step { return b.rules[it.rule].steps[it.
 func (b *jsonBuilder) advance(from jsonState, takes func(Step) bool) jsonState {
 	var to jsonState
 	var ended []int32
+	var end, on int // the highest rank of a step that ends its rule, that does not
 	for _, it := range from.live {
 		switch s := b.step(it); {
 		case s.Kind == StepDeep:
@@ -114,12 +118,15 @@ func (b *jsonBuilder) advance(from jsonState, takes func(Step) bool) jsonState {
 		case !takes(s):
 		case int(it.at)+1 < len(b.rules[it.rule].steps):
 			to.live = append(to.live, jsonItem{it.rule, it.at + 1})
+			on = max(on, s.rank())
 		case b.rules[it.rule].key:
 			to.keys = append(to.keys, it.rule)
 		default:
 			ended = append(ended, it.rule)
+			end = max(end, s.rank())
 		}
 	}
+	to.scalar = end > on
 	b.close(&to)
 	if to.done = b.best(ended); len(ended) == 0 {
 		to.done = from.done
@@ -199,7 +206,7 @@ func (b *jsonBuilder) leads(path Path, s jsonState) bool {
 		}
 		at = b.advance(at, step.takenBy)
 	}
-	return slices.Equal(at.live, s.live) && slices.Equal(at.done, s.done) && (slices.Equal(at.keys, s.keys) || path[len(path)-1].Kind == StepMember)
+	return slices.Equal(at.live, s.live) && slices.Equal(at.done, s.done) && at.scalar == s.scalar && (slices.Equal(at.keys, s.keys) || path[len(path)-1].Kind == StepMember)
 }
 
 // takenBy reports that a step of a rule, other than **, takes a step of a position.
@@ -225,6 +232,9 @@ func (b *jsonBuilder) identity(step Step, s jsonState) string {
 	for _, r := range s.keys {
 		id = binary.AppendUvarint(append(id, 3), uint64(r))
 	}
+	if s.scalar {
+		id = append(id, 4)
+	}
 	return string(id)
 }
 
@@ -233,7 +243,7 @@ func (b *jsonBuilder) node(n Node, t jsonNode, s jsonState) (NodeID, error) {
 	l := b.layout
 	id := NodeID(len(l.nodes))
 	t.covered = len(s.done) > 0
-	t.passage = t.float && !t.covered
+	t.passage, t.scalar = t.float && !t.covered, s.scalar
 	n.Path, n.Type.Kind = t.path.String(), Any
 	l.nodes, l.trie = append(l.nodes, n), append(l.trie, t)
 	if len(t.path) > MaxPathSteps {
@@ -252,13 +262,13 @@ func (b *jsonBuilder) node(n Node, t jsonNode, s jsonState) (NodeID, error) {
 		}
 	}
 	switch {
-	case e.deep:
+	case e.deep, s.scalar:
 	case e.objects():
 		l.nodes[id].Type.Kind = Record
 	case e.arrays():
 		l.nodes[id].Type.Kind = Array
 	}
-	l.nodes[id].Leaf = !e.fixed() && (t.covered || len(s.live) == 0)
+	l.nodes[id].Leaf = s.scalar || !e.fixed() && (t.covered || len(s.live) == 0)
 	return id, nil
 }
 

@@ -131,7 +131,7 @@ func (c *jsonCompiler) compile() (plan []jsonStep, something bool, err error) {
 
 // takesScalars reports that a scalar at a node is its action's to treat: it is
 // a leaf, or ** lets it be anything. A container that must be one is not.
-func (n *jsonNode) takesScalars() bool { return n.objects == n.arrays }
+func (n *jsonNode) takesScalars() bool { return n.scalar || n.objects == n.arrays }
 
 func (c *jsonCompiler) lives(id NodeID) (l jsonLive) {
 	n := &c.layout.trie[id]

@@ -34,6 +34,8 @@ type spot struct {
 	of    []int    // their rules
 	done  []int    // the rules that ended here or last above
 	float bool
+	// scalar: a rule ended here by a step that is firmer than those of all that go on.
+	scalar bool
 }
 
 func (s seer) start() (at spot) {
@@ -66,6 +68,7 @@ func (at spot) firsts(kinds ...StepKind) (steps []Step) {
 // next goes on over a step that takes accepts; keys are the rules of its name.
 func (s seer) next(at spot, takes func(Step) bool) (to spot, keys []int) {
 	var ended []int
+	firm := map[bool]int{}
 	for i, rest := range at.rests {
 		r := at.of[i]
 		switch {
@@ -74,12 +77,15 @@ func (s seer) next(at spot, takes func(Step) bool) (to spot, keys []int) {
 		case !takes(rest[0]):
 		case len(rest) == 1:
 			ended = append(ended, r)
+			firm[true] = max(firm[true], rest[0].rank())
 		case rest[1].Kind == StepKey:
 			keys = append(keys, r)
 		default:
 			to.add(r, rest[1:])
+			firm[false] = max(firm[false], rest[0].rank())
 		}
 	}
+	to.scalar = firm[true] > firm[false]
 	if to.done = at.done; len(ended) > 0 {
 		to.done = s.best(ended)
 	}
@@ -121,7 +127,7 @@ func (s seer) see(at spot, d *doc) *doc {
 	deep := len(at.firsts(StepDeep)) > 0
 	object := deep || len(at.firsts(StepMember, StepAnyMember)) > 0
 	switch {
-	case d.scalar != "" && (!deep || at.float && op == OpReplace):
+	case d.scalar != "" && !at.scalar && (!deep || at.float && op == OpReplace):
 		return nil
 	case d.scalar != "":
 		return seeValue(op, d)
