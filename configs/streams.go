@@ -78,16 +78,18 @@ func (l *loader) stream(e item, pol policyFile, limit limits) (streamEntry, bool
 }
 
 func (l *loader) format(o object) schemas.Format {
-	switch o.choice("format", "", []string{"avro", "json"}, []string{"json_schema", "protobuf"}) {
+	switch o.choice("format", "", []string{"avro", "json", "json_schema"}, []string{"protobuf"}) {
 	case "avro":
 		return schemas.Avro
 	case "json":
 		return schemas.JSON
+	case "json_schema":
+		return schemas.JSONSchema
 	}
 	return schemas.NoFormat
 }
 
-// schema reads the Avro schema file that lint checks against.
+// schema reads the schema file that lint checks against.
 func (l *loader) schema(o object, format schemas.Format) string {
 	it, ok := o.items["schema"]
 	if !ok {
@@ -98,7 +100,7 @@ func (l *loader) schema(o object, format schemas.Format) string {
 		return ""
 	}
 	if format == schemas.JSON {
-		l.report(it.keyPlace(), "", "schema belongs to format: avro; plain json has none")
+		l.report(it.keyPlace(), "", "schema belongs to format: avro or json_schema; plain json has none")
 		return ""
 	}
 	text, err := l.read(inDir(it.dir, s.text))
@@ -171,8 +173,8 @@ func (l *loader) category(it item) string {
 // tags reads the categories of a schema's tags, sorted by tag.
 func (l *loader) tags(o object, format schemas.Format) []engine.TagRule {
 	entries := o.freeEntries("tags")
-	if len(entries) > 0 && format == schemas.JSON {
-		l.report(o.items["tags"].keyPlace(), "", "tags belong to format: avro; plain json has no schema that could have them")
+	if len(entries) > 0 && (format == schemas.JSON || format == schemas.JSONSchema) {
+		l.report(o.items["tags"].keyPlace(), "", "tags belong to format: avro: what json has is named by fields")
 	}
 	var out []engine.TagRule
 	for _, e := range entries {

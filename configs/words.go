@@ -134,7 +134,7 @@ var (
 	}}
 	streamSection = section{"a stream", []word{
 		{name: "topic", shape: "topic", required: true},
-		{name: "format", shape: "avro or json", required: true},
+		{name: "format", shape: "avro, json or json_schema", required: true},
 		{name: "schema", shape: "path"},
 		{name: "purposes", shape: "list of purpose names", required: true},
 		{name: "subjects", shape: "map of name to subject", required: true},

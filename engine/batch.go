@@ -188,7 +188,7 @@ func (b *Batch) scan(it *Item) {
 // ready for a decision.
 func (b *Batch) scanValue(it *Item, s *CompiledStream) bool {
 	plan, payload := s.json, it.Value
-	if s.wiring.Format == schemas.Avro {
+	if s.wiring.Format.Framed() {
 		id, rest, f := schemas.ParseFrame(it.Value)
 		if f != nil {
 			it.fault(f)

@@ -98,13 +98,48 @@ func (c *checker) checkStream(at string, w *Stream) {
 			c.checkJSON(at+".fields["+r.text+"]."+nestedWord(r.nested.encoding), r.nested.rules, r.nested.layout)
 		}
 	}
-	if w.Format == schemas.JSON {
-		c.checkJSON(at+".fields", s.rules, s.json.layout)
-		c.checkPlaces(at, s, s.json.layout)
-		c.checkBindings(at, s, s.json.layout)
-		c.checkView(at, s, s.json)
+	if w.Format != schemas.Avro {
+		c.checkJSONStream(at, s)
 	}
 	c.checkTexts(at, s)
+}
+
+// checkJSONStream checks a stream of JSON; with a JSON Schema by that.
+func (c *checker) checkJSONStream(at string, s *CompiledStream) {
+	plan := s.json
+	if plan == nil {
+		text := s.wiring.Schema
+		if text == "" {
+			text = "{}" // of which any type may stand anywhere
+		}
+		var err error
+		if plan, err = s.compileSchema(text); err != nil {
+			c.add(at+".schema", "%v", err)
+			return
+		}
+		c.checkDeclared(at, s)
+	}
+	c.checkJSON(at+".fields", s.rules, plan.layout)
+	c.checkPlaces(at, s, plan.layout)
+	c.checkBindings(at, s, plan.layout)
+	c.checkView(at, s, plan)
+}
+
+// checkDeclared warns of rules for what a JSON Schema does not declare. Most allow
+// members that they do not name, so it is no error.
+func (c *checker) checkDeclared(at string, s *CompiledStream) {
+	if s.wiring.Schema == "" {
+		return
+	}
+	for _, r := range s.rules {
+		path := r.text
+		if s.wiring.Split != "" {
+			path = pathWithin(s.wiring.Split, path)
+		}
+		if has, err := schemas.HasPath(s.wiring.Schema, path); err == nil && !has {
+			c.warn(at+".fields["+r.text+"]", "the schema does not declare %s", path)
+		}
+	}
 }
 
 func (c *checker) failedSince(n int) bool {
@@ -208,7 +243,7 @@ func pathProblem(err error) string {
 // checkNames resolves what a stream refers to by name.
 func (c *checker) checkNames(at string, w *Stream) {
 	if w.Format == schemas.NoFormat {
-		c.add(at+".format", "a stream needs a format: avro or json")
+		c.add(at+".format", "a stream needs a format: avro, json or json_schema")
 	}
 	if len(w.Purposes) == 0 {
 		c.add(at+".purposes", "a stream needs a purpose, otherwise nothing is written")

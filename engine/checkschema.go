@@ -174,7 +174,7 @@ func (c *checker) checkPlace(at, path string, layout schemas.Layout) (t schemas.
 		return layout.Nodes()[id].Type, true
 	}
 	f := Finding{At: at, Message: path + " is not a single value in the schema"}
-	if layout.Format() == schemas.JSON {
+	if layout.Format() != schemas.Avro {
 		f.Message = path + " is not a single value: it is an element of an array, or another path lies below it"
 	} else if near := nearestPath(path, layout); near != path { // the word itself exists, and is wrong here
 		f.Nearest = near

@@ -187,6 +187,7 @@ type OutputSchema struct {
 	Purpose  string
 	Topic    string
 	Subject  string // "{topic}.{purpose}-value"
-	Schema   string // Avro JSON
-	SchemaID int    // set by the caller before Install
+	Schema   string // its text
+	Format   schemas.Format
+	SchemaID int // set by the caller before Install
 }

@@ -69,7 +69,7 @@ func (b *Batch) splice(pt *part, i int) (value []byte, withheld int, ok bool) {
 	it := pt.item
 	v := &it.work.plan.views[i]
 	dst := b.arena.open(2*len(pt.payload) + 512)
-	if it.Lane.Stream.wiring.Format == schemas.Avro {
+	if it.Lane.Stream.wiring.Format.Framed() {
 		dst = schemas.AppendFrame(dst, v.schemaID)
 	}
 	out, withheld, err := v.projection.Splice(dst, pt.payload, pt.tape, v.gates.bits(b.agreed[i]))

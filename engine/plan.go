@@ -93,8 +93,21 @@ func (s *CompiledStream) Plan(schemaID int, avsc string) (*Plan, error) {
 }
 
 // Outputs lists the derived schemas; the caller registers each and sets its
-// SchemaID before Install. It is empty for JSON.
+// SchemaID before Install. It is empty for plain JSON.
 func (p *Plan) Outputs() []OutputSchema { return p.outputs }
+
+// PlainJSON lists the JSON Schemas of what a plain JSON stream writes, for people:
+// nothing registers them. It is empty for other formats.
+func (s *CompiledStream) PlainJSON() (out []OutputSchema) {
+	if s.json == nil {
+		return nil
+	}
+	for i := range s.purposes {
+		text, _ := schemas.DeriveJSONSchema(s.json.views[i].projection)
+		out = append(out, OutputSchema{Purpose: s.purposes[i].purpose.ID, Topic: s.purposes[i].topic, Schema: text, Format: schemas.JSON})
+	}
+	return out
+}
 
 // Documents are what audit records of the plan cite by digest.
 func (p *Plan) Documents() []Document { return p.docs }
@@ -166,6 +179,8 @@ func (s *CompiledStream) layout(avsc string) (layout schemas.Layout, split *sche
 		split, layout, err = schemas.Split(w.Format, w.Split, avsc, s.paths())
 	case w.Format == schemas.Avro:
 		layout, err = schemas.NewAvro(avsc, s.paths())
+	case w.Format == schemas.JSONSchema:
+		layout, err = schemas.NewJSONSchema(avsc, "", s.paths())
 	default:
 		layout, err = schemas.NewJSON(s.paths())
 	}
@@ -259,7 +274,7 @@ func (s *CompiledStream) compileView(layout schemas.Layout, found []resolved, p 
 	if v.projection, err = layout.Project(acts, outputNamespace(layout, sp.purpose.ID)); err != nil {
 		return v, OutputSchema{}, doc, err
 	}
-	out := OutputSchema{Purpose: sp.purpose.ID, Topic: sp.topic, Subject: sp.topic + "-value", Schema: v.projection.Schema()}
+	out := OutputSchema{Purpose: sp.purpose.ID, Topic: sp.topic, Subject: sp.topic + "-value", Schema: v.projection.Schema(), Format: layout.Format()}
 	return v, out, doc, nil
 }
 

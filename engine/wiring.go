@@ -41,7 +41,7 @@ type Stream struct {
 	// Tags give the `confluent:tags` of Avro schemas a category, for positions that
 	// no path of Fields covers.
 	Tags []TagRule
-	// Schema is the Avro schema text for offline checks; "" for none. A position
+	// Schema is the text of the Avro or JSON Schema for offline checks; "" for none. A position
 	// that has another type in a writer's schema is withheld.
 	Schema string
 	// RecordBytes is the largest record (key + value) that is processed.

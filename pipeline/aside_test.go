@@ -17,7 +17,7 @@ import (
 // only, so that the same bytes are a record of it.
 func (r *rig) variant(n int) (id int) {
 	r.t.Helper()
-	id, err := r.Register(r.t.Context(), "events-value", strings.Replace(contactSchema, `"contact"`, fmt.Sprintf(`"contact%d"`, n), 1))
+	id, err := r.Register(r.t.Context(), "events-value", strings.Replace(contactSchema, `"contact"`, fmt.Sprintf(`"contact%d"`, n), 1), schemas.Avro)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -103,7 +103,7 @@ type slowRegistry struct {
 	until chan struct{}
 }
 
-func (s *slowRegistry) Schema(ctx context.Context, id int) (string, error) {
+func (s *slowRegistry) Schema(ctx context.Context, id int, format schemas.Format) (string, error) {
 	if id == s.id {
 		select {
 		case <-s.until:
@@ -111,7 +111,7 @@ func (s *slowRegistry) Schema(ctx context.Context, id int) (string, error) {
 			return "", ctx.Err()
 		}
 	}
-	return s.Registry.Schema(ctx, id)
+	return s.Registry.Schema(ctx, id, format)
 }
 
 // TestAsideSlow: a registry that hangs is away as well, and one id that it does

@@ -27,7 +27,7 @@ func avroRig(t *testing.T) (r *rig, id int) {
 		s.Fields = []engine.FieldRule{{Path: "id", Category: "user.unique_id"}, {Path: "email", Category: "user.contact.email"}, {Path: "n", Category: "system.operations"}}
 		cfg.Engine.Streams = []engine.Stream{s}
 	})
-	id, err := r.Register(t.Context(), "events-value", contactSchema)
+	id, err := r.Register(t.Context(), "events-value", contactSchema, schemas.Avro)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +95,7 @@ func TestAvroSchemas(t *testing.T) {
 
 func (r *rig) memoryTexts(id int) (string, error) {
 	r.outage(func(m *memoryRegistry) { m.down = nil })
-	return r.Schema(r.t.Context(), id)
+	return r.Schema(r.t.Context(), id, schemas.Avro)
 }
 
 // TestGuard: a panic condemns the record that caused it, in the scan and in the
@@ -172,7 +172,7 @@ func TestManySchemas(t *testing.T) {
 	for n := range 30 {
 		wide += fmt.Sprintf(`,{"name":"f%d","type":{"type":"array","items":"int"}}`, n)
 	}
-	wideID, err := r.Register(t.Context(), "events-value", wide+"]}")
+	wideID, err := r.Register(t.Context(), "events-value", wide+"]}", schemas.Avro)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -234,7 +234,7 @@ func (r *rig) profiles(fields int) {
 		inner = append(inner, fmt.Sprintf(`{"name":"f%d_%s","type":"int"}`, n, strings.Repeat("x", 60)))
 	}
 	id, err := r.Register(r.t.Context(), "events-value", contactSchema[:len(contactSchema)-2]+
-		`,{"name":"profile","type":{"type":"record","name":"profile","fields":[`+strings.Join(inner, ",")+`]}}]}`)
+		`,{"name":"profile","type":{"type":"record","name":"profile","fields":[`+strings.Join(inner, ",")+`]}}]}`, schemas.Avro)
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/consentstream/consentstream/consent"
 	"github.com/consentstream/consentstream/engine"
 	"github.com/consentstream/consentstream/internal/keys"
+	"github.com/consentstream/consentstream/schemas"
 )
 
 // States answers for consent states. It is safe for concurrent use.
@@ -30,13 +31,13 @@ type States interface {
 
 // Registry is the schema registry. It is safe for concurrent use.
 type Registry interface {
-	// Schema gives the text of a writer schema. An error that wraps
+	// Schema gives the text of a writer schema of a format. An error that wraps
 	// schemas.ErrUnknownSchema means that the registry has no such id; every
 	// other error means that it could not be asked.
-	Schema(ctx context.Context, id int) (string, error)
+	Schema(ctx context.Context, id int, format schemas.Format) (string, error)
 	// Register registers text under subject and gives its id. An error that
 	// wraps schemas.ErrIncompatible means that the registry refuses the text.
-	Register(ctx context.Context, subject, text string) (int, error)
+	Register(ctx context.Context, subject, text string, format schemas.Format) (int, error)
 }
 
 // StartAt says where a lane without a commit starts.

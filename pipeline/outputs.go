@@ -20,7 +20,7 @@ func (e *Enforcer) registerOutputs(ctx context.Context) error {
 	var refusal Refusal
 	for i := range e.cfg.Engine.Streams {
 		w := &e.cfg.Engine.Streams[i]
-		if w.Format != schemas.Avro || w.Schema == "" {
+		if !w.Format.Framed() || w.Schema == "" {
 			continue
 		}
 		plan, err := eng.Stream(w.Topic).Plan(0, w.Schema)
@@ -28,7 +28,7 @@ func (e *Enforcer) registerOutputs(ctx context.Context) error {
 			return &Stop{Reason: "the schema of " + w.Topic + " cannot be compiled"} // lint finds it first
 		}
 		for _, o := range plan.Outputs() {
-			_, err := e.cfg.Registry.Register(ctx, o.Subject, o.Schema)
+			_, err := e.cfg.Registry.Register(ctx, o.Subject, o.Schema, o.Format)
 			switch {
 			case errors.Is(err, schemas.ErrIncompatible):
 				detail, mend := incompatible(&o, err)

@@ -56,7 +56,7 @@ func newRig(t testing.TB, change ...func(*Config)) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{t: t, log: &safeBuffer{}, memoryRegistry: &memoryRegistry{byText: map[string]int{}}}
+	r := &rig{t: t, log: &safeBuffer{}, memoryRegistry: &memoryRegistry{byText: map[string]int{}, kind: map[int]schemas.Format{}}}
 	r.cfg = Config{
 		Group: rigGroup, Instance: "0", Workers: 1, Compression: "none", Version: "test",
 		Topics:   Topics{Consent: "consent.events", Audit: "consent.audit", Quarantine: "consent.quarantine", Policies: "consent.policies"},
@@ -341,23 +341,24 @@ type memoryRegistry struct {
 	mu     sync.Mutex
 	byText map[string]int
 	texts  []string
+	kind   map[int]schemas.Format
 	down   error
 	refuse error // of Register for outputs
 }
 
-func (m *memoryRegistry) Schema(_ context.Context, id int) (string, error) {
+func (m *memoryRegistry) Schema(_ context.Context, id int, format schemas.Format) (string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.down != nil {
 		return "", m.down
 	}
-	if id < 1 || id > len(m.texts) {
+	if id < 1 || id > len(m.texts) || m.kind[id] != format {
 		return "", schemas.ErrUnknownSchema
 	}
 	return m.texts[id-1], nil
 }
 
-func (m *memoryRegistry) Register(_ context.Context, subject, text string) (int, error) {
+func (m *memoryRegistry) Register(_ context.Context, subject, text string, format schemas.Format) (int, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
@@ -368,6 +369,7 @@ func (m *memoryRegistry) Register(_ context.Context, subject, text string) (int,
 	case m.byText[text] == 0:
 		m.texts = append(m.texts, text)
 		m.byText[text] = len(m.texts)
+		m.kind[len(m.texts)] = format
 	}
 	return m.byText[text], nil
 }

@@ -67,7 +67,7 @@ func (s *session) resolve(ctx context.Context, it *engine.Item, away bool) error
 	if !stream.Knows(id) {
 		switch {
 		case away:
-			return s.noSchema(id)
+			return s.noSchema(stream, id)
 		case stream.Full():
 			s.w.shrink(len(s.batch.Items()))
 			return errRetry
@@ -88,10 +88,10 @@ func (s *session) resolve(ctx context.Context, it *engine.Item, away bool) error
 }
 
 // noSchema: the text of a writer schema is not to be had.
-func (s *session) noSchema(id int) *unlearned {
+func (s *session) noSchema(stream *engine.CompiledStream, id int) *unlearned {
 	registry := s.w.cfg.Registry
 	return &unlearned{hold(HoldRegistry, "schema"), func(ctx context.Context) bool {
-		_, err := registry.Schema(ctx, id)
+		_, err := registry.Schema(ctx, id, stream.Format())
 		return err == nil || errors.Is(err, schemas.ErrUnknownSchema) || errors.Is(err, schemas.ErrUnsupportedSchema)
 	}}
 }
@@ -101,12 +101,12 @@ func (s *session) noSchema(id int) *unlearned {
 func (s *session) learn(ctx context.Context, stream *engine.CompiledStream, id int) error {
 	patient, cancel := context.WithTimeout(ctx, registryPatience)
 	defer cancel()
-	text, err := s.w.cfg.Registry.Schema(patient, id)
+	text, err := s.w.cfg.Registry.Schema(patient, id, stream.Format())
 	switch {
 	case errors.Is(err, schemas.ErrUnknownSchema):
 		return err
 	case err != nil && !errors.Is(err, schemas.ErrUnsupportedSchema):
-		return s.noSchema(id)
+		return s.noSchema(stream, id)
 	}
 	plan, planErr := stream.Plan(id, text)
 	if err != nil || planErr != nil {
@@ -176,20 +176,20 @@ func (w *worker) forgetPublished() {
 }
 
 func (s *session) register(ctx context.Context, o *engine.OutputSchema) error {
-	registry, subject, text := s.w.cfg.Registry, o.Subject, o.Schema
+	registry, subject, text, format := s.w.cfg.Registry, o.Subject, o.Schema, o.Format
 	patient, cancel := context.WithTimeout(ctx, registryPatience)
 	defer cancel()
-	id, err := registry.Register(patient, subject, text)
+	id, err := registry.Register(patient, subject, text, format)
 	switch {
 	case errors.Is(err, schemas.ErrIncompatible):
 		detail, mend := incompatible(o, err)
 		return &unlearned{&Hold{Code: HoldIncompatible, Detail: detail, Mend: mend}, func(ctx context.Context) bool {
-			_, err := registry.Register(ctx, subject, text)
+			_, err := registry.Register(ctx, subject, text, format)
 			return err == nil
 		}}
 	case err != nil:
 		return &unlearned{hold(HoldRegistry, "register"), func(ctx context.Context) bool {
-			_, err := registry.Register(ctx, subject, text)
+			_, err := registry.Register(ctx, subject, text, format)
 			return err == nil || errors.Is(err, schemas.ErrIncompatible)
 		}}
 	}

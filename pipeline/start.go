@@ -99,7 +99,7 @@ func (e *Enforcer) prepare(ctx context.Context) (*ground, error) {
 }
 
 func (e *Enforcer) registerAudit(ctx context.Context) (int, error) {
-	id, err := e.cfg.Registry.Register(ctx, e.cfg.Topics.Audit+"-value", schemas.AuditRecord)
+	id, err := e.cfg.Registry.Register(ctx, e.cfg.Topics.Audit+"-value", schemas.AuditRecord, schemas.Avro)
 	switch {
 	case errors.Is(err, schemas.ErrIncompatible):
 		return 0, &Hold{Code: HoldAuditSchema, Detail: "incompatible", Mend: alterCompatibility(e.cfg.Topics.Audit + "-value")}

@@ -65,15 +65,15 @@ func NewNested(encoding Encoding, inner Layout, view Projection) (*Nested, error
 
 // Result is the type of a treated position: as the input's, but nullable, since
 // the text need not parse. Only text and bytes can hold JSON; in a JSON layout
-// the value decides.
+// it is text, or the value is removed.
 func (n *Nested) Result(t Type) (Type, error) {
 	if t.Kind != Any && (t.Kind != String && t.Kind != Bytes || t.Logical != NoLogical) {
 		return Type{}, errors.New("only a string or bytes can hold JSON")
 	}
-	if !t.Nullable {
-		t.Nullable, t.NullIndex = true, 0
+	if t.Kind == Any {
+		t.Kind = String
 	}
-	return t, nil
+	return nullable(t), nil
 }
 
 var errNested = errors.New("holds no such text")

@@ -19,10 +19,10 @@ var (
 	// ErrUnavailable: the registry gave no answer that decides anything
 	// (network, 5xx, 401, a 404 that is not the registry's own). Hold.
 	ErrUnavailable = errors.New("schema registry unavailable")
-	// ErrUnknownSchema: the registry has no such id, or it is not an Avro
-	// schema. The record goes to quarantine (CodeUnknownSchema).
+	// ErrUnknownSchema: the registry has no such id, or it is a schema of another
+	// format. The record goes to quarantine (CodeUnknownSchema).
 	ErrUnknownSchema = errors.New("unknown schema")
-	// ErrUnsupportedSchema: the id is an Avro schema with references to other
+	// ErrUnsupportedSchema: the id is a schema with references to other
 	// subjects, which are not followed. Quarantine (CodeBadSchema).
 	ErrUnsupportedSchema = errors.New("schema with references is not supported")
 	// ErrIncompatible: a derived schema may not follow the subject's latest one. It
@@ -75,7 +75,7 @@ type Registry struct {
 	cfg RegistryConfig
 
 	mu         sync.Mutex
-	schemas    map[int]string
+	schemas    map[int]known
 	refused    map[int]refusal
 	sweep      time.Time // when to forget next
 	registered map[registration]int
@@ -87,42 +87,71 @@ type refusal struct {
 	err   error
 }
 
-type registration struct{ subject, text string }
+type registration struct {
+	subject, text string
+	format        Format
+}
+
+// known is a schema that was found.
+type known struct {
+	text string
+	kind sr.SchemaType
+}
+
+// kind is what the registry calls a format.
+func (f Format) kind() sr.SchemaType {
+	if f == JSONSchema {
+		return sr.TypeJSON
+	}
+	return sr.TypeAvro
+}
 
 // NewRegistry returns a Registry with an empty cache.
 func NewRegistry(cfg RegistryConfig) (*Registry, error) {
 	if cfg.Client == nil || cfg.Now == nil || cfg.Sleep == nil {
 		return nil, errors.New("schema registry: client, clock and sleep are needed")
 	}
-	return &Registry{cfg: cfg, schemas: map[int]string{}, refused: map[int]refusal{}, registered: map[registration]int{}}, nil
+	return &Registry{cfg: cfg, schemas: map[int]known{}, refused: map[int]refusal{}, registered: map[registration]int{}}, nil
 }
 
-// Schema returns the text of the Avro schema id. The error wraps one of
-// ErrUnavailable, ErrUnknownSchema and ErrUnsupportedSchema.
-func (r *Registry) Schema(ctx context.Context, id int) (string, error) {
-	if text, err, ok := r.cached(id); ok {
-		return text, err
+// Schema returns the text of the schema id of a framed format. The error wraps one
+// of ErrUnavailable, ErrUnknownSchema and ErrUnsupportedSchema.
+func (r *Registry) Schema(ctx context.Context, id int, format Format) (string, error) {
+	s, err, ok := r.cached(id)
+	if !ok {
+		s, err = r.learn(ctx, id)
 	}
+	if err == nil && s.kind != format.kind() {
+		err = fmt.Errorf("%w: id %d is not of type %s", ErrUnknownSchema, id, format.kind())
+	}
+	if err != nil {
+		return "", err
+	}
+	return s.text, nil
+}
+
+// learn asks for a schema and remembers the answer.
+func (r *Registry) learn(ctx context.Context, id int) (known, error) {
 	s, err := r.fetch(ctx, id)
 	switch {
 	case err != nil:
-	case s.Type != sr.TypeAvro:
-		err = fmt.Errorf("%w: id %d is not of type AVRO", ErrUnknownSchema, id)
+	case s.Type != sr.TypeAvro && s.Type != sr.TypeJSON:
+		err = fmt.Errorf("%w: id %d is of another type", ErrUnknownSchema, id)
 	case len(s.References) > 0:
 		err = fmt.Errorf("%w: id %d", ErrUnsupportedSchema, id)
 	}
 	if errors.Is(err, ErrUnavailable) {
-		return "", err
+		return known{}, err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err != nil {
 		r.refuse(id, err)
-		return "", err
+		return known{}, err
 	}
 	r.makeRoom(len(s.Schema))
-	r.schemas[id] = s.Schema
-	return s.Schema, nil
+	r.schemas[id] = known{s.Schema, s.Type}
+	return r.schemas[id], nil
 }
 
 // perEntry is what a map's entry takes besides the text.
@@ -165,17 +194,17 @@ func (r *Registry) patient() bool {
 	return len(r.refused) < patientWith
 }
 
-func (r *Registry) cached(id int) (text string, err error, ok bool) {
+func (r *Registry) cached(id int) (s known, err error, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if text, ok := r.schemas[id]; ok {
-		return text, nil, true
+	if s, ok := r.schemas[id]; ok {
+		return s, nil, true
 	}
 	f, ok := r.refused[id]
 	if !ok || !r.cfg.Now().Before(f.until) {
-		return "", nil, false
+		return known{}, nil, false
 	}
-	return "", f.err, true
+	return known{}, f.err, true
 }
 
 // fetch asks for id, three times where the registry does not know it; once while
@@ -198,20 +227,20 @@ func (r *Registry) fetch(ctx context.Context, id int) (sr.Schema, error) {
 	}
 }
 
-// Register registers an Avro schema under subject, unless it is there, and
+// Register registers a schema of a framed format under subject, unless it is there, and
 // returns its id. Before it is new to the subject it is held against the latest
-// version ([Compatible]; but not the audit record, which is this program's own to
+// version ([Compatible], [CompatibleJSON]; but not the audit record, which is this program's own to
 // extend); the registry checks the rest as the subject's settings demand. The
 // error wraps ErrIncompatible or ErrUnavailable and never quotes the registry.
-func (r *Registry) Register(ctx context.Context, subject, text string) (int, error) {
-	key := registration{subject, text}
+func (r *Registry) Register(ctx context.Context, subject, text string, format Format) (int, error) {
+	key := registration{subject, text, format}
 	r.mu.Lock()
 	id, ok := r.registered[key]
 	r.mu.Unlock()
 	if ok {
 		return id, nil
 	}
-	id, err := r.register(ctx, subject, sr.Schema{Schema: text, Type: sr.TypeAvro})
+	id, err := r.register(ctx, subject, sr.Schema{Schema: text, Type: format.kind()})
 	if err != nil {
 		return 0, err
 	}
@@ -235,7 +264,7 @@ func (r *Registry) register(ctx context.Context, subject string, s sr.Schema) (i
 	last, err := r.cfg.Client.SchemaByVersion(ctx, subject, latest)
 	switch {
 	case err == nil && s.Schema != AuditRecord:
-		if err := Compatible(last.Schema.Schema, s.Schema); err != nil {
+		if err := follows(last.Schema, s); err != nil {
 			return 0, fmt.Errorf("%w: %s: %w", ErrIncompatible, what, err)
 		}
 	case err != nil && !notFound(err): // not found: the subject is new
@@ -253,6 +282,17 @@ func (r *Registry) register(ctx context.Context, subject string, s sr.Schema) (i
 		return 0, refusedOr(what, err)
 	}
 	return id, nil
+}
+
+// follows reports what is different about a derived schema.
+func follows(last, derived sr.Schema) error {
+	switch {
+	case last.Type != derived.Type:
+		return errors.New("the registered schema is of another format")
+	case derived.Type == sr.TypeJSON:
+		return CompatibleJSON(last.Schema, derived.Schema)
+	}
+	return Compatible(last.Schema, derived.Schema)
 }
 
 // notFound reports that the registry itself says so: by one of its codes

@@ -99,7 +99,6 @@ func TestRegistrySchemaFaults(t *testing.T) {
 		{"404 of a proxy", answer{404, "<html>" + canaryBody, false}, ErrUnavailable, 1, 1, 1},
 		{"slow", answer{200, good, true}, ErrUnavailable, 1, 1, 1},
 		{"no JSON", answer{200, canaryBody, false}, ErrUnavailable, 1, 1, 1},
-		{"JSON schema", answer{200, `{"schemaType":"JSON","schema":"{}"}`, false}, ErrUnknownSchema, 1, 0, 1},
 		{"protobuf", answer{200, `{"schemaType":"PROTOBUF","schema":"x"}`, false}, ErrUnknownSchema, 1, 0, 1},
 		{"references", answer{200, `{"schema":"\"a.B\"","references":[{"name":"a.B","subject":"b","version":1}]}`, false}, ErrUnsupportedSchema, 1, 0, 1},
 	}
@@ -109,7 +108,7 @@ func TestRegistrySchemaFaults(t *testing.T) {
 			ask := func(when string, want int64) {
 				t.Helper()
 				c.requests.Store(0)
-				text, err := r.Schema(t.Context(), 7)
+				text, err := r.Schema(t.Context(), 7, Avro)
 				if n := c.requests.Load(); !errors.Is(err, tt.want) || n != want {
 					t.Errorf("%s: %v after %d requests, want %v after %d", when, err, n, tt.want, want)
 				}
@@ -129,7 +128,7 @@ func TestRegistrySchemaFaults(t *testing.T) {
 			ask("later", tt.later)
 			if errors.Is(tt.want, ErrUnavailable) {
 				c.answer.Store(&answer{200, good, false})
-				if text, err := r.Schema(t.Context(), 7); text != `"string"` || err != nil {
+				if text, err := r.Schema(t.Context(), 7, Avro); text != `"string"` || err != nil {
 					t.Errorf("after recovery: %q, %v", text, err)
 				}
 			}
@@ -146,7 +145,7 @@ func TestRegistryFindsLateSchema(t *testing.T) {
 		}
 		return slow(ctx, d)
 	}
-	if text, err := r.Schema(t.Context(), 7); text != `"string"` || err != nil || c.requests.Load() != 3 {
+	if text, err := r.Schema(t.Context(), 7, Avro); text != `"string"` || err != nil || c.requests.Load() != 3 {
 		t.Errorf("%q, %v after %d requests; want the schema at the third", text, err, c.requests.Load())
 	}
 }
@@ -155,7 +154,7 @@ func TestRegistryStopsWithContext(t *testing.T) {
 	r, _, c := cannedRegistry(t, answer{404, `{"error_code":40403}`, false})
 	ctx, cancel := context.WithCancel(t.Context())
 	r.cfg.Sleep = func(context.Context, time.Duration) error { cancel(); return ctx.Err() }
-	if _, err := r.Schema(ctx, 7); !errors.Is(err, ErrUnavailable) || c.requests.Load() != 1 {
+	if _, err := r.Schema(ctx, 7, Avro); !errors.Is(err, ErrUnavailable) || c.requests.Load() != 1 {
 		t.Errorf("%v after %d requests, want ErrUnavailable after 1", err, c.requests.Load())
 	}
 }
@@ -165,7 +164,7 @@ func TestRegistryStopsWithContext(t *testing.T) {
 func TestRegistryManyUnknownIDs(t *testing.T) {
 	r, clock, c := cannedRegistry(t, answer{404, `{"error_code":40403}`, false})
 	for id := range 500 {
-		if _, err := r.Schema(t.Context(), id); !errors.Is(err, ErrUnknownSchema) {
+		if _, err := r.Schema(t.Context(), id, Avro); !errors.Is(err, ErrUnknownSchema) {
 			t.Fatal(err)
 		}
 	}
@@ -173,7 +172,7 @@ func TestRegistryManyUnknownIDs(t *testing.T) {
 		t.Errorf("500 unknown ids took %s of waiting and %d requests", clock.slept, n)
 	}
 	clock.now, clock.slept = clock.now.Add(negativeCache), 0
-	if _, _ = r.Schema(t.Context(), 1000); clock.slept != 1500*time.Millisecond {
+	if _, _ = r.Schema(t.Context(), 1000, Avro); clock.slept != 1500*time.Millisecond {
 		t.Errorf("later, an unknown id was waited for %s", clock.slept)
 	}
 }
@@ -181,7 +180,7 @@ func TestRegistryManyUnknownIDs(t *testing.T) {
 func TestRegistryForgetsOldRefusals(t *testing.T) {
 	r, clock, _ := cannedRegistry(t, answer{404, `{"error_code":40403}`, false})
 	for id := range 50 {
-		_, _ = r.Schema(t.Context(), id)
+		_, _ = r.Schema(t.Context(), id, Avro)
 		clock.now = clock.now.Add(10 * time.Second)
 	}
 	if n := len(r.refused); n > 4 {
@@ -209,27 +208,27 @@ func TestRegistryRegister(t *testing.T) {
 		return false
 	})
 	r, _ := registryAt(t, fake.URL())
-	id1, err := r.Register(t.Context(), "crm.analytics-value", schemaV1)
+	id1, err := r.Register(t.Context(), "crm.analytics-value", schemaV1, Avro)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if text, err := r.Schema(t.Context(), id1); err != nil || text != schemaV1 {
+	if text, err := r.Schema(t.Context(), id1, Avro); err != nil || text != schemaV1 {
 		t.Errorf("Schema(%d) = %q, %v", id1, text, err)
 	}
 	requests = 0
-	if id, err := r.Register(t.Context(), "crm.analytics-value", schemaV1); id != id1 || err != nil || requests != 0 {
+	if id, err := r.Register(t.Context(), "crm.analytics-value", schemaV1, Avro); id != id1 || err != nil || requests != 0 {
 		t.Errorf("cached: %d, %v, %d requests", id, err, requests)
 	}
 	fresh, _ := registryAt(t, fake.URL())
-	if id, err := fresh.Register(t.Context(), "crm.analytics-value", schemaV1); id != id1 || err != nil || requests != 1 {
+	if id, err := fresh.Register(t.Context(), "crm.analytics-value", schemaV1, Avro); id != id1 || err != nil || requests != 1 {
 		t.Errorf("already there: %d, %v, %d requests; want %d by one look-up", id, err, requests, id1)
 	}
-	id2, err := r.Register(t.Context(), "crm.analytics-value", schemaV2)
+	id2, err := r.Register(t.Context(), "crm.analytics-value", schemaV2, Avro)
 	if err != nil || id2 == id1 {
 		t.Errorf("second version: %d, %v", id2, err)
 	}
 	incompatible = true
-	_, err = r.Register(t.Context(), "crm.analytics-value", schemaV3)
+	_, err = r.Register(t.Context(), "crm.analytics-value", schemaV3, Avro)
 	if !errors.Is(err, ErrIncompatible) || strings.Contains(err.Error(), canaryBody) {
 		t.Errorf("incompatible: %v", err)
 	}
@@ -237,8 +236,43 @@ func TestRegistryRegister(t *testing.T) {
 		t.Error("the incompatible schema was registered")
 	}
 	incompatible = false
-	if _, err = r.Register(t.Context(), "crm.analytics-value", schemaV3); err != nil {
+	if _, err = r.Register(t.Context(), "crm.analytics-value", schemaV3, Avro); err != nil {
 		t.Errorf("a refusal was cached: %v", err)
+	}
+}
+
+// A JSON Schema is one to the registry, and no Avro schema to us; what a purpose
+// would newly see is refused before the registry is asked.
+func TestRegistryJSONSchema(t *testing.T) {
+	fake := srfake.New()
+	t.Cleanup(fake.Close)
+	r, _ := registryAt(t, fake.URL())
+	derive := func(rules ...rule) string {
+		_, p := projectWith(t, rules, func(paths []string) (Layout, error) { return NewJSONSchema("{}", "", paths) })
+		return p.Schema()
+	}
+	id, err := r.Register(t.Context(), "s", derive(rule{"a", keep}), JSONSchema)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, ok := fake.GetSchema("s", 1); !ok || s.Schema.Type != sr.TypeJSON {
+		t.Errorf("registered %+v", s)
+	}
+	for range 2 { // and from the cache
+		if text, err := r.Schema(t.Context(), id, JSONSchema); err != nil || text != derive(rule{"a", keep}) {
+			t.Errorf("%s, %v", text, err)
+		}
+		if text, err := r.Schema(t.Context(), id, Avro); !errors.Is(err, ErrUnknownSchema) {
+			t.Errorf("an Avro schema %s, %v", text, err)
+		}
+	}
+	_, err = r.Register(t.Context(), "s", derive(rule{"a", keep}, rule{"b", keep}), JSONSchema)
+	var what *IncompatibleError
+	if !errors.Is(err, ErrIncompatible) || !errors.As(err, &what) || what.Changes[0] != "would newly see b (any type)" {
+		t.Errorf("a widening: %v", err)
+	}
+	if _, err := r.Register(t.Context(), "s", schemaV1, Avro); !errors.Is(err, ErrIncompatible) {
+		t.Errorf("another format: %v", err)
 	}
 }
 
@@ -275,12 +309,12 @@ func TestRegistryRegisterFaults(t *testing.T) {
 					return true
 				})
 				r, _ := registryAt(t, fake.URL())
-				_, err := r.Register(t.Context(), "s", schemaV1)
+				_, err := r.Register(t.Context(), "s", schemaV1, Avro)
 				if !errors.Is(err, tt.want) || strings.Contains(err.Error(), canaryBody) {
 					t.Errorf("got %v, want %v", err, tt.want)
 				}
 				fake.ClearInterceptors()
-				if id, err := r.Register(t.Context(), "s", schemaV1); err != nil || id == 0 {
+				if id, err := r.Register(t.Context(), "s", schemaV1, Avro); err != nil || id == 0 {
 					t.Errorf("after recovery: %d, %v", id, err)
 				}
 			})
@@ -292,7 +326,7 @@ func TestRegistryDown(t *testing.T) {
 	srv := httptest.NewServer(nil)
 	srv.Close()
 	r, _ := registryAt(t, srv.URL)
-	_, err := r.Schema(t.Context(), 7)
+	_, err := r.Schema(t.Context(), 7, Avro)
 	if !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "connection refused") {
 		t.Errorf("got %v", err)
 	}
@@ -327,10 +361,10 @@ func TestRegistryCacheIsBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	for id := range 200 {
-		if _, err := r.Schema(t.Context(), id); err != nil {
+		if _, err := r.Schema(t.Context(), id, Avro); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := r.Register(t.Context(), "s", strings.Repeat("y", 1<<20-id)); err != nil {
+		if _, err := r.Register(t.Context(), "s", strings.Repeat("y", 1<<20-id), Avro); err != nil {
 			t.Fatal(err)
 		}
 		if n := len(r.schemas) + len(r.registered); n<<20 > maxCached {
@@ -338,11 +372,11 @@ func TestRegistryCacheIsBounded(t *testing.T) {
 		}
 	}
 	for range 2 { // the last is cached
-		if _, err := r.Schema(t.Context(), 199); err != nil || c.asked != 400 {
+		if _, err := r.Schema(t.Context(), 199, Avro); err != nil || c.asked != 400 {
 			t.Errorf("asked %d times, %v", c.asked, err)
 		}
 	}
-	if _, err := r.Schema(t.Context(), 0); err != nil || c.asked != 401 {
+	if _, err := r.Schema(t.Context(), 0, Avro); err != nil || c.asked != 401 {
 		t.Errorf("asked %d times, %v", c.asked, err)
 	}
 }
@@ -358,10 +392,10 @@ func TestRegistryRefusesWidening(t *testing.T) {
 		if audit {
 			wide = AuditRecord
 		}
-		if _, err := r.Register(t.Context(), "s", narrow); err != nil {
+		if _, err := r.Register(t.Context(), "s", narrow, Avro); err != nil {
 			t.Fatal(err)
 		}
-		_, err := r.Register(t.Context(), "s", wide)
+		_, err := r.Register(t.Context(), "s", wide, Avro)
 		var what *IncompatibleError
 		switch {
 		case audit && err != nil:
@@ -374,7 +408,7 @@ func TestRegistryRefusesWidening(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if _, err := r.Register(t.Context(), "t", wide); err != nil {
+		if _, err := r.Register(t.Context(), "t", wide, Avro); err != nil {
 			t.Errorf("registered before: %v", err)
 		}
 	}

@@ -20,8 +20,8 @@ type Span struct{ Start, End uint32 }
 
 // Split compiles the split of a stream's records at path: the layout of the whole
 // record, and that of one element. path is one member after another and `[*]` at
-// the end; in plain JSON also `[*]` alone. avsc is the writer schema in Avro, ""
-// in plain JSON; paths are those of the wiring within an element. Errors are for
+// the end; in JSON also `[*]` alone. avsc is the writer schema, "" in plain
+// JSON; paths are those of the wiring within an element. Errors are for
 // people who write configs.
 func Split(format Format, path, avsc string, paths []string) (*Splitter, Layout, error) {
 	steps, err := SplitPath(path)
@@ -45,7 +45,12 @@ func Split(format Format, path, avsc string, paths []string) (*Splitter, Layout,
 		if s.outer, err = NewJSON([]string{path}); err != nil {
 			return nil, nil, err
 		}
-		if inner, err = NewJSON(paths); err != nil {
+		if format == JSONSchema {
+			inner, err = NewJSONSchema(avsc, path, paths)
+		} else {
+			inner, err = NewJSON(paths)
+		}
+		if err != nil {
 			return nil, nil, err
 		}
 	}

@@ -152,7 +152,9 @@ func (w writer) layout(s *configs.Stream) (layout schemas.Layout, err error) {
 	case s == nil:
 		layout, err = schemas.NewAvro(w.text, nil)
 	case s.Wiring.Split != "":
-		_, layout, err = schemas.Split(schemas.Avro, s.Wiring.Split, w.text, wiredPaths(s))
+		_, layout, err = schemas.Split(s.Wiring.Format, s.Wiring.Split, w.text, wiredPaths(s))
+	case s.Wiring.Format == schemas.JSONSchema:
+		layout, err = schemas.NewJSONSchema(w.text, "", wiredPaths(s))
 	default:
 		layout, err = schemas.NewAvro(w.text, wiredPaths(s))
 	}

@@ -27,9 +27,10 @@ func newSchemaOutputs(std stdio) *cobra.Command {
 		Use:   "outputs -c FILE [--topic TOPIC] [--purpose PURPOSE]",
 		Short: "Print the schema of each output, with what was removed and why",
 		Long: `Print, for each stream and purpose, the schema that run derives and registers for
-the output topic, what is removed and why, and what is changed. The input's schema
-is the one registered last for the topic; where the registry does not know it or
-cannot be reached, the file that schema: of the stream names.
+the output topic, what is removed and why, and what is changed. The input's Avro
+schema is the one registered last for the topic; where the registry does not know it
+or cannot be reached, the file that schema: of the stream names. Outputs in JSON get
+a JSON Schema, which nothing registers for plain JSON.
 
 Lines for people begin with #; --format json gives an object a line.`,
 		Example: `  consentstream schema outputs -c consentstream.yaml --topic crm.contacts --purpose analytics
@@ -40,7 +41,7 @@ Lines for people begin with #; --format json gives an object a line.`,
 	path := addConfig(c)
 	topic := c.Flags().String("topic", "", "only the stream of this input `TOPIC`")
 	purpose := c.Flags().String("purpose", "", "only this `PURPOSE`")
-	schema := c.Flags().String("schema", "", "Avro writer schema `FILE` (default: the one registered last); needs --topic")
+	schema := c.Flags().String("schema", "", "writer schema `FILE` (default: the one registered last); needs --topic")
 	format := addFormat(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if *schema != "" && *topic == "" {
@@ -142,23 +143,12 @@ func (o *outputs) check() error {
 
 // stream derives the outputs of one stream.
 func (o *outputs) stream(ctx context.Context, s *configs.Stream, compiled *engine.CompiledStream) ([]output, error) {
-	if s.Wiring.Format != schemas.Avro {
-		if o.topic != "" {
-			return nil, errors.New("the schema of its outputs is not available: derived JSON Schemas are not supported yet")
-		}
-		fmt.Fprintf(o.std.err, "stream %s: the schema of its outputs is not available: derived JSON Schemas are not supported yet\n", s.Wiring.Topic)
-		return nil, nil
-	}
-	w, err := writerSchema(ctx, o.std, o.cfg, s.Wiring.Topic, o.schema)
-	if err != nil {
-		return nil, err
-	}
-	v, err := w.view(s, compiled)
+	v, outputs, err := o.derive(ctx, s, compiled)
 	if err != nil {
 		return nil, err
 	}
 	var out []output
-	for _, derived := range v.plan.Outputs() {
+	for _, derived := range outputs {
 		if o.purpose != "" && derived.Purpose != o.purpose {
 			continue
 		}
@@ -167,6 +157,29 @@ func (o *outputs) stream(ctx context.Context, s *configs.Stream, compiled *engin
 		out = append(out, one)
 	}
 	return out, nil
+}
+
+// derive compiles a stream with the schema that its records have: plain JSON has
+// none, and those of a JSON Schema are read without one too.
+func (o *outputs) derive(ctx context.Context, s *configs.Stream, compiled *engine.CompiledStream) (*view, []engine.OutputSchema, error) {
+	if s.Wiring.Format == schemas.JSON {
+		layout, err := schemas.NewJSON(wiredPaths(s))
+		return &view{s, compiled, layout, nil}, compiled.PlainJSON(), err
+	}
+	w := writer{text: s.Wiring.Schema}
+	if s.Wiring.Format == schemas.Avro || o.schema != "" {
+		var err error
+		if w, err = writerSchema(ctx, o.std, o.cfg, s.Wiring.Topic, o.schema); err != nil {
+			return nil, nil, err
+		}
+	} else if w.text == "" {
+		w.text = "{}"
+	}
+	v, err := w.view(s, compiled)
+	if err != nil {
+		return nil, nil, err
+	}
+	return v, v.plan.Outputs(), nil
 }
 
 // view is a writer schema compiled for a stream.
@@ -272,7 +285,11 @@ func whyDropped(p *policy.Purpose, category string) string {
 func printOutputs(w io.Writer, found []output) error {
 	var b bytes.Buffer
 	for _, v := range found {
-		fmt.Fprintf(&b, "# %s for %s: %s, registered as %s\n", v.Topic, v.Purpose, v.Output, v.Subject)
+		fmt.Fprintf(&b, "# %s for %s: %s", v.Topic, v.Purpose, v.Output)
+		if v.Subject != "" {
+			fmt.Fprintf(&b, ", registered as %s", v.Subject)
+		}
+		b.WriteByte('\n')
 		for _, r := range v.Removed {
 			fmt.Fprintf(&b, "#   removed %s: %s\n", r.Path, r.Because)
 		}

@@ -116,7 +116,7 @@ type runner struct {
 	ids    []string // of the consent events, by offset
 	states *consent.Memory
 	snap   consent.Snapshot
-	avro   *avroText // nil for JSON
+	framed framedText // nil for plain JSON
 	out    *bufio.Writer
 	text   bytes.Buffer // of one value, reused
 	record []byte       // of one audit record, reused
@@ -134,8 +134,8 @@ func newRunner(cfg Config) (*runner, error) {
 	if r.stream == nil {
 		return nil, noStream(cfg)
 	}
-	if r.stream.Format() == schemas.Avro {
-		if r.avro, err = r.installSchema(); err != nil {
+	if r.stream.Format().Framed() {
+		if r.framed, err = r.installSchema(); err != nil {
 			return nil, err
 		}
 	}
@@ -167,11 +167,16 @@ func topicID(topic string) (id [16]byte) {
 }
 
 // installSchema compiles the writer schema and gives its outputs ids.
-func (r *runner) installSchema() (*avroText, error) {
-	if r.cfg.Schema == "" {
+func (r *runner) installSchema() (framedText, error) {
+	schema := r.cfg.Schema
+	switch {
+	case schema != "":
+	case r.stream.Format() == schemas.Avro:
 		return nil, errors.New("an Avro stream needs the writer schema: --schema FILE, or schema: in the stream's configuration")
+	default:
+		schema = "{}" // JSON is read by the wiring's paths
 	}
-	plan, err := r.stream.Plan(writerSchemaID, r.cfg.Schema)
+	plan, err := r.stream.Plan(writerSchemaID, schema)
 	if err != nil {
 		return nil, fmt.Errorf("the writer schema cannot be used: %w", err)
 	}
@@ -180,7 +185,10 @@ func (r *runner) installSchema() (*avroText, error) {
 		outputs[i].SchemaID = writerSchemaID + 1 + i
 	}
 	r.stream.Install(writerSchemaID, plan)
-	return newAvroText(r.cfg.Schema, outputs)
+	if r.stream.Format() == schemas.JSONSchema {
+		return jsonText{}, nil
+	}
+	return newAvroText(schema, outputs)
 }
 
 func (r *runner) run(ctx context.Context) error {
@@ -218,8 +226,8 @@ func (r *runner) add(line []byte) error {
 	in.Offset = r.sum.Records
 	r.sum.Records++
 	unfit := false
-	if r.avro != nil && in.Value != nil && !in.raw {
-		in.Value, unfit = r.avro.encode(in.Value)
+	if r.framed != nil && in.Value != nil && !in.raw {
+		in.Value, unfit = r.framed.encode(in.Value)
 	}
 	it := r.batch.Add(&r.lane, in.Input)
 	if unfit {

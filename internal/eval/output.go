@@ -90,9 +90,9 @@ func (r *runner) writeOutput(it *engine.Item, out *engine.Output) error {
 	value := json.RawMessage("null")
 	if out.Value != nil {
 		value = out.Value
-		if r.avro != nil {
+		if r.framed != nil {
 			var err error
-			if value, err = r.avro.text(out.Value); err != nil {
+			if value, err = r.framed.text(out.Value); err != nil {
 				return err
 			}
 		}
