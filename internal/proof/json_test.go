@@ -124,17 +124,27 @@ type changer struct {
 	purpose int
 }
 
-// named reports that a member is called by its name in some path, mapped that
-// it is an entry of what .* makes a map.
-func (c *changer) named(pos position, name string) (named, mapped bool) {
+// called is how the paths of a wiring call a member.
+type called struct {
+	named  bool // by its name
+	near   bool // by its name but for case: it might be read as that member
+	mapped bool // by .*, which makes it an entry of a map
+}
+
+func (c *changer) called(pos position, name string) (is called) {
 	for i := range c.w.rules {
 		path := c.w.rules[i].path
 		for j, on := range states(path, pos) {
-			named = named || on && j < len(path) && path[j] == schemas.Step{Kind: schemas.StepMember, Name: name}
-			mapped = mapped || on && j < len(path) && path[j].Kind == schemas.StepAnyMember
+			if !on || j == len(path) {
+				continue
+			}
+			fits := path[j].Kind == schemas.StepMember && strings.EqualFold(path[j].Name, name)
+			is.named = is.named || fits && path[j].Name == name
+			is.near = is.near || fits && path[j].Name != name
+			is.mapped = is.mapped || path[j].Kind == schemas.StepAnyMember
 		}
 	}
-	return named, mapped
+	return is
 }
 
 // blind reports that the purpose sees nothing of a member and can see nothing
@@ -145,10 +155,8 @@ func (c *changer) blind(pos position, name string) bool {
 	if !c.w.peeks(c.purpose, child) {
 		return true
 	}
-	if named, mapped := c.named(pos, name); named || !mapped {
-		return false
-	}
-	return !c.w.passes(c.purpose, child)
+	is := c.called(pos, name)
+	return !is.named && (is.near || is.mapped && !c.w.passes(c.purpose, child))
 }
 
 // json gives v at pos anew; nil where it may be left out instead.
@@ -219,7 +227,7 @@ func (c *changer) items(o *value, pos position, seen bool) {
 		for ; kid == nil; kid = c.json(was, at) {
 		}
 		if o.kids[i] = kid; c.chosenBy(pos, was) != c.chosenBy(pos, kid) {
-			o.kids[i] = was.clone()
+			o.kids[i] = c.chosenAlike(was, at)
 		}
 	}
 	for range c.n(0, 2) {
@@ -231,6 +239,26 @@ func (c *changer) items(o *value, pos position, seen bool) {
 			o.kids = append(o.kids, kid)
 		}
 	}
+}
+
+// chosenAlike is an element that the predicates see as they see v.
+func (c *changer) chosenAlike(v *value, at position) *value {
+	o := v.clone()
+	if v.kind != object || c.w.peeks(c.purpose, at) {
+		return o
+	}
+	o.names, o.kids, o.escape = nil, nil, nil
+	for i, name := range v.names {
+		if c.decides(at, name) {
+			o.names, o.kids, o.escape = append(o.names, name), append(o.kids, v.kids[i].clone()), append(o.escape, v.escape[i])
+		}
+	}
+	for range c.n(0, 3) {
+		if name := pick(c.T, names); !c.decides(at, name) {
+			c.add(o, name, c.wild(2))
+		}
+	}
+	return o
 }
 
 // chosenBy is what the predicates of an array see of an element.
@@ -268,7 +296,7 @@ func (c *changer) member(o *value, pos position, name string, kid *value, escape
 	if kid = c.json(kid, at); kid == nil {
 		return
 	}
-	if named, _ := c.named(pos, name); named {
+	if c.called(pos, name).named {
 		escape = rapid.Bool().Draw(c.T, "escape")
 	}
 	o.names, o.kids, o.escape = append(o.names, name), append(o.kids, kid), append(o.escape, escape)

@@ -2,6 +2,7 @@ package proof
 
 import (
 	"os"
+	"slices"
 	"strconv"
 	"testing"
 
@@ -91,3 +92,55 @@ func (w *world) look(t *rapid.T, r *record) (map[string]string, string) {
 
 // same reports that two records are one, but for how their headers are held.
 func same(a, b *engine.Input) bool { return describe(a) == describe(b) }
+
+// The derived schema, and by it the id in an output's frame, says nothing of a
+// field that the purpose does not see: neither that it is there nor its type.
+func TestUnseenFieldsLeaveSchemasAlone(t *testing.T) {
+	compared := 0
+	rapid.Check(t, func(rt *rapid.T) {
+		w := drawWorld(rt, schemas.Avro)
+		d := &drawer{T: rt, format: schemas.Avro, types: 1000}
+		wider, pos := w.shape.with(d, nil)
+		one, err := w.rig.stream.Plan(1, w.shape.avsc())
+		if err != nil {
+			rt.Fatal(err)
+		}
+		other, err := w.rig.stream.Plan(2, wider.avsc())
+		if err != nil {
+			rt.Fatalf("%v: %s", err, wider.avsc())
+		}
+		before, after := derived(one), derived(other)
+		for i := range w.policy.Purposes {
+			if id := w.policy.Purposes[i].ID; category(w.rules, pos, false) == "" { // redacted, it would be there as null
+				compared++
+				if before[id] != after[id] {
+					rt.Fatalf("%s:\n%s\n%s\nof\n%s\n%s\n%s", id, before[id], after[id], w.shape.avsc(), wider.avsc(), w.describe(i))
+				}
+			}
+		}
+	})
+	if compared < 30 {
+		t.Errorf("only %d schemas were compared", compared)
+	}
+}
+
+func derived(p *engine.Plan) map[string]string {
+	texts := map[string]string{}
+	for _, o := range p.Outputs() {
+		texts[o.Purpose] = o.Schema
+	}
+	return texts
+}
+
+// with is a copy of a record that has a field more, in it or in a record in it.
+func (s *shape) with(d *drawer, pos position) (*shape, position) {
+	c := *s
+	c.names, c.kids = slices.Clone(s.names), slices.Clone(s.kids)
+	if i := d.n(0, len(c.kids)-1); c.kids[i].kind == "record" {
+		c.kids[i], pos = c.kids[i].with(d, pos.then(place{kind: member, name: c.names[i]}))
+		return &c, pos
+	}
+	at := d.n(0, len(c.names))
+	c.names, c.kids = slices.Insert(c.names, at, "zz"), slices.Insert(c.kids, at, d.shape(0))
+	return &c, pos.then(place{kind: member, name: "zz"})
+}

@@ -54,6 +54,7 @@ var (
 		"local":   {"time", "int", `{"type":"long","logicalType":"local-timestamp-micros"}`, numbers},
 		"money":   {"number", "fixed", `{"type":"fixed","name":"M%d","size":4,"logicalType":"decimal","precision":8,"scale":2}`, []string{`"\u0000\u0000\u0001\u0002"`, `"\u0000\u0000\u0000z"`}},
 		"span":    {"other", "fixed", `{"type":"fixed","name":"D%d","size":12,"logicalType":"duration"}`, []string{`"abcdefghijkl"`, `"            "`}},
+		"word":    {"text", "string", `"string"`, []string{`"v"`, `"w"`, `"v"`, `"x"`}}, // for predicates
 		"odd":     {"text", "string", `{"type":"string","logicalType":"who-knows"}`, texts[:4]},
 		"null":    {"other", "null", `"null"`, []string{"null"}},
 	}
@@ -109,7 +110,11 @@ func (d *drawer) shape(depth int) *shape {
 
 func (d *drawer) fields(s *shape, depth int) {
 	for _, name := range rapid.Permutation(names).Draw(d.T, "names")[:d.n(1, 4)] {
-		s.names, s.kids = append(s.names, name), append(s.kids, d.shape(depth-1))
+		kid := d.shape(depth - 1)
+		if name == "k" && d.rarely(2) {
+			kid = &shape{kind: "word"}
+		}
+		s.names, s.kids = append(s.names, name), append(s.kids, kid)
 	}
 }
 
@@ -193,5 +198,5 @@ func (s *shape) hasText(name string) bool {
 		return slices.ContainsFunc(s.kids, func(kid *shape) bool { return kid.hasText(name) })
 	}
 	i := slices.Index(s.names, name)
-	return i >= 0 && slices.Contains([]string{"string", "uuid", "odd"}, s.kids[i].kind)
+	return i >= 0 && slices.Contains([]string{"string", "word", "uuid", "odd"}, s.kids[i].kind)
 }

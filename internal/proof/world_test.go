@@ -104,6 +104,10 @@ func (w *world) drawWiring(d *drawer) {
 			c = pick(d.T, categories[""])
 		}
 		w.classify(vary(d, path), c)
+		if strings.Contains(path, "[*]") && d.rarely(3) { // which elements may be both
+			w.classify(strings.Replace(path, "[*]", `[k=="v"]`, 1), pick(d.T, categories[""]))
+			w.classify(strings.Replace(path, "[*]", pick(d.T, []string{"[0]", "[1]", `[k=="v"]`}), 1), c)
+		}
 	}
 	for range d.n(0, 2) {
 		w.classify(pick(d.T, []string{"**.a", "**.b", "*", "**", "**[*]", "a.*", "**.*~key", "b.*~key", "a[0]", "c[1].a", "d.**.a", `**[k=="v"]`, `b[k=="w"].a`, "a.b"}),
@@ -202,6 +206,7 @@ func (w *world) shown(purpose int, category string) (policy.Treatment, bool) {
 	r, ok := w.policy.Purposes[purpose].Rule(category)
 	switch {
 	case category == "" || !ok || slices.Contains([]string{"", "drop", "redact", "constant"}, r.Treatment.Name),
+		policy.Special(category) && !r.RequiresExplicit && r.Ground == "",
 		r.RequiresExplicit && !w.explicit[purpose],
 		bits.OnesCount32(r.Gate()) > 0 && !r.RequiresExplicit && w.limited:
 		return policy.Treatment{}, false
