@@ -73,7 +73,7 @@ func (pr *projection) poll(ctx context.Context, wait time.Duration, limit int) (
 	// reads them again.
 	for _, e := range fetches.Errors() {
 		if !errors.Is(e.Err, context.DeadlineExceeded) {
-			return nil, pr.pollError(e.Err)
+			return nil, pr.pollError(e)
 		}
 	}
 	return fetches.Records(), nil

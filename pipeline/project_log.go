@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"time"
 
@@ -186,14 +187,20 @@ func (pr *projection) readFrom() []kgo.Opt {
 }
 
 // pollError sorts the error of a poll: all end the projection, some for good.
-func (pr *projection) pollError(err error) error {
+func (pr *projection) pollError(e kgo.FetchError) error {
 	var lost *kgo.ErrDataLoss
+	var net interface{ Timeout() bool } // net.Error, and what wraps one
 	switch {
-	case errors.As(err, &lost):
+	case errors.As(e.Err, &lost):
 		return &Stop{Reason: fmt.Sprintf("the consent topic lost acknowledged events: partition %d went back to offset %d; restore it", lost.Partition, lost.ResetTo)}
-	case errors.Is(err, kerr.OffsetOutOfRange), errors.Is(err, kerr.UnknownTopicID), errors.Is(err, kerr.UnknownTopicOrPartition):
+	case errors.Is(e.Err, kerr.OffsetOutOfRange), errors.Is(e.Err, kerr.UnknownTopicID), errors.Is(e.Err, kerr.UnknownTopicOrPartition):
 		// What it means is found out by the next projection's look at the topic.
-		return kafkaHold(HoldConsentTopic, err)
+		return kafkaHold(HoldConsentTopic, e.Err)
+	case e.Topic == pr.cfg.Topic && !isAnswer(e.Err) && !errors.As(e.Err, &net) && !errors.Is(e.Err, io.EOF):
+		// Nobody may be decided on without what stands there, and nobody can read
+		// it: people have to restore it.
+		return &Hold{Code: HoldConsentUnread, Detail: fmt.Sprintf("partition %d, from offset %d on", e.Partition, pr.next[e.Partition]),
+			Mend: fmt.Sprintf("kcat -b BROKERS -C -t %s -p %d -o %d -c 1   # a record batch that does not unpack; restore the topic from a copy", e.Topic, e.Partition, pr.next[e.Partition])}
 	}
-	return kafkaHold(HoldKafka, err)
+	return kafkaHold(HoldKafka, e.Err)
 }

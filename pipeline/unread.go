@@ -75,7 +75,7 @@ func (s *session) takeUnread(p *kgo.FetchPartition, l *lane, b storedBatch, code
 	}
 	s.reopen = true
 	first := max(b.first, l.position)
-	room := int64(max(0, s.w.cfg.Limits.Records-len(s.batch.Items())))
+	room := int64(max(0, s.w.room()-len(s.batch.Items())))
 	end := min(b.next, first+room)
 	for o := first; o < end; o++ {
 		s.refused[source{l.topic, l.Partition, o}] = refusal{code: code}
