@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"slices"
 	"testing"
+	"time"
 )
 
 func TestJSONTape(t *testing.T) {
@@ -128,5 +129,25 @@ func TestJSONEmpty(t *testing.T) {
 		if p.Schema() != "" {
 			t.Error("plain JSON has no schema")
 		}
+	}
+}
+
+// Elements told apart behind many ** are compared once, not from each place that
+// leads to them: with gates that took 13 s.
+func TestProjectElementsBehindDeep(t *testing.T) {
+	l, err := NewJSON([]string{"**[0].a.**.b", "**[1].c.**.d", "**[2].e.**.f", "**[0].g.**.h", "**[1].i.**.j"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	acts := make([]Action, len(l.Nodes()))
+	for i := range acts {
+		acts[i] = []Action{keep, null, {Op: OpKeep, Gate: uint8(i%6 + 1)}}[i%3]
+	}
+	began := time.Now()
+	if _, err := l.Project(acts, ""); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("%d positions took %v", len(acts), took)
 	}
 }

@@ -13,8 +13,8 @@ func (c *jsonCompiler) mute() {
 	c.muted = make([]bool, len(c.acts))
 	for id := range c.layout.trie {
 		kinds := c.kindsOfElements(&c.layout.trie[id])
-		if len(kinds) < 2 {
-			continue
+		if len(kinds) < 2 || !slices.ContainsFunc(kinds, func(kid NodeID) bool { return !c.muted[kid] }) {
+			continue // what ** comes to again and again is gone through once
 		}
 		first := c.given(kinds[0])
 		if slices.ContainsFunc(kinds[1:], func(kid NodeID) bool { return !slices.Equal(c.given(kid), first) }) {
