@@ -60,6 +60,9 @@ func (s Step) names(at Step) bool {
 // name, [n] or [key=="v"] comes before * and [*], and these before **. At 0
 // neither is: where the two say different things of a position, that is a tie.
 func (p Path) Compare(q, position Path) int {
+	if p.keyed() && q.keyed() && position.keyed() { // that they end alike says nothing
+		p, q, position = p[:len(p)-1], q[:len(q)-1], position[:len(position)-1]
+	}
 	p, q = p.trimDeep(), q.trimDeep()
 	if c := cmp.Compare(p.reach(position), q.reach(position)); c != 0 {
 		return c

@@ -174,7 +174,7 @@ func TestPathCompare(t *testing.T) {
 		{"a.b", "a.**.b", "a.b", 1}, {"a.*", "a.**.b", "a.b", 1}, {"a.*", "a.**.b", "a.x.b", -1},
 		{"a.**", "a", "a.b", 0}, {"**", "a", "a.b", -1}, {"a.**", "a.b", "a.b.c.d", -1},
 		{"a.**.b", "**.a.b", "a.a.b", 1}, {"**.a.b", "a.c", "a.a.b", 1},
-		{"a.*~key", "*.a~key", "a.a~key", 1}, {"a", "a", "a.b", 0}, {"*", "*", "a", 0}, {"*.b", "**.b", "x.b", 1},
+		{"a.*~key", "*.a~key", "a.a~key", 1}, {"**.*~key", "**.*.*~key", "a.*~key", 0}, {"a", "a", "a.b", 0}, {"*", "*", "a", 0}, {"*.b", "**.b", "x.b", 1},
 	} {
 		p, q, at := mustPath(t, tt.p), mustPath(t, tt.q), mustPath(t, tt.at)
 		if got, back := p.Compare(q, at), q.Compare(p, at); got != tt.want || back != -tt.want {

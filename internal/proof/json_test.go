@@ -3,6 +3,7 @@ package proof
 import (
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -213,10 +214,18 @@ func (c *changer) junk(v *value, pos position) {
 	}
 }
 
-// decides reports that a predicate looks at a member, or another spelt almost so.
+// decides reports that what is done with an element depends on a member of it: a
+// predicate looks at it, or it is spelt almost as one at which a predicate does.
 func (c *changer) decides(pos position, name string) bool {
 	n := len(pos)
-	return n > 0 && pos[n-1].kind == element && looked(c.w.rules, pos[:n-1], strings.ToLower(strings.ReplaceAll(name, "\u212a", "k")))
+	if n == 0 || pos[n-1].kind != element {
+		return false
+	}
+	array := pos[:n-1]
+	if looked(c.w.rules, array, name) {
+		return !c.alike(array)
+	}
+	return looked(c.w.rules, array, strings.ToLower(strings.ReplaceAll(name, "\u212a", "k")))
 }
 
 // items changes an array's elements, and adds some in which nothing is to be seen.
@@ -226,7 +235,7 @@ func (c *changer) items(o *value, pos position, seen bool) {
 		kid := c.json(was, at)
 		for ; kid == nil; kid = c.json(was, at) {
 		}
-		if o.kids[i] = kid; c.chosenBy(pos, was) != c.chosenBy(pos, kid) {
+		if o.kids[i] = kid; !c.alike(pos) && c.chosenBy(pos, was) != c.chosenBy(pos, kid) {
 			o.kids[i] = c.chosenAlike(was, at)
 		}
 	}
@@ -236,9 +245,57 @@ func (c *changer) items(o *value, pos position, seen bool) {
 			return
 		}
 		if kid := c.hollow(at, 1); kid != nil {
-			o.kids = append(o.kids, kid)
+			o.kids = slices.Insert(o.kids, c.spot(pos, len(o.kids)), kid)
 		}
 	}
+}
+
+// spot is where an element may stand more: anywhere, or where some are told by
+// their number, behind all.
+func (c *changer) spot(array position, n int) int {
+	for _, way := range c.ways(array) {
+		if way[0].Kind == schemas.StepIndex && !c.alike(array) {
+			return n
+		}
+	}
+	return c.n(0, n)
+}
+
+// ways are what is left of paths that choose elements of an array.
+func (c *changer) ways(array position) (left []schemas.Path) {
+	for i := range c.w.rules {
+		path := c.w.rules[i].path
+		for j, on := range states(path, array) {
+			if on && j < len(path) && (path[j].Kind == schemas.StepIndex || path[j].Kind == schemas.StepPredicate) {
+				left = append(left, path[j:])
+			}
+		}
+	}
+	return left
+}
+
+// alike reports that the purpose sees the same of the elements that one [n] or
+// [key=="v"] chooses as of all others: then which these are is not for it to see.
+func (c *changer) alike(array position) bool {
+	ways := c.ways(array)
+	for _, way := range ways {
+		chosen, other := place{kind: element, index: -1}, place{kind: element, index: -1}
+		if chosen.index = way[0].Index; way[0].Kind == schemas.StepPredicate {
+			chosen.index, chosen.texts = -1, map[string]string{way[0].Name: way[0].Value}
+		}
+		a, b := array.then(chosen), array.then(other)
+		for _, s := range way[1:] {
+			if s.Kind != schemas.StepMember {
+				return false // too many positions to look at
+			}
+			a, b = a.then(place{kind: member, name: s.Name}), b.then(place{kind: member, name: s.Name})
+		}
+		t, seen := c.w.sees(c.purpose, a)
+		if u, too := c.w.sees(c.purpose, b); way[0] != ways[0][0] || seen != too || !reflect.DeepEqual(t, u) {
+			return false
+		}
+	}
+	return true
 }
 
 // chosenAlike is an element that the predicates see as they see v.

@@ -95,6 +95,11 @@ func (d *drawer) shape(depth int) *shape {
 		d.fields(s, depth)
 	case "array", "map":
 		s.kids = []*shape{d.shape(depth - 1)}
+		if depth > 1 && d.rarely(2) { // what paths can choose from
+			d.types++
+			s.kids[0] = &shape{kind: "record", id: d.types}
+			d.fields(s.kids[0], depth-1)
+		}
 	case "union":
 		s.kids = []*shape{{kind: "null"}, {kind: "string"}, {kind: "long"}}
 		if d.rarely(2) {

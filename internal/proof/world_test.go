@@ -104,7 +104,7 @@ func (w *world) drawWiring(d *drawer) {
 			c = pick(d.T, categories[""])
 		}
 		w.classify(vary(d, path), c)
-		if strings.Contains(path, "[*]") && d.rarely(3) { // which elements may be both
+		if strings.Contains(path, "[*]") && d.rarely(5) { // which elements may be both
 			w.classify(strings.Replace(path, "[*]", `[k=="v"]`, 1), pick(d.T, categories[""]))
 			w.classify(strings.Replace(path, "[*]", pick(d.T, []string{"[0]", "[1]", `[k=="v"]`}), 1), c)
 		}
