@@ -81,9 +81,10 @@ type jsonLayout struct {
 	trie  []jsonNode
 	// seed keys the hash of member names, so that nobody can prepare names
 	// that collide. No result depends on it.
-	seed   uint64
-	format Format
-	types  []jsonTypes // JSONSchema: by node, what the schema says
+	seed     uint64
+	passages bool // a node is one
+	format   Format
+	types    []jsonTypes // JSONSchema: by node, what the schema says
 }
 
 // jsonNode is what Node leaves out. Below a ** nodes are shared, so that they
@@ -134,6 +135,7 @@ type jsonPredicate struct {
 // power of two long and at most half full. The zero slot is free.
 type jsonSlot struct {
 	hash  uint64
+	name  string
 	child NodeID
 }
 
@@ -175,12 +177,14 @@ func (l *jsonLayout) index(id NodeID) {
 	}
 	n.slots = make([]jsonSlot, size)
 	for _, m := range n.members {
-		h := hashFolded(folded(l.childName(m.child)), l.seed)
+		path := l.trie[m.child].path
+		name := path[len(path)-1].Name
+		h := hashFolded(folded(name), l.seed)
 		i := h & uint64(size-1)
 		for n.slots[i].child != 0 {
 			i = (i + 1) & uint64(size-1)
 		}
-		n.slots[i] = jsonSlot{hash: h, child: m.child}
+		n.slots[i] = jsonSlot{h, name, m.child}
 	}
 }
 
@@ -193,13 +197,14 @@ func (l *jsonLayout) member(id NodeID, hash uint64, text []byte, plain bool) Nod
 	mask := uint64(len(n.slots) - 1)
 	near := false
 	for i := hash & mask; n.slots[i].child != 0; i = (i + 1) & mask {
-		if n.slots[i].hash != hash {
+		slot := &n.slots[i]
+		if slot.hash != hash {
 			continue
 		}
-		switch name := l.childName(n.slots[i].child); {
-		case plain && string(text) == name || !plain && equalName(text, name, false):
-			return n.slots[i].child
-		case equalName(text, name, true):
+		switch {
+		case plain && string(text) == slot.name || !plain && equalName(text, slot.name, false):
+			return slot.child
+		case equalName(text, slot.name, true):
 			near = true
 		}
 	}
@@ -207,11 +212,6 @@ func (l *jsonLayout) member(id NodeID, hash uint64, text []byte, plain bool) Nod
 		return noNode
 	}
 	return n.other
-}
-
-func (l *jsonLayout) childName(c NodeID) string {
-	path := l.trie[c].path
-	return path[len(path)-1].Name
 }
 
 // element says where element i of an array at node id is, whose first character

@@ -244,6 +244,7 @@ func (b *jsonBuilder) node(n Node, t jsonNode, s jsonState) (NodeID, error) {
 	id := NodeID(len(l.nodes))
 	t.covered = len(s.done) > 0
 	t.passage, t.scalar = t.float && !t.covered, s.scalar
+	l.passages = l.passages || t.passage
 	n.Path, n.Type.Kind = t.path.String(), Any
 	l.nodes, l.trie = append(l.nodes, n), append(l.trie, t)
 	if len(t.path) > MaxPathSteps {

@@ -38,10 +38,10 @@ type jsonDeriver struct {
 func (d *jsonDeriver) position(id NodeID) bool {
 	n := &d.p.layout.trie[id]
 	types := d.types(id)
-	switch {
-	case types == 0:
+	switch types {
+	case 0:
 		return false
-	case types == anyType:
+	case anyType:
 		d.dst = append(d.dst, "{}"...)
 		return true
 	}

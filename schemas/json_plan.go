@@ -236,11 +236,14 @@ func (c *jsonCompiler) step(id NodeID) error {
 			step.do = jsonWithhold
 		}
 	}
+	step.gone = step.do == jsonDrop && !step.object && !step.array
 	if !step.object || c.muted[id] {
 		return nil
 	}
 	step.tail = c.tail(n)
-	return c.addLate(n, step)
+	err := c.addLate(n, step)
+	step.tells = len(step.late) > 0 || step.names == jsonReplace
+	return err
 }
 
 // tail joins the members of a node that are always written.

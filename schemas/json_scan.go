@@ -138,7 +138,7 @@ func (s *jsonScan) value() (opened bool, code Code) {
 }
 
 func (s *jsonScan) scalar(kind Kind, start int) {
-	if s.target != noNode && (s.target < 0 || !s.layout.trie[s.target].passage) {
+	if s.target != noNode && !(s.layout.passages && s.target >= 0 && s.layout.trie[s.target].passage) {
 		i := s.note(kind, start)
 		s.tape.Entries[i].End = uint32(s.pos)
 	}

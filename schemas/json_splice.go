@@ -17,11 +17,13 @@ type jsonProjection struct {
 // constants are not done there: they are written with their container, in its
 // tail, so that nothing tells whether the record held them (promise P6).
 type jsonStep struct {
+	gone          bool   // nothing ever stands here
+	do            jsonDo // what happens to values that are not entered
 	object, array bool   // an object, an array here is entered
 	parts         bool   // one that is not entered is not copied either: paths name what lies in it
-	do            jsonDo // what happens to other values
-	via           Transform
+	tells         bool   // what else is written depends on which members are
 	name          []byte // `"name":`, nil for what no name leads to
+	via           Transform
 	// names is what happens to the members of an object here that no path names:
 	// jsonReplace has nameVia make their names.
 	names   jsonDo
@@ -120,16 +122,28 @@ func (s *jsonSplice) container(step *jsonStep, entry uint32) (live bool) {
 		s.dst = append(s.dst, ']')
 		return live
 	}
-	names := len(s.tape.scratch.json.names)
 	s.dst = append(s.dst, '{')
+	if step.names == jsonReplace {
+		live = s.renamed(step, entry)
+	} else {
+		var wrote uint64
+		live, wrote = s.items(step, entry)
+		s.fixed(step, live, wrote)
+	}
+	s.dst = append(s.dst, '}')
+	return live
+}
+
+// renamed writes the members of an object where a treatment makes names.
+func (s *jsonSplice) renamed(step *jsonStep, entry uint32) (live bool) {
+	names := len(s.tape.scratch.json.names)
 	live, wrote := s.items(step, entry)
 	behind := len(s.dst)
 	s.fixed(step, live, wrote)
-	if live && step.names == jsonReplace && !s.distinct(names, behind) {
+	if live && !s.distinct(names, behind) {
 		s.collides, s.node = true, s.tape.Entries[entry].Node
 	}
 	s.tape.scratch.json.names = s.tape.scratch.json.names[:names]
-	s.dst = append(s.dst, '}')
 	return live
 }
 
@@ -172,16 +186,25 @@ func (s *jsonSplice) items(step *jsonStep, entry uint32) (live bool, wrote uint6
 			continue
 		}
 		live = true
-		if step.names == jsonReplace && e.NameEnd > 0 {
-			s.noteName(at)
-		}
-		for k := range step.late {
-			if step.late[k].node == e.Node {
-				wrote |= 1 << k
-			}
+		if step.tells {
+			wrote |= s.told(step, e, at)
 		}
 	}
 	return live, wrote
+}
+
+// told notes a member that was written at i of dst, where something else of its
+// object depends on that: its bit among the late ones, its name for distinct.
+func (s *jsonSplice) told(in *jsonStep, e *Entry, i int) (late uint64) {
+	if in.names == jsonReplace && e.NameEnd > 0 {
+		s.noteName(i)
+	}
+	for k := range in.late {
+		if in.late[k].node == e.Node {
+			late |= 1 << k
+		}
+	}
+	return late
 }
 
 // item writes one member or element of the container of in, or counts it where
@@ -195,16 +218,23 @@ func (s *jsonSplice) item(in *jsonStep, e *Entry, i uint32) (wrote bool) {
 		return true
 	}
 	step := &s.steps[e.Node]
+	if step.gone {
+		return false
+	}
 	if step.name != nil {
 		s.dst = append(s.dst, step.name...)
 	} else if e.NameEnd > 0 && !s.unnamed(in, e) {
 		return false
 	}
+	if step.parts && (e.Kind == Record || e.Kind == Array) {
+		if e.Kind == Record && step.object || e.Kind == Array && step.array {
+			return s.container(step, i)
+		}
+		if step.do == jsonCopy {
+			return false
+		}
+	}
 	switch {
-	case e.Kind == Record && step.object, e.Kind == Array && step.array:
-		return s.container(step, i)
-	case step.do == jsonCopy && step.parts && (e.Kind == Record || e.Kind == Array):
-		return false
 	case step.do == jsonCopy:
 		s.dst = append(s.dst, s.src[e.Start:e.End]...)
 		return true
@@ -269,8 +299,12 @@ func (s *jsonSplice) replace(via Transform, e *Entry) bool {
 		return false
 	}
 	if v.Kind != Null {
+		if n, ok := via.(*Nested); ok {
+			return s.nested(n, rest, &v)
+		}
 		var err error
-		if v, rest, err = s.apply(via, rest, v); err != nil {
+		v, rest, err = via.Apply(rest, v)
+		if err != nil {
 			return false
 		}
 	}
@@ -279,12 +313,14 @@ func (s *jsonSplice) replace(via Transform, e *Entry) bool {
 	return ok
 }
 
-func (s *jsonSplice) apply(via Transform, buf []byte, v Value) (out Value, rest []byte, err error) {
-	n, ok := via.(*Nested)
-	if !ok {
-		return via.Apply(buf, v)
+// nested is replace for a text that holds JSON.
+func (s *jsonSplice) nested(n *Nested, buf []byte, v *Value) (ok bool) {
+	out, rest, withheld, err := n.apply(buf, *v, s.gates)
+	if err != nil {
+		return false
 	}
-	out, rest, withheld, err := n.apply(buf, v, s.gates)
 	s.withheld += withheld
-	return out, rest, err
+	s.dst, ok = appendJSONValue(s.dst, out)
+	s.tape.scratch.json.text = rest[:0]
+	return ok
 }
