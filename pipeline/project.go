@@ -126,14 +126,16 @@ func NewProjector(cfg ProjectorConfig) (*Projector, error) {
 // store's epoch names, or has lost history.
 func (p *Projector) Run(ctx context.Context) error {
 	turns := newTurns()
-	cl, err := kgo.NewClient(p.options(turns.options(p.cfg)...)...)
+	base, abandon := context.WithCancel(context.Background())
+	cl, err := kgo.NewClient(p.options(append(turns.options(p.cfg), kgo.WithContext(base))...)...)
 	if err != nil {
+		abandon()
 		return err
 	}
 	// The group chooses a leader; it reads nothing.
 	cl.PauseFetchTopics(p.cfg.Topic)
 	defer turns.lose() // after Close has revoked for the last time
-	defer p.leave(cl)
+	defer p.leave(cl, abandon)
 	ctx, cancel := context.WithCancelCause(ctx)
 	var drained sync.WaitGroup
 	defer drained.Wait()
@@ -164,9 +166,9 @@ func (p *Projector) options(more ...kgo.Opt) []kgo.Opt {
 
 // leave closes the group's client and leaves the group, so that another takes
 // over at once. A static member does not leave by itself.
-func (p *Projector) leave(cl *kgo.Client) {
+func (p *Projector) leave(cl *kgo.Client, abandon context.CancelFunc) {
 	member, _ := cl.GroupMetadata()
-	cl.Close()
+	closeGroup(cl.Close, abandon)
 	if p.cfg.Instance != "" {
 		leaveGroup(p.options(), p.cfg.group(), member, p.cfg.memberID())
 	}

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"runtime"
 	"os"
 	"strings"
 	"sync"
@@ -209,7 +210,15 @@ func (r *rig) start(change ...func(*Config)) *running {
 		defer close(run.done)
 		run.err = e.Run(ctx)
 	}()
-	r.t.Cleanup(func() { run.cancel(); <-run.done })
+	r.t.Cleanup(func() {
+		run.cancel()
+		select {
+		case <-run.done:
+		case <-time.After(time.Minute): // a Run that hangs must not take the other tests along
+			stacks := make([]byte, 1<<20)
+			r.t.Errorf("Run does not return\n%s", stacks[:runtime.Stack(stacks, true)])
+		}
+	})
 	return run
 }
 

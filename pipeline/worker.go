@@ -67,6 +67,7 @@ type session struct {
 	settled   atomic.Bool                  // and what becomes of each is known; there may be none
 	failed    chan error                   // from the group's callbacks
 	interrupt context.CancelFunc
+	abandon   context.CancelFunc // ends whatever the client still waits for
 	closing   atomic.Bool
 
 	// Of the transaction at hand.
@@ -146,8 +147,11 @@ func (s *session) opts() []kgo.Opt {
 func (w *worker) open(ctx context.Context) (*session, context.Context, error) {
 	s := &session{w: w, batch: w.engine.NewBatch(), sheet: newSheet(), failed: make(chan error, 1), refused: map[source]refusal{}, aside: map[laneKey]*aside{}, limits: w.limits.version.Load()}
 	ctx, s.interrupt = context.WithCancel(ctx)
-	txn, err := kgo.NewGroupTransactSession(append(s.opts(), w.cfg.KafkaOpts...)...)
+	base, abandon := context.WithCancel(context.Background())
+	s.abandon = abandon
+	txn, err := kgo.NewGroupTransactSession(append(append(s.opts(), kgo.WithContext(base)), w.cfg.KafkaOpts...)...)
 	if err != nil {
+		abandon()
 		return nil, ctx, &Stop{Reason: "the Kafka client refuses its options: " + err.Error()}
 	}
 	s.txn, s.cl = txn, txn.Client()
@@ -165,7 +169,7 @@ func (s *session) close() {
 	s.asking.Wait()
 	s.closing.Store(true)
 	s.w.member, _ = s.cl.GroupMetadata()
-	s.txn.Close()
+	closeGroup(s.txn.Close, s.abandon)
 }
 
 // run owns the worker's sessions until ctx ends (nil) or the process must stop.
@@ -306,6 +310,20 @@ func (s *session) fenced() error {
 // the one that replaced it.
 func (w *worker) leave() {
 	leaveGroup(append(w.clientOpts(), w.cfg.KafkaOpts...), w.cfg.Group, w.member, w.id)
+}
+
+// closePatience is how long a client may take to leave its group.
+const closePatience = 2 * time.Second
+
+// closeGroup closes a client of a group. If the group is rebalancing, kgo awaits
+// the answer to its own join first, and the broker gives that when every member
+// has joined or the rebalance timeout, a minute, is over: longer than whoever
+// stops a process waits for its end. So the client is abandoned before.
+func closeGroup(closing func(), abandon context.CancelFunc) {
+	timer := time.AfterFunc(closePatience, abandon)
+	closing()
+	timer.Stop()
+	abandon()
 }
 
 // leaveGroup takes a static member out of its group; nothing where it never

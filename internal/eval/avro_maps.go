@@ -218,7 +218,10 @@ func list(out *bytes.Buffer, brackets string, text []byte, each func(d *json.Dec
 		if n > 0 {
 			out.WriteByte(',')
 		}
-		each(d)
+		before := d.InputOffset()
+		if each(d); d.InputOffset() == before {
+			break // it was not valid after all, and More would say so for ever
+		}
 	}
 	out.WriteByte(brackets[1])
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -111,7 +112,8 @@ func (d *daemon) await() bool {
 	case <-d.done:
 		return true
 	case <-time.After(d.s.patience):
-		d.s.t.Errorf("the daemon does not end within %v", d.s.patience)
+		stacks := make([]byte, 1<<20)
+		d.s.t.Errorf("the daemon does not end within %v\n%s", d.s.patience, stacks[:runtime.Stack(stacks, true)])
 		return false
 	}
 }

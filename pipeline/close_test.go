@@ -1,0 +1,66 @@
+package pipeline
+
+import (
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/consentstream/consentstream/internal/devstack"
+)
+
+// stallJoins answers no join from now on, as a broker does whose group has a
+// member that is gone: until the rebalance timeout. joined is closed when somebody
+// waits for such an answer.
+func stallJoins(stack *devstack.Stack) (joined chan struct{}, over func()) {
+	joined = make(chan struct{})
+	end := make(chan struct{})
+	first := true
+	stack.Kafka.ControlKey(kmsg.JoinGroup.Int16(), func(kmsg.Request) (kmsg.Response, error, bool) {
+		stack.Kafka.KeepControl()
+		if first {
+			first = false
+			close(joined)
+		}
+		stack.Kafka.SleepControl(func() { <-end })
+		return nil, nil, false
+	})
+	return joined, func() { close(end) }
+}
+
+// endPatience is what somebody has who stops a process, less than Kubernetes'
+// 30 seconds.
+const endPatience = 15 * time.Second
+
+// A process that is told to stop ends soon, although its group is rebalancing and
+// the broker does not answer its join.
+func TestStopWhileJoining(t *testing.T) {
+	r := newRig(t)
+	joined, over := stallJoins(r.stack)
+	defer over()
+	run := r.start()
+	<-joined
+	run.cancel()
+	select {
+	case <-run.done:
+	case <-time.After(endPatience):
+		t.Fatal("Run does not return")
+	}
+}
+
+// The same of the projector's group; the minute is virtual time.
+func TestStopProjectorWhileJoining(t *testing.T) {
+	inConsentWorld(t, func(w *consentWorld) {
+		joined, over := stallJoins(w.stack)
+		defer over()
+		_, stop := w.start()
+		<-joined
+		began := time.Now()
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(began); took > endPatience {
+			t.Errorf("Run returns after %v", took)
+		}
+	})
+}
