@@ -99,7 +99,7 @@ func (d *jsonDeriver) types(id NodeID) (t jsonTypes) {
 }
 
 func (d *jsonDeriver) typesUnder(plan []jsonStep, id NodeID) (t jsonTypes) {
-	n, step := &d.p.layout.trie[id], &plan[id]
+	step := &plan[id]
 	if step.object {
 		t |= typeObject
 	}
@@ -112,9 +112,6 @@ func (d *jsonDeriver) typesUnder(plan []jsonStep, id NodeID) (t jsonTypes) {
 	}
 	switch step.do {
 	case jsonCopy:
-		if n.parts() {
-			in &^= typeObject | typeArray // not copied: entered, or gone
-		}
 		t |= in
 	case jsonReplace:
 		t |= typesOfKind(d.p.acts[id].Result.Kind) | typeNull

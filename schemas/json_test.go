@@ -176,6 +176,7 @@ func TestJSONSplice(t *testing.T) {
 		{"redacted, with something kept in it", []rule{{"a", null}, {"**.k", keep}}, 0, `{"a":{"x":1}}`, `{"a":null}`, 0},
 		{"redacted, with something kept and there", []rule{{"a", null}, {"**.k", keep}}, 0, `{"a":[{"k":1}]}`, `{"a":[{"k":1}]}`, 0},
 		{"a treatment of scalars and any depth", []rule{{"a", replace}, {"**.k", keep}}, 0, `{"a":{"x":"y","k":1}}`, `{"a":{"k":1}}`, 1},
+		{"a treatment of scalars and elements", []rule{{"a", replace}, {"**.k", keep}}, 0, `{"a":["x",{"k":1}]}`, `{"a":[{"k":1}]}`, 1},
 		{"everything but", []rule{{"**", keep}, {"**.email", drop}}, 0, `{}`, `{}`, 0},
 
 		{"quoted names", []rule{{`"a.b"."x\"y"`, keep}, {`"a.b".n`, null}}, 0, `{"a.b":{"x\"y":1}}`, `{"a.b":{"x\"y":1,"n":null}}`, 0},
