@@ -120,9 +120,10 @@ func (w *worker) reset(ctx context.Context, st *LaneState, to int64, reason stri
 
 // openReset joins the group as its only member and takes no partition.
 func (w *worker) openReset(ctx context.Context, st *LaneState) (*session, error) {
-	s := &session{w: w, batch: w.engine.NewBatch(), sheet: newSheet(), failed: make(chan error, 1), interrupt: func() {}}
+	base, abandon := context.WithCancel(context.Background())
+	s := &session{w: w, batch: w.engine.NewBatch(), sheet: newSheet(), failed: make(chan error, 1), interrupt: func() {}, abandon: abandon}
 	joined := make(chan struct{}, 1)
-	opts := append(w.clientOpts(), kgo.ConsumerGroup(w.cfg.Group), kgo.ConsumeTopics(st.Topic),
+	opts := append(w.clientOpts(), kgo.WithContext(base), kgo.ConsumerGroup(w.cfg.Group), kgo.ConsumeTopics(st.Topic),
 		kgo.SessionTimeout(w.cfg.Limits.Session), kgo.HeartbeatInterval(w.cfg.Limits.Session*3/10), // a killed reset keeps the group for so long
 		kgo.TransactionalID(w.id), kgo.TransactionTimeout(w.cfg.Limits.Txn), kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.FetchIsolationLevel(kgo.ReadCommitted()),
@@ -135,6 +136,7 @@ func (w *worker) openReset(ctx context.Context, st *LaneState) (*session, error)
 		}))
 	var err error
 	if s.txn, err = kgo.NewGroupTransactSession(append(opts, w.cfg.KafkaOpts...)...); err != nil {
+		abandon()
 		return nil, err
 	}
 	s.cl = s.txn.Client()
