@@ -33,7 +33,8 @@ import (
 // What is kept keeps its bytes: numbers their text, strings their escapes, a
 // wholly kept container its white space. Around it there is no white space. The
 // members of an object stand in the order of the input, named as the wiring
-// names them, or, where no path names them, as the input spells them; behind
+// names them, or, where no path names them, as in the input but without escapes
+// that RFC 8259 section 7 does not demand; behind
 // them stand nulls and constants, in the order in which paths first name them.
 // What a treatment yields is written with the escapes that RFC 8259 section 7
 // demands and no others.

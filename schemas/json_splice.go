@@ -1,5 +1,7 @@
 package schemas
 
+import "bytes"
+
 // jsonProjection is one purpose's plan. A closed gate turns what a node does
 // into a null, and with it what its containers do; so there is one plan per set
 // of open gates, all made at the start.
@@ -251,7 +253,7 @@ func (s *jsonSplice) item(in *jsonStep, e *Entry, i uint32) (wrote bool) {
 func (s *jsonSplice) unnamed(in *jsonStep, e *Entry) bool {
 	switch in.names {
 	case jsonCopy:
-		s.dst = append(s.dst, s.src[e.NameStart:e.NameEnd]...)
+		s.keptName(e)
 		s.dst = append(s.dst, ':')
 		return true
 	case jsonReplace:
@@ -266,6 +268,21 @@ func (s *jsonSplice) unnamed(in *jsonStep, e *Entry) bool {
 		s.withheld++
 	}
 	return false
+}
+
+// keptName writes a name as it is, without escapes that it does not need: of two
+// elements that a predicate tells apart, a path may name the member in one only,
+// and the spelling would tell which.
+func (s *jsonSplice) keptName(e *Entry) {
+	name := s.src[e.NameStart:e.NameEnd]
+	if bytes.IndexByte(name, '\\') < 0 {
+		s.dst = append(s.dst, name...)
+		return
+	}
+	scratch := &s.tape.scratch.json.text
+	v, rest, _ := jsonValue(s.src, &Entry{Kind: String, Start: e.NameStart, End: e.NameEnd}, (*scratch)[:0])
+	s.dst = appendJSONString(s.dst, v.Text)
+	*scratch = rest[:0]
 }
 
 // distinct reports that no two names of an object are equal, but for case, where

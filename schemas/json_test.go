@@ -97,7 +97,7 @@ func TestJSONSplice(t *testing.T) {
 
 		{"rest of a named container", cascade, 0, `{"address":{"country":"DE","City":"c","zip" : 1,"street":2}}`, `{"address":{"City":"c","zip":1,"street":null}}`, 0},
 		{"rest spelled as a rule but for case", cascade, 0, `{"address":{"COUNTRY":"DE","Street":"s","zip":1}}`, `{"address":{"zip":1,"street":null}}`, 0},
-		{"rest by escape and Kelvin sign", []rule{{"k", keep}, {"k.risk", drop}}, 0, `{"k":{"ris\u212a":1,"RIS\u004b2":2}}`, `{"k":{"RIS\u004b2":2}}`, 0},
+		{"rest by escape and Kelvin sign", []rule{{"k", keep}, {"k.risk", drop}}, 0, `{"k":{"ris\u212a":1,"RIS\u004b2":2}}`, `{"k":{"RISK2":2}}`, 0},
 		{"rest and nothing else", cascade, 0, `{"address":{"country":"DE"}}`, `{}`, 0},
 		{"rest of a scalar", cascade, 0, `{"address":"DE"}`, `{}`, 1},
 		{"rest under a treatment of scalars", []rule{{"a", replace}, {"a.b", keep}}, 0, `{"a":{"x":"y","b":1}}`, `{"a":{"b":1}}`, 1},
@@ -153,7 +153,7 @@ func TestJSONSplice(t *testing.T) {
 		{"a null in each of them tells nothing", []rule{{"a[*].x", null}, {"a[0].y", drop}, {"a[*].y", keep}, {"a[*].z", keep}}, 0, `{"a":[{"y":1,"z":1},{"y":2}]}`, `{"a":[{"z":1,"x":null},{"y":2,"x":null}]}`, 0},
 
 		{"a map without its keys", []rule{{"m.*", keep}}, 0, `{"m":{"a":1}}`, `{}`, 0},
-		{"a map with its keys", []rule{{"m.*", keep}, {"m.*~key", keep}}, 0, `{"m":{"a":1,"\u0062":[2, 3]}}`, `{"m":{"a":1,"\u0062":[2, 3]}}`, 0},
+		{"a map with its keys", []rule{{"m.*", keep}, {"m.*~key", keep}}, 0, `{"m":{"a":1,"\u0062":[2, 3]}}`, `{"m":{"a":1,"b":[2, 3]}}`, 0},
 		{"treated keys", []rule{{"m.*", keep}, {"m.*~key", replace}}, 0, `{"m":{"a\"":1,"B":2}}`, `{"m":{"A\"":1,"B":2}}`, 0},
 		{"a treated value below a key", []rule{{"m.*.x", replace}, {"m.*~key", keep}}, 0, `{"m":{"a":{"x":"y","z":1},"b":{"z":1},"c":1}}`, `{"m":{"a":{"x":"Y"}}}`, 1},
 		{"a named member is no entry", []rule{{"m.*", keep}, {"m.n", keep}}, 0, `{"m":{"a":1,"n":2}}`, `{"m":{"n":2}}`, 0},

@@ -184,7 +184,7 @@ func (w *jsonWriter) member(s *shape, m member) string {
 		}
 	}
 	if s.named && w.op(s) == "keep" {
-		return m.raw + ":" + m.value.raw
+		return quote(m.name) + ":" + m.value.raw // the name's spelling does not show
 	}
 	if w.counts(s) {
 		w.withheld++
