@@ -47,7 +47,10 @@ func (s *session) gather(ctx context.Context) error {
 // poll takes at most n records into the batch, and gives their size.
 func (s *session) poll(ctx context.Context, n int) (bytes int, err error) {
 	fetches := s.txn.PollRecords(ctx, n)
-	if s.lanes.losses() != s.losses {
+	switch {
+	case fencedBy(fetches):
+		return 0, s.fenced()
+	case s.lanes.losses() != s.losses:
 		return 0, errDropped
 	}
 	for i := range fetches {
@@ -60,6 +63,18 @@ func (s *session) poll(ctx context.Context, n int) (bytes int, err error) {
 		}
 	}
 	return bytes, nil
+}
+
+// fencedBy reports that a poll says that another process is this member. kgo says
+// it once, in the poll that comes with the loss of all lanes: whoever drops that
+// poll for the loss is never told again, and goes on as a member of nothing.
+func fencedBy(fetches kgo.Fetches) bool {
+	for _, e := range fetches.Errors() {
+		if errors.Is(e.Err, kerr.FencedInstanceID) {
+			return true
+		}
+	}
+	return false
 }
 
 // room is how many records the next batch may have.

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -145,5 +146,13 @@ func TestManyHeaders(t *testing.T) {
 	}
 	if n := cap(s.inHeaders); n > maxHeaders {
 		t.Errorf("room for %d headers is kept", n)
+	}
+}
+
+// What a poll says of the member counts whatever became of its lanes.
+func TestFencedBy(t *testing.T) {
+	lost := kgo.NewErrFetch(&kgo.ErrGroupSession{Err: kerr.FencedInstanceID})
+	if !fencedBy(lost) || fencedBy(kgo.NewErrFetch(kerr.RebalanceInProgress)) || fencedBy(nil) {
+		t.Error("FENCED_INSTANCE_ID, and nothing else, says that another process is this member")
 	}
 }
