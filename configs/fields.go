@@ -32,11 +32,7 @@ func (l *loader) subjects(o object, pol policyFile) []engine.SubjectRule {
 
 // namespaceOf reads the name of a namespace of the policy.
 func (l *loader) namespaceOf(o object, pol policyFile) string {
-	it, ok := o.items["namespace"]
-	if !ok {
-		return ""
-	}
-	s, ok := l.text(it)
+	it, s, ok := o.textAt("namespace")
 	if !ok {
 		return ""
 	}

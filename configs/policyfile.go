@@ -45,11 +45,7 @@ func (f policyFile) ids() []string {
 
 // policyOf reads the policy that the wiring names.
 func (l *loader) policyOf(o object) policyFile {
-	it, ok := o.items["policy"]
-	if !ok {
-		return policyFile{}
-	}
-	s, ok := l.text(it)
+	it, s, ok := o.textAt("policy")
 	if !ok {
 		return policyFile{}
 	}
@@ -150,11 +146,7 @@ func (l *loader) purpose(e item) policy.Purpose {
 }
 
 func (l *loader) dataUse(o object) string {
-	it, ok := o.items["data_use"]
-	if !ok {
-		return ""
-	}
-	s, ok := l.text(it)
+	it, s, ok := o.textAt("data_use")
 	if !ok {
 		return ""
 	}

@@ -75,23 +75,26 @@ func (l *loader) text(it item) (scalar, bool) {
 	return s, false
 }
 
+// textAt returns a word and its text; ok is false where it is missing or no text,
+// which is reported.
+func (o object) textAt(name string) (it item, s scalar, ok bool) {
+	if it, ok = o.items[name]; ok {
+		s, ok = o.l.text(it)
+	}
+	return it, s, ok
+}
+
 // text returns the text of a word, "" where it is missing.
 func (o object) text(name string) string {
-	if it, ok := o.items[name]; ok {
-		if s, ok := o.l.text(it); ok {
-			return s.text
-		}
+	if _, s, ok := o.textAt(name); ok {
+		return s.text
 	}
 	return ""
 }
 
 // matching is text that must match a pattern; want says so for people.
 func (o object) matching(name, fallback string, pattern *regexp.Regexp, want string) string {
-	it, ok := o.items[name]
-	if !ok {
-		return fallback
-	}
-	s, ok := o.l.text(it)
+	it, s, ok := o.textAt(name)
 	if !ok {
 		return fallback
 	}

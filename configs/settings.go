@@ -147,11 +147,7 @@ func loopback(host string) bool {
 
 // url reads the registry's URL.
 func (l *loader) url(o object, insecure bool) string {
-	it, ok := o.items["url"]
-	if !ok {
-		return ""
-	}
-	s, ok := l.text(it)
+	it, s, ok := o.textAt("url")
 	if !ok {
 		return ""
 	}
@@ -183,11 +179,7 @@ func (l *loader) topicOf(o object, name string, s section) string {
 
 // topic reads a Kafka topic name.
 func (o object) topic(name, fallback string) string {
-	it, ok := o.items[name]
-	if !ok {
-		return fallback
-	}
-	s, ok := o.l.text(it)
+	it, s, ok := o.textAt(name)
 	if !ok {
 		return fallback
 	}

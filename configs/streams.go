@@ -91,11 +91,7 @@ func (l *loader) format(o object) schemas.Format {
 
 // schema reads the schema file that lint checks against.
 func (l *loader) schema(o object, format schemas.Format) string {
-	it, ok := o.items["schema"]
-	if !ok {
-		return ""
-	}
-	s, ok := l.text(it)
+	it, s, ok := o.textAt("schema")
 	if !ok {
 		return ""
 	}

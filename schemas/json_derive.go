@@ -188,22 +188,12 @@ func (d *jsonDeriver) others(id NodeID) bool {
 // items writes the schema of an array's elements. Where paths tell them apart it
 // is any of theirs.
 func (d *jsonDeriver) items(n *jsonNode) {
-	var kinds []NodeID
-	if n.elements > 0 {
-		kinds = append(kinds, n.elements)
-	}
-	for _, x := range n.indexes {
-		kinds = append(kinds, x.child)
-	}
-	for _, w := range n.wants {
-		kinds = append(kinds, w.child)
-	}
 	d.dst = append(d.dst, `,"items":`...)
 	mark := len(d.dst)
 	d.dst = append(d.dst, `{"anyOf":[`...)
 	written := 0
 	last := len(d.dst)
-	for _, id := range kinds {
+	for _, id := range n.kinds() {
 		before := len(d.dst)
 		if written > 0 {
 			d.dst = append(d.dst, ',')

@@ -27,7 +27,12 @@ func (c *jsonCompiler) mute() {
 
 // kindsOfElements are the nodes of an array's elements of which something can be
 // written.
-func (c *jsonCompiler) kindsOfElements(n *jsonNode) (kinds []NodeID) {
+func (c *jsonCompiler) kindsOfElements(n *jsonNode) []NodeID {
+	return slices.DeleteFunc(n.kinds(), func(kid NodeID) bool { return !c.live[kid].any() })
+}
+
+// kinds are the nodes that paths give an array's elements.
+func (n *jsonNode) kinds() (kinds []NodeID) {
 	if n.elements > 0 {
 		kinds = append(kinds, n.elements)
 	}
@@ -37,7 +42,7 @@ func (c *jsonCompiler) kindsOfElements(n *jsonNode) (kinds []NodeID) {
 	for _, w := range n.wants {
 		kinds = append(kinds, w.child)
 	}
-	return slices.DeleteFunc(kinds, func(kid NodeID) bool { return !c.live[kid].any() })
+	return kinds
 }
 
 // given says where at and below a node which nulls and constants are written.

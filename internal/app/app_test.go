@@ -30,10 +30,11 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// TestHealthBeforeKafka: a daemon that starts before Kafka waits, and its health
-// endpoint says so; a liveness probe must not kill it.
-func TestHealthBeforeKafka(t *testing.T) {
-	env := map[string]string{"CONSENTSTREAM_KAFKA": freeAddress(t), "CONSENTSTREAM_REDIS": freeAddress(t), "CONSENTSTREAM_HEALTH": freeAddress(t)}
+// alone runs the demo's configuration without any server, and gives the address of
+// its health endpoint. stop waits for its end.
+func alone(t *testing.T, roles []string) (health string, stop func()) {
+	health = freeAddress(t)
+	env := map[string]string{"CONSENTSTREAM_KAFKA": freeAddress(t), "CONSENTSTREAM_REDIS": freeAddress(t), "CONSENTSTREAM_HEALTH": health}
 	cfg, findings := configs.Load("../../configs/demo/consentstream.yaml", func(name string) (string, bool) { v, ok := env[name]; return v, ok }, os.ReadFile)
 	if cfg == nil {
 		t.Fatal(findings)
@@ -42,58 +43,53 @@ func TestHealthBeforeKafka(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- app.NewWithKeys(cfg, ring, zerolog.Nop(), "test").Run(ctx, app.Roles()) }()
+	go func() { done <- app.NewWithKeys(cfg, ring, zerolog.Nop(), "test").Run(ctx, roles) }()
+	return health, func() {
+		cancel()
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Error(err)
+			}
+		case <-time.After(20 * time.Second):
+			t.Error("does not end")
+		}
+	}
+}
+
+// TestHealthBeforeKafka: a daemon that starts before Kafka waits, and its health
+// endpoint says so; a liveness probe must not kill it.
+func TestHealthBeforeKafka(t *testing.T) {
+	health, stop := alone(t, app.Roles())
 	reason := ""
 	for deadline := time.Now().Add(20 * time.Second); reason != "kafka_unreachable" && time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		reason = heldBecause(env["CONSENTSTREAM_HEALTH"])
+		reason = heldBecause(health)
 	}
 	if reason != "kafka_unreachable" {
 		t.Errorf("held because %q, want kafka_unreachable", reason)
 	}
-	if resp, err := http.Get("http://" + env["CONSENTSTREAM_HEALTH"] + "/healthz"); err != nil {
+	if resp, err := http.Get("http://" + health + "/healthz"); err != nil {
 		t.Error(err)
 	} else if resp.Body.Close(); resp.StatusCode != http.StatusOK {
 		t.Errorf("liveness is %s", resp.Status)
 	}
 	stop()
-	select {
-	case err := <-done:
-		if err != nil {
-			t.Error(err)
-		}
-	case <-time.After(20 * time.Second):
-		t.Error("does not end")
-	}
 }
 
 // TestHealthOfProjectorAlone: a process that only projects answers too, and says
 // what it waits for.
 func TestHealthOfProjectorAlone(t *testing.T) {
-	env := map[string]string{"CONSENTSTREAM_KAFKA": freeAddress(t), "CONSENTSTREAM_REDIS": freeAddress(t), "CONSENTSTREAM_HEALTH": freeAddress(t)}
-	cfg, findings := configs.Load("../../configs/demo/consentstream.yaml", func(name string) (string, bool) { v, ok := env[name]; return v, ok }, os.ReadFile)
-	if cfg == nil {
-		t.Fatal(findings)
-	}
-	ring, err := keys.Generate(rand.Reader, "test")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- app.NewWithKeys(cfg, ring, zerolog.Nop(), "test").Run(ctx, []string{app.Project}) }()
+	health, stop := alone(t, []string{app.Project})
 	text := ""
 	for deadline := time.Now().Add(20 * time.Second); text == "" && time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		text = page("http://" + env["CONSENTSTREAM_HEALTH"] + "/status")
+		text = page("http://" + health + "/status")
 	}
 	if !strings.Contains(text, "NOT READY") || !strings.Contains(text, "waiting: kafka_unreachable") || strings.Contains(text, "enforce") {
 		t.Errorf("status:\n%s", text)
 	}
 	stop()
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
 }
 
 // page is the text of an address; "" where nobody answers.
