@@ -1,9 +1,12 @@
 package pipeline
 
 import (
+	"context"
+	"errors"
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/consentstream/consentstream/internal/devstack"
@@ -62,5 +65,27 @@ func TestStopProjectorWhileJoining(t *testing.T) {
 		if took := time.Since(began); took > endPatience {
 			t.Errorf("Run returns after %v", took)
 		}
+	})
+}
+
+// A process hears that another one is this member also in a poll that would be
+// dropped, because its lanes are gone: kgo says it once.
+func TestFencedWithLanesLost(t *testing.T) {
+	r := newRig(t)
+	s := r.session()
+	s.losses = s.lanes.losses()
+	r.stack.Kafka.ControlKey(kmsg.Heartbeat.Int16(), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		r.stack.Kafka.KeepControl()
+		resp := req.ResponseKind().(*kmsg.HeartbeatResponse)
+		resp.ErrorCode = kerr.FencedInstanceID.Code
+		return resp, nil, true
+	})
+	r.eventually("the lanes are lost", func() bool { return s.lanes.losses() != s.losses })
+	var stop *Stop
+	r.eventually("it is said why", func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		_, err := s.poll(ctx, 1)
+		return errors.As(err, &stop)
 	})
 }
