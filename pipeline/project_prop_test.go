@@ -260,29 +260,38 @@ func (w *propWorld) counted(bucket int) bool {
 	return w.store.Load(w.t.Context(), []*redisstore.Page{page}) == nil && page.Err == nil
 }
 
-// check reads each subject: a hold, or the truth at the cut.
+// check reads the subjects, one by one and all at once: a hold, or the truth at
+// the cut. One of them is nobody that is spoken of.
 func (w *propWorld) check(mayHold bool) {
-	for subject := range propSubjects + 1 { // one that nobody speaks of
-		tag := propTag(subject)
-		var snap consent.Snapshot
-		if err := w.store.Read(w.t.Context(), []consent.Tag{tag}, &snap); err != nil {
-			if !mayHold {
-				w.t.Fatalf("subject %d: %v", subject, err)
-			}
-			continue
+	all := make([]consent.Tag, propSubjects+1)
+	for subject := range all {
+		all[subject] = propTag(subject)
+		w.checkRead(all[subject:subject+1], mayHold)
+	}
+	w.checkRead(all, mayHold)
+}
+
+func (w *propWorld) checkRead(tags []consent.Tag, mayHold bool) {
+	var snap consent.Snapshot
+	if err := w.store.Read(w.t.Context(), tags, &snap); err != nil {
+		if !mayHold {
+			w.t.Fatalf("%x: %v", tags, err)
 		}
-		want := w.log.rowAt(tag, snap.Cut[0])
-		got, _, err := snap.State(0)
+		return
+	}
+	for i, tag := range tags {
+		want := w.log.rowAt(tag, snap.Cut[i])
+		got, _, err := snap.State(i)
 		if err != nil {
 			w.t.Fatal(err)
 		}
 		switch {
 		case (got == nil) != (want == nil):
-			w.t.Fatalf("subject %d at %v: row %v, want %v", subject, snap.Cut[0], got, want)
+			w.t.Fatalf("%x at %v: row %v, want %v", tag, snap.Cut[i], got, want)
 		case got != nil && !bytes.Equal(got.AppendTo(nil), want.AppendTo(nil)):
-			w.t.Fatalf("subject %d at %v: %+v, want %+v", subject, snap.Cut[0], got, want)
-		case !mayHold && !slices.Equal(snap.Cut[0], w.log.end()):
-			w.t.Fatalf("subject %d is known up to %v, the log ends at %v", subject, snap.Cut[0], w.log.end())
+			w.t.Fatalf("%x at %v: %+v, want %+v", tag, snap.Cut[i], got, want)
+		case !mayHold && !slices.Equal(snap.Cut[i], w.log.end()):
+			w.t.Fatalf("%x is known up to %v, the log ends at %v", tag, snap.Cut[i], w.log.end())
 		}
 	}
 }

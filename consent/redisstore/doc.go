@@ -20,7 +20,9 @@
 //
 //	row        1 format | 4 key epoch | consent.Row.AppendTo | 16 MAC
 //	watermark  1 format | 4 key epoch | 32 epoch hash | 2 bucket | 4 partitions |
-//	           8 next offset, per partition | 8 number of rows | 16 MAC
+//	           8 next offset, per partition | 8 number of rows | 16 stamp | 16 MAC
+//	stamp      first 16 bytes of SHA-256 over the offsets of the watermark that
+//	           last came with rows; zeros before any did
 //	MAC        first 16 bytes of HMAC-SHA-256(K, kind | bucket (2) | tag | all
 //	           bytes before the MAC); kind is 'r' or 'w', tag only with 'r'
 //	K          HMAC-SHA-256(row key of the key epoch, "consentstream redis v1" | epoch hash)
@@ -34,6 +36,14 @@
 // row is believed: the watermark's MAC, epoch and bucket, HLEN = rows + 1, and
 // each row's MAC. A nil reply under a watermark that passed is a true miss:
 // there was no consent event for this tag below the watermark.
+//
+// Rows and true misses that passed are kept in memory (Config.CacheBytes), and not
+// asked for again while the bucket's stamp is the same: rows are a function of the
+// log below a watermark, and equal stamps say that below this one nothing has come
+// to them since. The watermark and HLEN are read and checked each time, so a kept
+// row never outlives its bucket in Redis, and is never older than the watermark
+// that the caller's fence check sees. Where a stamp is another one, the bucket is
+// read again as a whole.
 //
 // What the server sends passes a filter before the client library sees it, which
 // allocates any length that a reply announces: no value may be longer than the

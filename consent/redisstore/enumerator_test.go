@@ -40,6 +40,15 @@ const (
 	compareWhole                    // a writer must find what it loaded
 )
 
+type remember uint8
+
+const (
+	rememberNothing remember = iota
+	rememberStamp            // a row that was read answers while its bucket's stamp, the watermark that last came with rows, is the same
+	rememberCounter          // or while the number of batches that came with rows is
+	rememberRows             // or while the number of rows is
+)
+
 type design struct {
 	name    string
 	ack     acknowledge
@@ -57,6 +66,7 @@ type design struct {
 	absentAllow bool // no row under a valid watermark permits (contract: "unknown")
 	writers     int  // projectors that load and apply in two steps; 0: one step
 	compare     compare
+	remember    remember
 
 	p1, p2 bool // what must be found to hold
 }
@@ -79,12 +89,15 @@ var designs = []design{
 	ours("O2 ours, writers only raise the watermark", func(d *design) { d.compare = compareMonotonic; d.p1, d.p2 = false, false }),
 	ours("O3 ours, rows are not counted", func(d *design) { d.count = false; d.p1, d.p2 = false, false }),
 	ours("O4 ours, ack when durable", func(d *design) { d.ack = ackDurable; d.p2 = false }),
-	ours("OURS fence + barrier + one hash + count + whole compare", func(*design) {}),
+	ours("O5 ours, remembered rows answer by the number of batches", func(d *design) { d.remember = rememberCounter; d.p1 = false }),
+	ours("O6 ours, remembered rows answer by the number of rows", func(d *design) { d.remember = rememberRows; d.p1 = false }),
+	ours("O7 ours, nothing is remembered", func(d *design) { d.remember = rememberNothing }),
+	ours("OURS fence + barrier + one hash + count + whole compare + stamp", func(*design) {}),
 }
 
 func ours(name string, change func(*design)) design {
 	d := design{name: name, fence: true, ack: ackBarrier, evictBucket: true, flush: true, loseRow: true, count: true,
-		absentAllow: true, writers: 2, compare: compareWhole, p1: true, p2: true}
+		absentAllow: true, writers: 2, compare: compareWhole, remember: rememberStamp, p1: true, p2: true}
 	change(&d)
 	return d
 }
@@ -112,6 +125,13 @@ type cache struct {
 	exists   bool
 	row, end uint8 // end: the watermark
 	counted  bool  // the watermark counts the row
+	stamp    uint8 // what remembered rows are compared by
+}
+
+// memory is the subject's row as the reader has kept it.
+type memory struct {
+	set        bool
+	row, stamp uint8
 }
 
 // writer is one projector between load and apply.
@@ -129,6 +149,7 @@ type world struct {
 	writers        [2]writer
 	half           bool // watermark written, row not yet
 
+	kept   memory
 	batch  uint8
 	after  bool // began after W was durable
 	fence  uint8
@@ -144,7 +165,7 @@ type step struct {
 }
 
 func (d *design) start() world {
-	c := cache{exists: true, row: granted, end: 1, counted: true}
+	c := cache{exists: true, row: granted, end: 1, counted: true, stamp: 1}
 	return world{log: 1, primary: c, other: c, shard: 1}
 }
 
@@ -252,6 +273,9 @@ func (d *design) apply(n *world, i int) {
 	if p.loaded.end < 2 && folded != p.loaded.row {
 		n.primary.row = folded
 	}
+	if n.primary.stamp = p.loaded.stamp; folded != p.loaded.row {
+		n.primary.stamp = d.stamp(p)
+	}
 	n.primary.exists, n.primary.end = true, p.target
 	n.primary.counted = p.loaded.counted || folded != absent
 	if d.compare != compareWhole {
@@ -261,6 +285,30 @@ func (d *design) apply(n *world, i int) {
 	}
 }
 
+// stamp is that of a bucket after a batch that came with rows.
+func (d *design) stamp(p writer) uint8 {
+	switch d.remember {
+	case rememberStamp:
+		return p.target
+	case rememberCounter:
+		return p.loaded.stamp + 1
+	case rememberRows:
+		return 1
+	}
+	return 0
+}
+
+// read gives the subject's row, from the reader's memory where that answers.
+func (d *design) read(n *world) uint8 {
+	if d.remember == rememberNothing {
+		return n.primary.row
+	}
+	if !n.kept.set || n.kept.stamp != n.primary.stamp {
+		n.kept = memory{true, n.primary.row, n.primary.stamp}
+	}
+	return n.kept.row
+}
+
 func (d *design) batchSteps(w *world, try tryFunc) {
 	idle := w.batch == waiting || w.batch == aborted
 	begin := func(n *world) { n.after, n.fence = n.log >= 2, n.log }
@@ -268,7 +316,8 @@ func (d *design) batchSteps(w *world, try tryFunc) {
 	try("fence", idle && d.late, func(n *world) { begin(n); n.batch = fenced })
 	try("poll", w.batch == fenced, func(n *world) { n.batch = begun })
 	try("read", w.batch == begun && d.readable(w), func(n *world) {
-		n.permit = n.primary.row == granted || n.primary.row == absent && d.absentAllow
+		row := d.read(n)
+		n.permit = row == granted || row == absent && d.absentAllow
 		n.batch = decided
 	})
 	try("recheck", d.recheck && w.batch == decided, func(n *world) {

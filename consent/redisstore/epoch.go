@@ -12,7 +12,7 @@ import (
 
 // Format is the version of the byte formats in this package and of the rows in
 // them; part of the Epoch, so that two builds that differ never meet.
-const Format = 2
+const Format = 3
 
 // Limits that keep counts inside their fields; DESIGN section 6 allows at most
 // 256 consent partitions.

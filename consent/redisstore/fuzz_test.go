@@ -37,7 +37,7 @@ func FuzzOpen(f *testing.F) {
 	row := consent.NewRow()
 	row.Fold(event(consent.Grant, 1, 7))
 	good := seal.sealRow(1, &tag, row)
-	mark, err := seal.sealMark(1, consent.Vector{3, 4}, 5)
+	mark, err := seal.sealMark(1, consent.Vector{3, 4}, 5, stampOf(consent.Vector{2, 4}))
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -66,7 +66,7 @@ func TestSealEveryBit(t *testing.T) {
 	row := consent.NewRow()
 	row.Fold(event(consent.Grant, 1, 7))
 	sealed := seal.sealRow(1, &tag, row)
-	mark, err := seal.sealMark(1, consent.Vector{3, 4}, 5)
+	mark, err := seal.sealMark(1, consent.Vector{3, 4}, 5, stampOf(consent.Vector{2, 4}))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,13 +20,15 @@ var (
 	argW     any = "w"
 )
 
-// Read answers for the given tags, which should not repeat, in one round trip
-// and one cut: into.State(i) is the row of tags[i], nil for a true miss, and the
-// watermark of its bucket. The rows and vectors belong to into and live until its
-// next use, and a Cut is shared by the tags of a bucket. Every row is verified
-// here, but decoded only when it is asked for, or at once where into.Whole is set:
-// a genuine row can only fail to decode if somebody with our keys wrote it in
-// another form.
+// Read answers for the given tags, which should not repeat: into.State(i) is the
+// row of tags[i], nil for a true miss, and the watermark of its bucket. The rows
+// and vectors belong to into and live until its next use, and a Cut is shared by
+// the tags of a bucket. Every row was verified, but is decoded only when it is
+// asked for, or at once where into.Whole is set: a genuine row can only fail to
+// decode if somebody with our keys wrote it in another form.
+//
+// It takes one round trip and one cut of one primary; where the cache held rows of
+// buckets that have changed, a second one for these.
 //
 // The caller still has to compare: Cut against its fence, and each row's Last
 // against Cut (DECISION D4).
@@ -35,30 +37,72 @@ var (
 // holds the whole read, because its batch is one transaction. A damaged row
 // under a good watermark condemns its bucket, see condemn.
 func (s *Store) Read(ctx context.Context, tags []consent.Tag, into *consent.Snapshot) error {
-	into.Reset(0)
 	sc := s.scratch.Get().(*scratch)
 	defer s.scratch.Put(sc)
-	sc.sortByBucket(tags, s.epoch.Buckets)
-	r := s.request(sc, tags)
+	defer sc.forget()
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
+	into.Reset(len(tags))
+	if err := s.read(ctx, sc, tags, into); err != nil {
+		into.Reset(0)
+		return s.named(err)
+	}
+	return nil
+}
+
+func (s *Store) read(ctx context.Context, sc *scratch, tags []consent.Tag, into *consent.Snapshot) error {
+	sc.sortByBucket(tags, s.epoch.Buckets)
+	sc.asked = sc.asked[:0]
+	for b := range s.epoch.Buckets {
+		if want := sc.order[sc.start[b]:sc.start[b+1]]; len(want) > 0 {
+			q := asked{bucket: b, want: want}
+			s.cache.answer(&q, tags, into)
+			sc.asked = append(sc.asked, q)
+		}
+	}
+	for len(sc.asked) > 0 || len(tags) == 0 {
+		stale, err := s.exchange(ctx, sc, tags, into)
+		if err != nil || len(stale) == 0 {
+			return err
+		}
+		for i := range stale { // now without the cache: these are not stale again
+			stale[i].ask = len(stale[i].want)
+		}
+		sc.asked = stale
+	}
+	return nil
+}
+
+// forget lets go of the replies of a read: they are megabytes.
+func (sc *scratch) forget() {
+	clear(sc.asked[:cap(sc.asked)])
+	clear(sc.rows[:cap(sc.rows)])
+}
+
+// exchange asks for sc.asked and fills in what it answers. It gives, in the same
+// memory, those buckets that are not what their kept rows were read from.
+func (s *Store) exchange(ctx context.Context, sc *scratch, tags []consent.Tag, into *consent.Snapshot) (stale []asked, _ error) {
+	r := s.request(sc, tags)
 	if _, err := r.pipe.Exec(ctx); err != nil {
-		return s.named(s.fault(ctx, r.asked, err))
+		return nil, s.fault(ctx, sc.asked, err)
 	}
 	now, err := r.time.Result()
 	if err != nil {
-		return s.named(classify(ctx, err))
+		return nil, classify(ctx, err)
 	}
-	into.Reset(len(tags))
-	for i := range r.asked {
-		q := &r.asked[i]
-		if code := s.readBucket(ctx, sc, q, tags, into); code != "" {
-			into.Reset(0)
-			return s.named(&Hold{Code: code, Bucket: q.bucket})
+	stale = sc.asked[:0]
+	for i := range sc.asked {
+		q := sc.asked[i]
+		changed, code := s.readBucket(ctx, sc, &q, tags, into)
+		if code != "" {
+			return nil, &Hold{Code: code, Bucket: q.bucket}
+		}
+		if changed {
+			stale = append(stale, q)
 		}
 	}
 	into.ServerTime = now.UnixMilli()
-	return nil
+	return stale, nil
 }
 
 // sortByBucket is a counting sort of the tags' indexes into sc.order.
@@ -85,40 +129,38 @@ func (sc *scratch) sortByBucket(tags []consent.Tag, buckets int) {
 type asked struct {
 	bucket int
 	want   []int32 // indexes into tags
+	ask    int     // want[:ask] are asked for, the others were answered from the cache
+	stamp  stamp   // that those were kept under
 	fields *redis.RawCmd
 	hlen   *redis.IntCmd
 }
 
 type request struct {
-	pipe  redis.Pipeliner
-	asked []asked
-	time  *redis.TimeCmd
+	pipe redis.Pipeliner
+	time *redis.TimeCmd
 }
 
-// request queues, within one MULTI: HMGET and HLEN for each touched bucket,
+// request queues, within one MULTI: HMGET and HLEN for each bucket of sc.asked,
 // and TIME. Redis runs a MULTI as one step, so nothing changes between the
 // rows of a bucket, its watermark and its count.
 func (s *Store) request(sc *scratch, tags []consent.Tag) request {
 	r := request{pipe: s.rdb.TxPipeline()}
 	ctx := context.Background() // commands in a pipeline use Exec's
 	sc.args = sc.args[:0]
-	if need := len(tags) + 3*min(len(tags), s.epoch.Buckets); cap(sc.args) < need {
+	if need := len(tags) + 3*len(sc.asked); cap(sc.args) < need {
 		sc.args = make([]any, 0, need) // queued slices must not move
 	}
-	for b := range s.epoch.Buckets {
-		want := sc.order[sc.start[b]:sc.start[b+1]]
-		if len(want) == 0 {
-			continue
-		}
+	for n := range sc.asked {
+		q := &sc.asked[n]
 		from := len(sc.args)
-		key := s.Key(b)
+		key := s.Key(q.bucket)
 		sc.args = append(sc.args, argHMGet, key, argW)
-		for _, i := range want {
+		for _, i := range q.want[:q.ask] {
 			sc.args = append(sc.args, (*tagArg)(&tags[i]))
 		}
-		raw := redis.NewRawCmd(ctx, sc.args[from:]...)
-		_ = r.pipe.Process(ctx, raw) // only queues
-		r.asked = append(r.asked, asked{bucket: b, want: want, fields: raw, hlen: r.pipe.HLen(ctx, key)})
+		q.fields = redis.NewRawCmd(ctx, sc.args[from:]...)
+		_ = r.pipe.Process(ctx, q.fields) // only queues
+		q.hlen = r.pipe.HLen(ctx, key)
 	}
 	r.time = r.pipe.Time(ctx)
 	return r
@@ -141,33 +183,50 @@ func (q *asked) fault() *Hold {
 	return nil
 }
 
-// readBucket checks one bucket's replies and fills in its tags' answers.
-func (s *Store) readBucket(ctx context.Context, sc *scratch, q *asked, tags []consent.Tag, into *consent.Snapshot) Code {
+// readBucket checks one bucket's replies and fills in its tags' answers, unless
+// the bucket has changed since those of the cache were read.
+func (s *Store) readBucket(ctx context.Context, sc *scratch, q *asked, tags []consent.Tag, into *consent.Snapshot) (changed bool, _ Code) {
 	fields := reply{q.fields.Val()}
 	var m Mark
-	code := sc.openBucket(&fields, q.bucket, len(q.want), q.hlen.Val(), &m)
+	code := sc.openBucket(&fields, q.bucket, q.ask, q.hlen.Val(), &m)
 	if code == "" && !m.Exists() {
 		code = NoEpoch // a bucket that is not there answers nothing
 	}
 	if code != "" {
-		return code
+		return false, code
 	}
-	for _, i := range q.want {
-		row, code := sc.nextRow(&fields, q.bucket, &tags[i])
-		if row != nil {
-			into.SetEncoded(int(i), row)
-		}
-		into.Cut[i] = m.Next
-		if into.Whole && code == "" {
-			code = s.decodes(into, int(i))
-		}
-		if code.rebuildable() {
-			s.condemn(ctx, q.bucket, &m)
-		}
+	if q.ask < len(q.want) && m.stamp != q.stamp {
+		return true, ""
+	}
+	if code = s.readRows(sc, q, &fields, tags, into, &m); code.rebuildable() {
+		s.cache.forget(q.bucket)
+		s.condemn(ctx, q.bucket, &m)
+	}
+	return false, code
+}
+
+// readRows verifies the rows that were asked for, and lets all answers of the
+// bucket count.
+func (s *Store) readRows(sc *scratch, q *asked, fields *reply, tags []consent.Tag, into *consent.Snapshot, m *Mark) Code {
+	sc.rows = sc.rows[:0]
+	for _, i := range q.want[:q.ask] {
+		row, code := sc.nextRow(fields, q.bucket, &tags[i])
 		if code != "" {
 			return code
 		}
+		into.SetEncoded(int(i), row)
+		sc.rows = append(sc.rows, row)
 	}
+	for _, i := range q.want {
+		into.Cut[i] = m.Next
+		if !into.Whole {
+			continue
+		}
+		if code := s.decodes(into, int(i)); code != "" {
+			return code
+		}
+	}
+	s.cache.keep(q.bucket, m.stamp, tags, q.want, sc.rows)
 	return ""
 }
 

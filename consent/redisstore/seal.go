@@ -25,8 +25,9 @@ type Mark struct {
 	// Next is the next offset per consent partition: all below is in the rows.
 	Next consent.Vector
 	// Rows is the number of subjects in the bucket.
-	Rows int64
-	raw  []byte // as it stands in Redis, for the compare
+	Rows  int64
+	stamp stamp
+	raw   []byte // as it stands in Redis, for the compare
 }
 
 // Exists tells whether the bucket has a watermark.
@@ -111,11 +112,11 @@ func (s *sealer) decodeRow(encoded []byte, row *consent.Row, intern func([]byte)
 }
 
 // sealMark encodes a watermark under the active key.
-func (s *sealer) sealMark(bucket int, next consent.Vector, rows int64) (Mark, error) {
+func (s *sealer) sealMark(bucket int, next consent.Vector, rows int64, rev stamp) (Mark, error) {
 	if len(next) != s.parts || rows < 0 {
 		return Mark{}, errors.New("redisstore: watermark of another shape")
 	}
-	b := make([]byte, 0, headW+4+8*len(next)+8+macSize)
+	b := make([]byte, 0, headW+4+8*len(next)+8+len(rev)+macSize)
 	b = append(b, Format)
 	b = binary.BigEndian.AppendUint32(b, s.active)
 	b = append(b, s.epoch[:]...)
@@ -128,14 +129,15 @@ func (s *sealer) sealMark(bucket int, next consent.Vector, rows int64) (Mark, er
 		b = binary.BigEndian.AppendUint64(b, uint64(o))
 	}
 	b = binary.BigEndian.AppendUint64(b, uint64(rows))
+	b = append(b, rev[:]...)
 	b = append(b, s.mac(kindW, s.active, bucket, nil, b)...)
-	return Mark{Next: append(consent.Vector(nil), next...), Rows: rows, raw: b}, nil
+	return Mark{Next: append(consent.Vector(nil), next...), Rows: rows, stamp: rev, raw: b}, nil
 }
 
 // openMark checks a watermark. raw is copied, so the caller may reuse it. The
 // vector is written over m.Next. The code is empty when m is good.
 func (s *sealer) openMark(raw []byte, bucket int, m *Mark) Code {
-	if len(raw) != headW+4+8*s.parts+8+macSize || raw[0] != Format {
+	if len(raw) != headW+4+8*s.parts+8+len(stamp{})+macSize || raw[0] != Format {
 		return WatermarkForm
 	}
 	body, got := raw[:len(raw)-macSize], raw[len(raw)-macSize:]
@@ -170,6 +172,6 @@ func (s *sealer) readMark(b, raw []byte, m *Mark) Code {
 	if rows < 0 {
 		return WatermarkForm
 	}
-	m.Next, m.Rows, m.raw = next, rows, append(m.raw[:0], raw...)
+	m.Next, m.Rows, m.stamp, m.raw = next, rows, stamp(b[8:]), append(m.raw[:0], raw...)
 	return ""
 }

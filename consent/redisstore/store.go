@@ -36,12 +36,17 @@ type Config struct {
 	// Timeout bounds a read, connecting included; 0: 200 ms. A write may take
 	// ten times as long, since it is behind the scenes and large.
 	Timeout time.Duration
+	// CacheBytes is how much the rows that were read may take in memory, so that
+	// they are not fetched again while their bucket stays as it is; 0: 32 MiB,
+	// below 0: nothing.
+	CacheBytes int
 }
 
 const (
 	defaultTimeout = 200 * time.Millisecond
 	writeFactor    = 10
 	maxNames       = 4096
+	defaultCache   = 32 << 20
 )
 
 // Store reads and writes the state of one Epoch. It is safe for concurrent use
@@ -52,6 +57,7 @@ type Store struct {
 	timeout time.Duration
 	cli     string // for Hold.Mend
 	rdb     *redis.Client
+	cache   *rowCache
 	scratch sync.Pool    // of *scratch
 	evicted atomic.Int64 // evicted_keys at the first Check, plus 1; 0: not looked yet
 }
@@ -79,12 +85,15 @@ func Open(cfg Config) (*Store, error) {
 	if cfg.Timeout == 0 {
 		cfg.Timeout = defaultTimeout
 	}
+	if cfg.CacheBytes == 0 {
+		cfg.CacheBytes = defaultCache
+	}
 	opt := options(&cfg)
 	if opt.Dialer == nil {
 		opt.Dialer = redis.NewDialer(opt)
 	}
 	opt.Dialer = bounded(opt.Dialer)
-	s := &Store{epoch: cfg.Epoch, prefix: cfg.Epoch.prefix(), timeout: cfg.Timeout, cli: redisCLI(&cfg), rdb: redis.NewClient(opt)}
+	s := &Store{epoch: cfg.Epoch, prefix: cfg.Epoch.prefix(), timeout: cfg.Timeout, cli: redisCLI(&cfg), rdb: redis.NewClient(opt), cache: newCache(cfg.CacheBytes, cfg.Epoch.Buckets)}
 	hash := cfg.Epoch.Hash()
 	s.scratch.New = func() any { return &scratch{seal: newSealer(&cfg, hash), intern: consent.NewInterner(maxNames).String} }
 	return s, nil
@@ -142,4 +151,6 @@ type scratch struct {
 	args   []any
 	order  []int32 // indexes of the tags, by bucket
 	start  []int32 // start of each bucket in order, plus the end
+	asked  []asked
+	rows   [][]byte // of the bucket at work
 }

@@ -220,7 +220,11 @@ func (sc *scratch) applyArgs(p *Page) ([]any, Mark, error) {
 	if p.Mark.Exists() {
 		fields = p.Mark.Rows + 1
 	}
-	mark, err := sc.seal.sealMark(p.Bucket, p.Next, p.Mark.Rows+added)
+	rev := p.Mark.stamp
+	if len(p.Tags) > 0 {
+		rev = stampOf(p.Next)
+	}
+	mark, err := sc.seal.sealMark(p.Bucket, p.Next, p.Mark.Rows+added, rev)
 	if err != nil {
 		return nil, Mark{}, err
 	}
