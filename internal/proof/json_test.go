@@ -290,12 +290,28 @@ func (c *changer) alike(array position) bool {
 			}
 			a, b = a.then(place{kind: member, name: s.Name}), b.then(place{kind: member, name: s.Name})
 		}
-		t, seen := c.w.sees(c.purpose, a)
-		if u, too := c.w.sees(c.purpose, b); way[0] != ways[0][0] || seen != too || !reflect.DeepEqual(t, u) {
+		if way[0] != ways[0][0] || !c.sameOf(a, b) {
 			return false
 		}
 	}
 	return true
+}
+
+// sameOf reports that a purpose sees of a value the same at either of two
+// positions. A treatment is of single values, and does not come to members that no
+// path names; a token is of its path, and a pseudonym of its category.
+func (c *changer) sameOf(a, b position) bool {
+	t, seen := c.w.sees(c.purpose, a)
+	u, too := c.w.sees(c.purpose, b)
+	switch {
+	case seen != too || !reflect.DeepEqual(t, u):
+		return false
+	case !seen || t.Name == "keep":
+		return true
+	case t.Name == "encrypt" || category(c.w.rules, a, false) != category(c.w.rules, b, false):
+		return false
+	}
+	return named(c.w.rules, a) && named(c.w.rules, b)
 }
 
 // chosenAlike is an element that the predicates see as they see v.

@@ -2,6 +2,7 @@ package proof
 
 import (
 	"cmp"
+	"slices"
 
 	"github.com/consentstream/consentstream/schemas"
 )
@@ -122,6 +123,14 @@ func (r *rule) split() (path schemas.Path, key bool) {
 		path = path[:len(path)-1]
 	}
 	return path, false
+}
+
+// named reports that a rule names a position, and not only what lies above it.
+func named(rules []rule, pos position) bool {
+	return slices.ContainsFunc(rules, func(r rule) bool {
+		path, key := r.split()
+		return !key && states(path, pos)[len(path)]
+	})
 }
 
 // category is that of the value at a position, or of its key; "" for none and
