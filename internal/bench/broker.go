@@ -24,7 +24,8 @@ type broker struct {
 
 	load   load.Config
 	admin  *kadm.Client
-	shapes map[string]shape // by format, as the product wrote
+	shapes map[string]shape  // by format, as the product wrote
+	audits map[string]string // by format, the audit topic of the product's last run
 }
 
 // openBroker fills the real broker once for all runs.
@@ -36,6 +37,7 @@ func openBroker(ctx context.Context, o options) (*broker, error) {
 		prefix:   fmt.Sprintf("bench-%d", time.Now().Unix()),
 		load:     load.Config{Now: time.Now().UnixMilli()},
 		shapes:   make(map[string]shape),
+		audits:   make(map[string]string),
 	}
 	for format, s := range shapes {
 		b.shapes[format] = s
@@ -93,6 +95,7 @@ func (b *broker) close() {
 func (b *broker) learn(s *spec, r *result) {
 	if s.Job == "product" {
 		b.shapes[s.Format] = r.Shape
+		b.audits[s.Format] = s.audit()
 	}
 }
 

@@ -32,7 +32,8 @@ type spec struct {
 	Prefix              string // of all topics
 	Group               string
 	Load                load.Config
-	Shape               shape // what the floor writes
+	Shape               shape  // what the floor writes
+	Audited             string // the audit topic of the product's run before; "": none
 }
 
 func (s *spec) input() string { return s.Prefix + "." + s.Format }
@@ -42,12 +43,13 @@ func (s *spec) input() string { return s.Prefix + "." + s.Format }
 func (s *spec) audit() string { return s.Group + ".audit" }
 
 // outputs are the purpose topics and, last, the audit topic.
-func (s *spec) outputs() []string {
-	var topics []string
+func (s *spec) outputs() []string { return append(s.purposeTopics(), s.audit()) }
+
+func (s *spec) purposeTopics() (topics []string) {
 	for _, p := range purposes {
 		topics = append(topics, s.input()+"."+p)
 	}
-	return append(topics, s.audit())
+	return topics
 }
 
 // result is what a run is measured by. Records were committed within Seconds;

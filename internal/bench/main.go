@@ -3,12 +3,13 @@
 // ratio:
 //
 //   - floor: a transactional copy that writes what consentstream must write (the
-//     same record counts and about the same sizes on three purpose topics and the
-//     audit topic) and looks up and decides nothing. Nothing that keeps the
+//     same record counts on three purpose topics and the audit topic; on a real
+//     broker records that the product wrote, else prefixes of the input of about
+//     the same sizes) and looks up and decides nothing. Nothing that keeps the
 //     promises over Kafka can be faster;
 //   - product: the pipeline of `consentstream run`, everything on: fence, Redis
 //     look-ups, three purposes, audit chain and commitments. It runs first, and the
-//     floor writes the counts and sizes that it was seen to write.
+//     floor writes the counts and records that it was seen to write.
 //
 // With CONSENTSTREAM_KAFKA set (internal/servers/servers.sh) it runs against
 // that broker, and CPU is the client's alone. Without, each run has kfake in its
@@ -65,7 +66,7 @@ func run(ctx context.Context, args []string) error {
 	t := newTable(os.Stdout, b.address == "")
 	for range o.repeat {
 		for _, s := range o.specs(b) {
-			s.Shape = b.shapes[s.Format]
+			s.Shape, s.Audited = b.shapes[s.Format], b.audits[s.Format]
 			r, err := measure(ctx, s)
 			if err != nil {
 				return fmt.Errorf("%s %s %s, %d workers: %w", s.Job, s.Format, s.Codec, s.Workers, err)
@@ -74,6 +75,7 @@ func run(ctx context.Context, args []string) error {
 			t.add(s, r)
 		}
 	}
+	t.summary()
 	return nil
 }
 

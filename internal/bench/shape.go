@@ -76,28 +76,34 @@ func measureShape(ctx context.Context, adm *kadm.Client, s *spec, before []int64
 	return measured, nil
 }
 
-// meanSize reads some thousand records of a topic.
+// meanSize looks at some thousand records of a topic.
 func meanSize(ctx context.Context, s *spec, topic string) (int, error) {
-	cl, err := kgo.NewClient(kgo.SeedBrokers(s.Broker), kgo.ConsumeTopics(topic),
-		kgo.ConsumeResetOffset(kgo.NewOffset().AtEnd().Relative(-2000)), kgo.FetchIsolationLevel(kgo.ReadCommitted()))
-	if err != nil {
+	records, err := sample(ctx, s, topic, 1000)
+	if err != nil || len(records) == 0 {
 		return 0, err
+	}
+	sum := 0
+	for _, r := range records {
+		sum += len(r.Value)
+	}
+	return sum / len(records), nil
+}
+
+// sample reads about n of a topic's last records, of all its partitions.
+func sample(ctx context.Context, s *spec, topic string, n int) ([]*kgo.Record, error) {
+	cl, err := kgo.NewClient(kgo.SeedBrokers(s.Broker), kgo.ConsumeTopics(topic),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtEnd().Relative(-2*int64(n))), kgo.FetchIsolationLevel(kgo.ReadCommitted()))
+	if err != nil {
+		return nil, err
 	}
 	defer cl.Close()
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	sum, n := 0, 0
-	for n < 1000 {
-		fetches := cl.PollFetches(ctx)
-		if ctx.Err() != nil {
-			break
-		}
-		fetches.EachRecord(func(r *kgo.Record) { sum += len(r.Value); n++ })
+	var records []*kgo.Record
+	for len(records) < n && ctx.Err() == nil {
+		records = append(records, cl.PollFetches(ctx).Records()...)
 	}
-	if n == 0 {
-		return 0, nil
-	}
-	return sum / n, nil
+	return records, nil
 }
 
 // stored is what the outputs take in the brokers' logs, in bytes: what was sent,
