@@ -95,7 +95,9 @@ func (b *broker) close() {
 func (b *broker) learn(s *spec, r *result) {
 	if s.Job == "product" {
 		b.shapes[s.Format] = r.Shape
-		b.audits[s.Format] = s.audit()
+		if b.address != "" { // else each child has its own broker
+			b.audits[s.Format] = s.audit()
+		}
 	}
 }
 
