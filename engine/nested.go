@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/consentstream/consentstream/audit"
@@ -153,7 +154,8 @@ func (s *CompiledStream) actions(p *policy.Purpose, layout schemas.Layout, found
 }
 
 // nestedAction is what a purpose does with a text; what it does with what is in it
-// is added to outer. A text of which nothing would be left is dropped.
+// is added to outer. A text of which nothing can be left is dropped, or a null where a
+// null would stand in it: whether it is there is not to be told.
 func (s *CompiledStream) nestedAction(p *policy.Purpose, t schemas.Type, f *nestedField, in setting, gs *gates, outer *actions) (schemas.Action, error) {
 	a, err := s.actions(p, f.layout, f.found, in, gs)
 	if err != nil {
@@ -176,7 +178,19 @@ func (s *CompiledStream) nestedAction(p *policy.Purpose, t schemas.Type, f *nest
 		outer.withheld = append(outer.withheld, in.text)
 		return schemas.Action{}, nil
 	}
+	if !via.Shows(^uint32(0)) {
+		return a.standIn(), nil
+	}
 	return schemas.Action{Op: schemas.OpReplace, Via: via, Result: result}, nil
+}
+
+// standIn stands for a text in which there is nothing to be seen.
+func (a *actions) standIn() schemas.Action {
+	null := func(act schemas.Action) bool { return act.Op == schemas.OpNull }
+	if slices.ContainsFunc(a.acts, null) {
+		return schemas.Action{Op: schemas.OpNull}
+	}
+	return schemas.Action{}
 }
 
 // checkNestedType finds a text that is none by the schema.

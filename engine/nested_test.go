@@ -157,3 +157,41 @@ func TestEverything(t *testing.T) {
 		t.Error(fields)
 	}
 }
+
+// P6: of a text in which the purpose sees nothing it does not see either whether it
+// is there, or is one.
+func TestNestedTextUnseen(t *testing.T) {
+	const schema = `{"type":"record","name":"R","namespace":"web","fields":[{"name":"id","type":"string"},{"name":"event","type":"string"},{"name":"payload","type":["null","string"]}]}`
+	for name, treat := range map[string][]string{
+		"redacted":      {"user.health_and_medical", "redact", "user.contact.email", "redact"},
+		"constant":      {"user.health_and_medical", "constant", "user.contact.email", "drop"},
+		"closed":        {"user.health_and_medical", "keep!"},
+		"closed masked": {"user.health_and_medical", "mask!"},
+	} {
+		for format, payloads := range map[schemas.Format][]string{
+			schemas.JSON: {"", `,"payload":null`, `,"payload":"x"`, `,"payload":7`, `,"payload":"{\"health\":1,\"email\":\"e\"}"`, `,"payload":"[]"`, `,"payload":"{}"`},
+			schemas.Avro: {`,"payload":null`, `,"payload":{"string":"x"}`, `,"payload":{"string":"{\"health\":1}"}`, `,"payload":{"string":"{}"}`},
+		} {
+			r := newRig(t, clicks(format), byConsent("p", append([]string{"user.unique_id", "keep"}, treat...)...))
+			r.say("grant", grants("p", "expressed"))
+			if format == schemas.Avro {
+				r.install(1, schema)
+			}
+			first := ""
+			for i, payload := range payloads {
+				text := fmt.Sprintf(`{"id":"42","event":"e"%s}`, payload)
+				in := engine.Input{Value: []byte(text)}
+				if format == schemas.Avro {
+					in.Value = framed(t, 1, schema, text)
+				}
+				got := written(r.decide(in)[0], "p")
+				if i == 0 {
+					first = got
+				}
+				if got != first || got == "" {
+					t.Errorf("%s, format %v, of %s: %q, else %q", name, format, payload, got, first)
+				}
+			}
+		}
+	}
+}

@@ -217,6 +217,9 @@ func (plan *avroPlan) leaf(a Action) error {
 	if plan.op == planKeep || plan.op == planGated || plan.op == planReplace {
 		plan.always, plan.gates = plan.gate == 0, plan.gate
 	}
+	if n, ok := plan.via.(*Nested); ok && plan.op == planReplace && plan.gate == 0 {
+		plan.always, plan.gates = n.openers()
+	}
 	return nil
 }
 

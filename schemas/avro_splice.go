@@ -330,6 +330,8 @@ func (s *avroSplicer) nested(step *avroStep, n *Nested, in Value) bool {
 	s.withheld += withheld
 	if err != nil {
 		s.withheld++
+	}
+	if err != nil || out.Kind == Null {
 		return s.null(step)
 	}
 	s.prefix(step)

@@ -26,6 +26,9 @@ const maxNestedEntries = 1 << 16
 // more than 65,536 positions that paths name, is removed and counted, as a value
 // of a wrong type is: in Avro it is a null.
 //
+// A text in which nothing of the record is kept is a null, whether or not it is
+// there and is one: with gates, where those that are open let nothing through.
+//
 // The alphabet and padding of base64 are declared, not seen in the value: they
 // would show something of the bytes that were removed.
 //
@@ -34,7 +37,7 @@ const maxNestedEntries = 1 << 16
 type Nested struct {
 	codec   *base64.Encoding // nil: the text itself
 	layout  Layout
-	view    Projection
+	view    *jsonProjection
 	tape    Tape
 	decoded []byte
 	spliced []byte
@@ -47,10 +50,11 @@ const maxNestedScratch = 1 << 16
 // NewNested makes the Transform of a field of which view, a projection of the JSON
 // layout inner, is what a purpose sees.
 func NewNested(encoding Encoding, inner Layout, view Projection) (*Nested, error) {
-	if inner.Format() != JSON {
+	json, ok := view.(*jsonProjection)
+	if !ok || inner.Format() != JSON {
 		return nil, errors.New("a field can hold JSON only")
 	}
-	n := &Nested{layout: inner, view: view}
+	n := &Nested{layout: inner, view: json}
 	switch encoding {
 	case PlainText:
 	case Base64:
@@ -76,6 +80,21 @@ func (n *Nested) Result(t Type) (Type, error) {
 	return nullable(t), nil
 }
 
+// Shows reports that under these open gates something of a text can be left. Where
+// nothing can, the position is a null.
+func (n *Nested) Shows(gates uint32) bool { return n.view.live[n.view.plan(gates)] }
+
+// openers are the gates that each alone let something through; always says that
+// there is no need. What needs two of them does not count.
+func (n *Nested) openers() (always bool, gates uint32) {
+	for _, g := range n.view.gates {
+		if bit := uint32(1) << (g - 1); n.Shows(bit) {
+			gates |= bit
+		}
+	}
+	return n.Shows(0), gates
+}
+
 var errNested = errors.New("holds no such text")
 
 // Apply implements Transform with every gate closed.
@@ -86,6 +105,9 @@ func (n *Nested) Apply(buf []byte, v Value) (out Value, rest []byte, err error) 
 
 // apply also counts what was withheld within the text.
 func (n *Nested) apply(buf []byte, v Value, gates uint32) (out Value, rest []byte, withheld int, err error) {
+	if !n.Shows(gates) {
+		return Value{Kind: Null}, buf, 0, nil
+	}
 	defer n.trim(len(v.Text))
 	text, err := n.decode(v)
 	if n.tape.Reset(0); err == nil {

@@ -21,21 +21,19 @@ func (l *jsonLayout) Project(acts []Action, _ string) (Projection, error) {
 		if consts[id], err = l.check(NodeID(id), a); err != nil {
 			return nil, fmt.Errorf("%s: %w", describe(l.trie[id].path), err)
 		}
-		if a.Gate != 0 && !slices.Contains(p.gates, a.Gate) {
-			p.gates = append(p.gates, a.Gate)
-		}
-	}
-	if len(p.gates) > maxGates {
-		return nil, fmt.Errorf("%d gates in one purpose, at most %d are supported", len(p.gates), maxGates)
+		p.gates = append(p.gates, a.gates()...)
 	}
 	slices.Sort(p.gates)
+	if p.gates = slices.Compact(p.gates); len(p.gates) > maxGates {
+		return nil, fmt.Errorf("%d gates in one purpose, at most %d are supported", len(p.gates), maxGates)
+	}
 	for open := range 1 << len(p.gates) {
 		c := jsonCompiler{layout: l, acts: p.resolve(acts, open), consts: consts}
 		plan, something, err := c.compile()
 		if err != nil {
 			return nil, err
 		}
-		p.plans, p.fixed = append(p.plans, plan), append(p.fixed, c.fixed, c.late)
+		p.plans, p.live, p.fixed = append(p.plans, plan), append(p.live, c.live[0].any()), append(p.fixed, c.fixed, c.late)
 		p.empty = p.empty && !something
 	}
 	if l.format == JSONSchema {
@@ -71,19 +69,39 @@ func (l *jsonLayout) check(id NodeID, a Action) (constant []byte, err error) {
 	return constant, nil
 }
 
-// resolve gives the actions under one set of open gates.
+// gates are those that what an action does depends on.
+func (a *Action) gates() (gates []uint8) {
+	if n, ok := a.Via.(*Nested); ok {
+		gates = append(gates, n.view.gates...)
+	}
+	if a.Gate != 0 {
+		gates = append(gates, a.Gate)
+	}
+	return gates
+}
+
+// resolve gives the actions of plan number open.
 func (p *jsonProjection) resolve(acts []Action, open int) []Action {
+	gates := uint32(0)
+	for k, g := range p.gates {
+		gates |= uint32(open>>k&1) << (g - 1)
+	}
 	acts = slices.Clone(acts)
-	for id := range acts {
-		a := &acts[id]
-		if a.Gate == 0 || a.Op == OpDrop {
-			continue
-		}
-		if k := slices.Index(p.gates, a.Gate); open>>k&1 == 0 {
-			*a = Action{Op: OpNull}
+	for i := range acts {
+		if acts[i].closed(gates) {
+			acts[i] = Action{Op: OpNull}
 		}
 	}
 	return acts
+}
+
+// closed reports that under these open gates an action lets nothing through that it
+// would let through under others.
+func (a *Action) closed(gates uint32) bool {
+	if n, ok := a.Via.(*Nested); ok && a.Op == OpReplace && !n.Shows(gates) {
+		return true
+	}
+	return a.Gate != 0 && a.Op != OpDrop && gates>>(a.Gate-1)&1 == 0
 }
 
 // jsonCompiler turns resolved actions into a plan.

@@ -9,6 +9,7 @@ type jsonProjection struct {
 	layout *jsonLayout
 	gates  []uint8      // those in use, ascending; plan i has gates[k] open where bit k of i is set
 	plans  [][]jsonStep // by open gates, then by node
+	live   []bool       // by plan: something of the record can come to be written
 	empty  bool
 	acts   []Action
 	fixed  [][][]byte // by plan, in two ways, and by node: what is written whatever the record holds
@@ -62,11 +63,7 @@ func (p *jsonProjection) Splice(dst, src []byte, tape *Tape, gates uint32) (out 
 	if len(tape.Entries) == 0 || len(tape.At) != len(p.layout.nodes) {
 		return dst, 0, &Fault{Code: CodeSyntax} // no scan, or one that failed, or of another layout
 	}
-	open := 0
-	for k, g := range p.gates {
-		open |= int(gates>>(g-1)&1) << k
-	}
-	s := jsonSplice{layout: p.layout, dst: dst, src: src, tape: tape, steps: p.plans[open], gates: gates, most: len(dst) + outputLimit(len(src))}
+	s := jsonSplice{layout: p.layout, dst: dst, src: src, tape: tape, steps: p.plans[p.plan(gates)], gates: gates, most: len(dst) + outputLimit(len(src))}
 	tape.scratch.json.names = tape.scratch.json.names[:0]
 	s.root()
 	switch {
@@ -76,6 +73,14 @@ func (p *jsonProjection) Splice(dst, src []byte, tape *Tape, gates uint32) (out 
 		return dst, 0, &Fault{Code: CodeTooLarge}
 	}
 	return s.dst, s.withheld, nil
+}
+
+// plan is the number of the plan for a set of open gates.
+func (p *jsonProjection) plan(gates uint32) (open int) {
+	for k, g := range p.gates {
+		open |= int(gates>>(g-1)&1) << k
+	}
+	return open
 }
 
 // jsonSplice is one Splice call. It descends on the goroutine's stack as deep as
