@@ -25,8 +25,10 @@ type States interface {
 	// Every error is a hold; an error never leaves a usable answer.
 	Read(ctx context.Context, tags []consent.Tag, into *consent.Snapshot) error
 	// Check refuses a store that could lose rows without saying so; the error
-	// text holds the command that mends it.
-	Check(ctx context.Context) error
+	// text holds the command that mends it. From then on Read answers with the
+	// states of this topic and of no other: a topic that was deleted and created
+	// again has another history.
+	Check(ctx context.Context, topic ConsentTopic) error
 }
 
 // Registry is the schema registry. It is safe for concurrent use.

@@ -34,13 +34,22 @@ func LookupConsentTopic(ctx context.Context, seedBrokers []string, opts []kgo.Op
 	if err != nil {
 		return ConsentTopic{}, fmt.Errorf("asking %v about %s: %w", seedBrokers, topic, err)
 	}
-	info, err := top.topic(topic)
+	found, err := top.consent(topic)
 	if err != nil {
 		r := &Refusal{}
 		r.add(createConsentTopic(seedBrokers, topic), "the consent topic %s is not there (%s)", topic, errorCode(err))
 		return ConsentTopic{}, r
 	}
-	return ConsentTopic{Cluster: top.cluster, ID: info.id, Partitions: len(info.leaders)}, nil
+	return found, nil
+}
+
+// consent is the consent topic, or the error that it has.
+func (t *topology) consent(name string) (ConsentTopic, error) {
+	info, err := t.topic(name)
+	if err != nil {
+		return ConsentTopic{}, err
+	}
+	return ConsentTopic{Cluster: t.cluster, ID: info.id, Partitions: len(info.leaders)}, nil
 }
 
 func createConsentTopic(seedBrokers []string, topic string) string {

@@ -60,7 +60,7 @@ func (e *Enforcer) Status() Status { return e.board.status(e.cfg.Workers) }
 // one configuration, so what is wrong with it is wrong for all.
 func (e *Enforcer) runWorkers(ctx context.Context, ground *ground) error {
 	g, wctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return e.watchStates(wctx) })
+	g.Go(func() error { return e.watchStates(wctx, ground.consent) })
 	g.Go(func() error { return e.watchLimits(wctx) })
 	for n := range e.cfg.Workers {
 		w, err := e.newWorker(n, ground)
@@ -86,7 +86,7 @@ func (e *Enforcer) newWorker(n int, ground *ground) (*worker, error) {
 		written:      e.cfg.written(),
 		policyDigest: e.cfg.Engine.Policy.Digest(), revision: e.cfg.Engine.Policy.Revision,
 		keyEpoch: int32(e.cfg.Keys.Active()), auditSchema: ground.auditSchema,
-		consentID: ground.consentID, consentPartitions: ground.consentPartitions,
+		consentID: ground.consent.ID, consentPartitions: int32(ground.consent.Partitions),
 	}
 	w.schemaLog = w.log.Sample(&zerolog.BurstSampler{Burst: 100, Period: time.Minute})
 	w.allTopics = append(append(e.cfg.inputs(), e.cfg.Topics.Consent), w.written...)

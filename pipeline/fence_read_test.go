@@ -19,7 +19,7 @@ type lateStates struct {
 	never bool
 }
 
-func (l *lateStates) Check(context.Context) error { return nil }
+func (l *lateStates) Check(context.Context, ConsentTopic) error { return nil }
 
 func (l *lateStates) Read(_ context.Context, tags []consent.Tag, into *consent.Snapshot) error {
 	l.asked = append(l.asked, len(tags))

@@ -63,12 +63,12 @@ func (e *Enforcer) laneTool(ctx context.Context) (*worker, *kgo.Client, error) {
 		cl.Close()
 		return nil, nil, fmt.Errorf("asking Kafka: %s", errorCode(err))
 	}
-	info, err := top.topic(e.cfg.Topics.Consent)
+	consented, err := top.consent(e.cfg.Topics.Consent)
 	if err != nil {
 		cl.Close()
 		return nil, nil, fmt.Errorf("topic %s: %s", e.cfg.Topics.Consent, errorCode(err))
 	}
-	w, err := e.newWorker(0, &ground{consentID: info.id, consentPartitions: info.partitions()})
+	w, err := e.newWorker(0, &ground{consent: consented})
 	if err != nil {
 		cl.Close()
 		return nil, nil, err

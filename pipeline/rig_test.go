@@ -308,6 +308,7 @@ type memoryStates struct {
 	behind     int64 // how far the watermark stays behind
 	skew       int64 // of the store's clock, ms
 	reads      int
+	topic      ConsentTopic // that Check was told last
 }
 
 func (m *memoryStates) fold(rec *kgo.Record) {
@@ -343,7 +344,10 @@ func (m *memoryStates) Read(_ context.Context, tags []consent.Tag, into *consent
 	return nil
 }
 
-func (m *memoryStates) Check(context.Context) error { return nil }
+func (m *memoryStates) Check(_ context.Context, topic ConsentTopic) error {
+	m.set(func(m *memoryStates) { m.topic = topic })
+	return nil
+}
 
 // memoryRegistry hands out ids.
 type memoryRegistry struct {

@@ -45,9 +45,8 @@ func (r *Refusal) add(command, format string, args ...any) {
 // ground is what workers stand on: facts about the cluster that must not change
 // while they run.
 type ground struct {
-	auditSchema       int
-	consentID         [16]byte
-	consentPartitions int32
+	auditSchema int
+	consent     ConsentTopic
 }
 
 // prepare looks at brokers, topics, Redis and registry before anything joins
@@ -71,24 +70,14 @@ func (e *Enforcer) prepare(ctx context.Context) (*ground, error) {
 	if err := e.checkTopics(ctx, cl, top, &refusal); err != nil {
 		return nil, kafkaHold(HoldKafka, err)
 	}
-	if info, err := top.topic(e.cfg.Topics.Consent); err == nil && info.partitions() > maxFencePartitions {
-		refusal.add(fewerPartitions(e.cfg.Topics.Consent), "topic %s has %d partitions, more than fit the offset metadata", e.cfg.Topics.Consent, info.partitions())
-	}
-	unfit := e.cfg.States.Check(ctx)
-	if unfit != nil && !away(unfit) {
-		refusal.add(statesHold(unfit).Mend, "the state store cannot be trusted: %s", statesHold(unfit).Detail)
-	}
+	consented, unfit := e.checkConsent(ctx, top, &refusal)
 	if len(refusal.Complaints) > 0 {
 		return nil, &refusal
 	}
 	if unfit != nil {
-		return nil, statesHold(unfit)
+		return nil, unfit
 	}
-	consented, err := top.topic(e.cfg.Topics.Consent)
-	if err != nil {
-		return nil, kafkaHold(HoldKafka, err)
-	}
-	gr := &ground{consentID: consented.id, consentPartitions: consented.partitions()}
+	gr := &ground{consent: consented}
 	if gr.auditSchema, err = e.registerAudit(ctx); err != nil {
 		return nil, err
 	}
@@ -96,6 +85,28 @@ func (e *Enforcer) prepare(ctx context.Context) (*ground, error) {
 		return nil, err
 	}
 	return gr, e.startLatest(ctx, cl, gr)
+}
+
+// checkConsent looks at the consent topic and at the store of its states, which
+// must be those of the very topic that the workers will take their fences from:
+// it can be created again between two looks.
+func (e *Enforcer) checkConsent(ctx context.Context, top *topology, r *Refusal) (ConsentTopic, error) {
+	topic, err := top.consent(e.cfg.Topics.Consent)
+	if err != nil {
+		return topic, kafkaHold(HoldKafka, err)
+	}
+	if topic.Partitions > maxFencePartitions {
+		r.add(fewerPartitions(e.cfg.Topics.Consent), "topic %s has %d partitions, more than fit the offset metadata", e.cfg.Topics.Consent, topic.Partitions)
+	}
+	unfit := e.cfg.States.Check(ctx, topic)
+	if unfit == nil {
+		return topic, nil
+	}
+	h := statesHold(unfit)
+	if !away(unfit) {
+		r.add(h.Mend, "the state store cannot be trusted: %s", h.Detail)
+	}
+	return topic, h
 }
 
 func (e *Enforcer) registerAudit(ctx context.Context) (int, error) {

@@ -12,6 +12,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"github.com/twmb/franz-go/pkg/kversion"
+
+	"github.com/consentstream/consentstream/internal/devstack"
 )
 
 // TestRefusals: each setting that would break a promise refuses the start, with
@@ -67,7 +69,7 @@ func TestRefusals(t *testing.T) {
 
 type untrusted struct{ States }
 
-func (untrusted) Check(context.Context) error { return evicting{} }
+func (untrusted) Check(context.Context, ConsentTopic) error { return evicting{} }
 
 type evicting struct{}
 
@@ -106,6 +108,33 @@ func TestStartHolds(t *testing.T) {
 	r.memoryRegistry.down = nil
 	r.memoryRegistry.mu.Unlock()
 	r.chains(r.audited(1))
+}
+
+// TestStartOtherConsentTopic: the consent topic is deleted and created again while
+// the start holds. The state store is told of the new one before anything is
+// decided, since the old one's states are another history.
+func TestStartOtherConsentTopic(t *testing.T) {
+	r := newRig(t)
+	r.down(true)
+	r.input(rigInput, 0, 1)
+	run := r.start()
+	r.eventually("hold", func() bool { st := run.Status(); return len(st.Holds) == 1 && st.Holds[0].Code == HoldRegistry })
+	told := func() (topic ConsentTopic) {
+		r.set(func(m *memoryStates) { topic = m.topic })
+		return topic
+	}
+	before := told()
+	if err := r.stack.Kafka.DeleteTopic("consent.events"); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.stack.CreateTopic(devstack.Infrastructure(2)[0]); err != nil {
+		t.Fatal(err)
+	}
+	r.down(false)
+	r.chains(r.audited(1))
+	if after := told(); after.ID == before.ID || after.ID != r.heads(rigInput)[0].ConsentTopicID || after.Partitions != 2 || after.Cluster == "" {
+		t.Errorf("the store was told of %+v, then of %+v; decided on %x", before, after, r.heads(rigInput)[0].ConsentTopicID)
+	}
 }
 
 // TestStartLatest: with `start: latest` what was there before the group's first

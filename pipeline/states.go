@@ -16,9 +16,9 @@ const (
 
 // watchStates makes all workers hold while the store is not what it must be. It
 // runs until ctx ends.
-func (e *Enforcer) watchStates(ctx context.Context) error {
+func (e *Enforcer) watchStates(ctx context.Context, topic ConsentTopic) error {
 	for every := statesEvery; sleep(ctx, every); {
-		err := e.cfg.States.Check(ctx)
+		err := e.cfg.States.Check(ctx, topic)
 		switch {
 		case ctx.Err() != nil, away(err):
 			// Nothing was learnt; every read finds for itself that it is away.

@@ -108,13 +108,12 @@ func withLanes(c *cobra.Command, std stdio, f laneFlags, do func(context.Context
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(c.Context(), time.Minute)
-	defer cancel()
-	e, done, err := a.Lanes(ctx)
+	e, err := a.Lanes()
 	if err != nil {
 		return err
 	}
-	defer done()
+	ctx, cancel := context.WithTimeout(c.Context(), time.Minute)
+	defer cancel()
 	state, err := do(ctx, e)
 	if err != nil {
 		return err

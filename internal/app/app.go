@@ -210,13 +210,14 @@ func (a *App) runRoles(ctx context.Context, store *lateStore, roles []string) er
 
 // project waits for the consent topic and projects it.
 func (a *App) project(ctx context.Context, late *lateStore, status *lateProjector) error {
-	if _, err := a.ConsentTopic(ctx); err != nil {
+	topic, err := a.ConsentTopic(ctx)
+	if err != nil {
 		if ctx.Err() != nil {
 			return nil
 		}
 		return err
 	}
-	store, err := late.open(ctx)
+	store, err := late.of(topic)
 	if err != nil {
 		return err
 	}

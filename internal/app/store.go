@@ -11,12 +11,17 @@ import (
 
 // lateStore is the state store of a daemon that may start before Kafka: the
 // store's epoch names the consent topic's id, which only a broker can tell. Until
-// then every question is answered as "away", so that the enforcer holds and its
-// health endpoint says why.
+// Check has named the topic every question is answered as "away".
+//
+// While the start holds, the topic can be deleted and created again. Each has a
+// store of its own, which lives until the daemon ends: the roles of a process
+// learn of the new topic one after the other.
 type lateStore struct {
-	app   *App
-	mu    sync.Mutex
-	store *redisstore.Store // nil: not opened yet
+	app *App
+
+	mu     sync.Mutex
+	stores map[pipeline.ConsentTopic]*redisstore.Store
+	reads  *redisstore.Store // of the topic that was checked last; nil: none
 }
 
 // notYet is the answer of a store that is not open.
@@ -26,34 +31,42 @@ func (notYet) Error() string    { return "the consent topic is not known yet" }
 func (notYet) Away() bool       { return true }
 func (notYet) HoldCode() string { return "consent_topic_unknown" }
 
-// open opens the store, or gives the one that is open.
-func (l *lateStore) open(ctx context.Context) (*redisstore.Store, error) {
+// of opens the store of a topic, or gives the one that is open.
+func (l *lateStore) of(topic pipeline.ConsentTopic) (*redisstore.Store, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.store != nil {
-		return l.store, nil
+	if store := l.stores[topic]; store != nil {
+		return store, nil
 	}
-	topic, err := pipeline.LookupConsentTopic(ctx, l.app.cfg.Kafka.SeedBrokers, nil, l.app.cfg.Topics.Consent)
+	store, err := l.app.Store(topic)
 	if err != nil {
-		return nil, notYet{}
+		return nil, err
 	}
-	l.store, err = l.app.Store(topic)
-	return l.store, err
+	if l.stores == nil {
+		l.stores = map[pipeline.ConsentTopic]*redisstore.Store{}
+	}
+	l.stores[topic] = store
+	return store, nil
 }
 
 // Read implements pipeline.States.
 func (l *lateStore) Read(ctx context.Context, tags []consent.Tag, into *consent.Snapshot) error {
-	store, err := l.open(ctx)
-	if err != nil {
+	l.mu.Lock()
+	store := l.reads
+	l.mu.Unlock()
+	if store == nil {
 		into.Reset(0)
-		return err
+		return notYet{}
 	}
 	return store.Read(ctx, tags, into)
 }
 
 // Check implements pipeline.States.
-func (l *lateStore) Check(ctx context.Context) error {
-	store, err := l.open(ctx)
+func (l *lateStore) Check(ctx context.Context, topic pipeline.ConsentTopic) error {
+	store, err := l.of(topic)
+	l.mu.Lock()
+	l.reads = store
+	l.mu.Unlock()
 	if err != nil {
 		return err
 	}
@@ -63,8 +76,8 @@ func (l *lateStore) Check(ctx context.Context) error {
 func (l *lateStore) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.store != nil {
-		l.store.Close()
+	for _, store := range l.stores {
+		store.Close()
 	}
 }
 

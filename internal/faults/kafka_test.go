@@ -121,9 +121,8 @@ func (s *site) reset(stream string, partition int32, to int64) {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), s.patience)
 	defer cancel()
-	e, done, err := s.build().app.Lanes(ctx)
+	e, err := s.build().app.Lanes()
 	s.must(err)
-	defer done()
 	if _, err := e.LaneReset(ctx, s.topic(stream), partition, to, "test"); err != nil {
 		s.t.Fatalf("lane reset of %s/%d: %v", stream, partition, err)
 	}
@@ -134,9 +133,8 @@ func (s *site) nextSource(stream string, partition int32) int64 {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), s.patience)
 	defer cancel()
-	e, done, err := s.build().app.Lanes(ctx)
+	e, err := s.build().app.Lanes()
 	s.must(err)
-	defer done()
 	st, err := e.LaneShow(ctx, s.topic(stream), partition)
 	s.must(err)
 	return st.NextSource
