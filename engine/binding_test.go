@@ -9,10 +9,11 @@ import (
 // The longest path that binds a position wins, whatever classifies it; what two
 // bind equally to different people is about all of them.
 func TestBinding(t *testing.T) {
-	w := Stream{Subjects: []SubjectRule{{Name: "a", Path: "x.id"}, {Name: "b", Path: "y"}, {Name: "c", Path: "z"}}, Fields: []FieldRule{
+	w := Stream{Subjects: []SubjectRule{{Name: "a", Path: "x.id"}, {Name: "b", Path: "y"}, {Name: "c", Path: "z"}, {Name: "d", Path: "u.id"}}, Fields: []FieldRule{
 		{Path: "x", Category: "user.name", Subject: "b"}, {Path: "x.m", Category: "user.name"}, {Path: "x.n", Category: "user.name", Subject: "c"},
 		{Path: "y", Category: "user.name", Subject: "c"}, {Path: "s", Category: "system.operations"}, {Path: "p", Category: "user.name"},
 		{Path: "t", Category: "user.name", Subject: "a"}, {Path: "t", Category: "user.name", Subject: "b"},
+		{Path: "u.**", Category: "user.name", Subject: "b"}, // as u alone: it does not name u.id
 	}}
 	s := &CompiledStream{wiring: &w}
 	var err error
@@ -22,9 +23,10 @@ func TestBinding(t *testing.T) {
 	if err := s.compileSubjects(); err != nil {
 		t.Fatal(err)
 	}
-	const a, b, c = 1, 2, 4
+	const a, b, c, d = 1, 2, 4, 8
 	for path, want := range map[string]subjectSet{
-		"x": b, "x.m": b, "x.m[*].k": b, "x.n": c, "x.n.k": c, "x.id": a, "y": c, "z": c, "s": 0, "p": a | b | c, "t": a | b | c, "t.k": a | b | c,
+		"x": b, "x.m": b, "x.m[*].k": b, "x.n": c, "x.n.k": c, "x.id": a, "y": c, "z": c, "s": 0, "p": a | b | c | d, "t": a | b | c | d, "t.k": a | b | c | d,
+		"u.id": d, "u.k": b, "u.id.k": b,
 	} {
 		p, err := schemas.ParsePath(path)
 		if err != nil {

@@ -16,7 +16,8 @@ import (
 // of the output is about
 //
 //   - the subject that the longest path binds it to, which cascades as categories do;
-//   - the subject whose identifier stands there, unless that very path is bound;
+//   - the subject whose identifier stands there, unless a rule that names that very
+//     position binds it: `**` names nothing, it cascades;
 //   - all of them, where it is personal and bound to nobody;
 //   - nobody in particular, under `system`: what goes out, goes out with it.
 //
@@ -82,7 +83,7 @@ func (s *CompiledStream) aboutPath(path schemas.Path, category string) subjectSe
 	if tied {
 		return s.all()
 	}
-	if rule == nil || len(rule.path) < len(path) {
+	if rule == nil || !rule.path.Names(path) {
 		for i := range s.subjects {
 			if s.subjects[i].text != "" && s.subjects[i].text == path.String() {
 				return bit(i)

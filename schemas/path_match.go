@@ -16,6 +16,12 @@ func (p Path) Covers(position Path) bool {
 	return covers(p, position, true)
 }
 
+// Names reports that p covers position by its own name, and not only by what lies
+// above it: a ** at its end names nothing.
+func (p Path) Names(position Path) bool {
+	return p.Covers(position) && p.trimDeep().reach(position) == len(position)
+}
+
 func (p Path) keyed() bool { return len(p) > 0 && p[len(p)-1].Kind == StepKey }
 
 // covers matches rule against position, or with cascade against a prefix of it.
