@@ -34,7 +34,7 @@ func newNestedField(f FieldRule) (*nestedField, error) {
 	for i, in := range f.Nested.Fields {
 		paths[i] = in.Path
 	}
-	if n.layout, err = schemas.NewJSON(paths); err != nil {
+	if n.layout, err = schemas.NewJSON(paths, binding(f.Nested.Fields)...); err != nil {
 		return nil, err
 	}
 	n.found = make([]resolved, len(n.layout.Nodes()))

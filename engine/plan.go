@@ -176,13 +176,13 @@ func (s *CompiledStream) compileSchema(avsc string) (*Plan, error) {
 func (s *CompiledStream) layout(avsc string) (layout schemas.Layout, split *schemas.Splitter, err error) {
 	switch w := s.wiring; {
 	case w.Split != "":
-		split, layout, err = schemas.Split(w.Format, w.Split, avsc, s.paths())
+		split, layout, err = schemas.Split(w.Format, w.Split, avsc, s.paths(), binding(w.Fields)...)
 	case w.Format == schemas.Avro:
 		layout, err = schemas.NewAvro(avsc, s.paths())
 	case w.Format == schemas.JSONSchema:
-		layout, err = schemas.NewJSONSchema(avsc, "", s.paths())
+		layout, err = schemas.NewJSONSchema(avsc, "", s.paths(), binding(w.Fields)...)
 	default:
-		layout, err = schemas.NewJSON(s.paths())
+		layout, err = schemas.NewJSON(s.paths(), binding(w.Fields)...)
 	}
 	return layout, split, err
 }
@@ -204,6 +204,16 @@ func (s *CompiledStream) paths() []string {
 		add(s.subjects[i].Path)
 	}
 	add(s.wiring.EventTime.Path)
+	return paths
+}
+
+// binding are the paths of rules that bind to a subject.
+func binding(fields []FieldRule) (paths []string) {
+	for _, f := range fields {
+		if f.Subject != "" {
+			paths = append(paths, f.Path)
+		}
+	}
 	return paths
 }
 

@@ -64,6 +64,19 @@ func TestSeveralSubjects(t *testing.T) {
 	}
 }
 
+// Whom a path binds its position to, it binds what ** finds below it to, too.
+func TestBindingReachesBehindDeepPaths(t *testing.T) {
+	w := messages(schemas.JSON)
+	w.Fields = append(w.Fields, engine.FieldRule{Path: "list[*]", Category: "user.contact", Subject: "recipient"}, engine.FieldRule{Path: "**.d", Category: "system.operations"})
+	r := newRig(t, w, byConsent("p", "user.unique_id", "keep", "system", "keep"))
+	r.sayOf("1", "grant", grants("p", "expressed"))
+	const ids = `"from":{"id":"1"},"to":{"id":"2"}`
+	it := r.value(`{` + ids + `,"d":1,"x":{"d":2},"list":[{"d":3},{"x":{"d":4}}]}`)
+	if got, want := written(it, "p"), `{"from":{"id":"1"},"d":1,"to":null}`; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
 // What stands behind a ground is withheld where one of those whom it is about has
 // limited the use of sensitive data.
 func TestGroundOfSeveralSubjects(t *testing.T) {

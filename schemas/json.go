@@ -3,6 +3,7 @@ package schemas
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 )
 
 // Plain JSON (RFC 8259), no frame.
@@ -143,16 +144,18 @@ type jsonSlot struct {
 // NewJSON compiles the positions that the wiring of a plain JSON stream names:
 // its fields and what the subject, the time and such stand at; a path may be
 // given twice. The order of paths is the plan order of what Splice writes by
-// itself. Errors are for people who write configs: a *PathError, or one that
-// names the two paths that cannot both hold.
-func NewJSON(paths []string) (Layout, error) {
+// itself. apart are those of which more cascades than a category, as whom data is
+// about does: what they cover is kept apart from what they do not, also where a
+// longer path says the same of both. Errors are for people who write configs: a
+// *PathError, or one that names the two paths that cannot both hold.
+func NewJSON(paths []string, apart ...string) (Layout, error) {
 	b := jsonBuilder{layout: &jsonLayout{seed: rand.Uint64(), format: JSON}, known: map[string]NodeID{}, keys: map[NodeID]NodeID{}}
 	for _, text := range paths {
 		path, err := ParsePath(text)
 		if err != nil {
 			return nil, err
 		}
-		if err := b.addRule(path); err != nil {
+		if err := b.addRule(path, slices.Contains(apart, text)); err != nil {
 			return nil, fmt.Errorf("path %q: %w", text, err)
 		}
 	}

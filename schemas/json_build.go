@@ -21,6 +21,7 @@ type jsonItem struct{ rule, at int32 }
 type jsonRule struct {
 	steps Path
 	key   bool
+	apart bool // what it says cascades by itself, whatever longer path gives the category
 }
 
 type jsonBuilder struct {
@@ -35,8 +36,8 @@ type jsonBuilder struct {
 
 var errJSONSize = errors.New("the paths make too many positions: ** and .* multiply what stands behind them")
 
-func (b *jsonBuilder) addRule(path Path) error {
-	r := jsonRule{steps: path}
+func (b *jsonBuilder) addRule(path Path, apart bool) error {
+	r := jsonRule{steps: path, apart: apart}
 	if n := len(path); n > 0 && path[n-1].Kind == StepKey {
 		r.key, r.steps = true, path[:n-1]
 		if n == 1 || path[n-2].Kind != StepAnyMember {
@@ -54,6 +55,7 @@ func (b *jsonBuilder) build() error {
 	for i, r := range b.rules {
 		if len(r.steps) == 0 {
 			start.done = append(start.done, int32(i))
+			start.apart = b.apart(start.done, nil)
 		} else {
 			start.live = append(start.live, jsonItem{int32(i), 0})
 		}
@@ -81,6 +83,9 @@ type jsonState struct {
 	live []jsonItem // sorted, with what a ** leaves out
 	done []int32    // the rules that classify it, of equal rank; none: unclassified
 	keys []int32    // of a member: the rules that classify its name
+	// apart: the rules above, or here, that cascade by themselves. Positions that
+	// they do not have in common are two.
+	apart []int32
 	// scalar: a rule ends here that is more specific than those that go on, as
 	// contact_id is beside *.email: what stands here need not be a container.
 	scalar bool
@@ -131,7 +136,17 @@ func (b *jsonBuilder) advance(from jsonState, takes func(Step) bool) jsonState {
 	if to.done = b.best(ended); len(ended) == 0 {
 		to.done = from.done
 	}
+	to.apart = b.apart(ended, from.apart)
 	return to
+}
+
+// apart picks the most specific of those rules that end here and cascade by
+// themselves; where there are none, what cascades from above stays.
+func (b *jsonBuilder) apart(ended, above []int32) []int32 {
+	if best := b.best(slices.DeleteFunc(slices.Clone(ended), func(r int32) bool { return !b.rules[r].apart })); len(best) > 0 {
+		return best
+	}
+	return above
 }
 
 // best picks the most specific of rules that end at one position: those that
@@ -206,7 +221,7 @@ func (b *jsonBuilder) leads(path Path, s jsonState) bool {
 		}
 		at = b.advance(at, step.takenBy)
 	}
-	return slices.Equal(at.live, s.live) && slices.Equal(at.done, s.done) && at.scalar == s.scalar && (slices.Equal(at.keys, s.keys) || path[len(path)-1].Kind == StepMember)
+	return slices.Equal(at.live, s.live) && slices.Equal(at.done, s.done) && slices.Equal(at.apart, s.apart) && at.scalar == s.scalar && (slices.Equal(at.keys, s.keys) || path[len(path)-1].Kind == StepMember)
 }
 
 // takenBy reports that a step of a rule, other than **, takes a step of a position.
@@ -231,6 +246,9 @@ func (b *jsonBuilder) identity(step Step, s jsonState) string {
 	}
 	for _, r := range s.keys {
 		id = binary.AppendUvarint(append(id, 3), uint64(r))
+	}
+	for _, r := range s.apart {
+		id = binary.AppendUvarint(append(id, 5), uint64(r))
 	}
 	if s.scalar {
 		id = append(id, 4)

@@ -105,6 +105,33 @@ func TestJSONNodesBehindDeepPaths(t *testing.T) {
 	}
 }
 
+// What a rule covers of which more than the category cascades is kept apart from
+// what it does not, though a longer path classifies both.
+func TestJSONNodesApart(t *testing.T) {
+	for _, tt := range []struct{ paths, apart, want []string }{
+		{[]string{"k[*]", "**.d"}, nil, []string{"", "k", "k[*]", "**", "**.d"}},
+		{[]string{"k[*]", "**.d"}, []string{"k[*]"}, []string{"k[*].**.d", "**.d"}},
+		{[]string{"a", "*.**.b", "**.c"}, []string{"a", "**.c"}, []string{"a.**.b", "*.**.b", "*.**.c.**.b", "**.c"}},
+	} {
+		l, err := NewJSON(tt.paths, tt.apart...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var paths []string
+		for _, n := range l.Nodes() {
+			paths = append(paths, n.Path)
+		}
+		for _, want := range tt.want {
+			if !slices.Contains(paths, want) {
+				t.Errorf("%v apart: no %s among %q", tt.apart, want, paths)
+			}
+		}
+		if tt.apart == nil && slices.Contains(paths, "k[*].**.d") {
+			t.Errorf("%q are two positions for nothing", paths)
+		}
+	}
+}
+
 func TestJSONEmpty(t *testing.T) {
 	for _, tt := range []struct {
 		rules []rule

@@ -58,7 +58,7 @@ func ambiguous(paths []string) bool {
 // there, as the categories of a wiring cascade.
 func project(t testing.TB, rules []rule) (Layout, Projection) {
 	t.Helper()
-	return projectWith(t, rules, NewJSON)
+	return projectWith(t, rules, func(paths []string) (Layout, error) { return NewJSON(paths) })
 }
 
 func projectWith(t testing.TB, rules []rule, layout func([]string) (Layout, error)) (Layout, Projection) {

@@ -81,12 +81,12 @@ func parseJSONSchema(text string) (*jsonSchema, error) {
 // NewJSONSchema is NewJSON for records that a registry's JSON serializers write:
 // schema is the text of their JSON Schema. What stands at of, a path within it
 // ("": the record itself), is what paths lead into.
-func NewJSONSchema(schema, of string, paths []string) (Layout, error) {
+func NewJSONSchema(schema, of string, paths []string, apart ...string) (Layout, error) {
 	s, err := parseJSONSchema(schema)
 	if err != nil {
 		return nil, err
 	}
-	layout, err := NewJSON(paths)
+	layout, err := NewJSON(paths, apart...)
 	if err != nil {
 		return nil, err
 	}

@@ -21,9 +21,10 @@ type Span struct{ Start, End uint32 }
 // Split compiles the split of a stream's records at path: the layout of the whole
 // record, and that of one element. path is one member after another and `[*]` at
 // the end; in JSON also `[*]` alone. avsc is the writer schema, "" in plain
-// JSON; paths are those of the wiring within an element. Errors are for
+// JSON; paths are those of the wiring within an element,
+// and apart is as in NewJSON. Errors are for
 // people who write configs.
-func Split(format Format, path, avsc string, paths []string) (*Splitter, Layout, error) {
+func Split(format Format, path, avsc string, paths []string, apart ...string) (*Splitter, Layout, error) {
 	steps, err := SplitPath(path)
 	if err != nil {
 		return nil, nil, err
@@ -46,9 +47,9 @@ func Split(format Format, path, avsc string, paths []string) (*Splitter, Layout,
 			return nil, nil, err
 		}
 		if format == JSONSchema {
-			inner, err = NewJSONSchema(avsc, path, paths)
+			inner, err = NewJSONSchema(avsc, path, paths, apart...)
 		} else {
-			inner, err = NewJSON(paths)
+			inner, err = NewJSON(paths, apart...)
 		}
 		if err != nil {
 			return nil, nil, err
