@@ -176,8 +176,8 @@ func TestUvarint(t *testing.T) {
 		for _, x := range []uint64{1 << shift, 1<<shift - 1, 1<<shift | 1, math.MaxUint64 >> shift} {
 			for _, tail := range [][]byte{nil, {0x80}, bytes.Repeat([]byte{0xff}, 9), make([]byte, 9)} {
 				d := decoder{b: append(binary.AppendUvarint(nil, x), tail...)}
-				if got := d.uvarint(); d.bad || got != x || !bytes.Equal(d.b, tail) {
-					t.Errorf("%x before %x: %x, bad %t, rest %x", x, tail, got, d.bad, d.b)
+				if got := d.uvarint(); d.bad || got != x || !bytes.Equal(d.b[d.i:], tail) {
+					t.Errorf("%x before %x: %x, bad %t, rest %x", x, tail, got, d.bad, d.b[d.i:])
 				}
 			}
 		}

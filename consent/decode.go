@@ -141,14 +141,14 @@ func (t *Terms) decode(d *decoder, key string) (lists int) {
 		t.Start = t.Effective + d.varint()
 		d.need(t.Start != -Infinite && t.Start != t.Effective)
 	}
-	lists = len(d.b)
+	lists = d.left()
 	t.Recipients, t.Overrides = d.strings(t.Recipients), d.strings(t.Overrides)
 	t.NoticeID, t.NoticeVer = d.string(t.NoticeID), d.string(t.NoticeVer)
-	return lists - len(d.b)
+	return lists - d.left()
 }
 
 func (r *Row) decodeEdges(d *decoder) {
-	for i := range d.count(len(d.b)) {
+	for i := range d.count(d.left()) {
 		var e Edge
 		copy(e.Tag[:], d.take(len(e.Tag)))
 		e.Kinds = d.byte()

@@ -11,71 +11,76 @@ import (
 // value as an index or a length. No length is believed before it is checked.
 type decoder struct {
 	b      []byte
+	i      int // where in b it reads
 	intern func([]byte) string
 	bad    bool
 }
 
 func (d *decoder) need(ok bool) {
 	if !ok {
-		d.bad, d.b = true, nil
+		d.bad, d.i = true, len(d.b)
 	}
 }
 
+// left is the number of bytes to come.
+func (d *decoder) left() int { return len(d.b) - d.i }
+
 // end errs unless everything was read and well formed.
 func (d *decoder) end() error {
-	if d.bad || len(d.b) > 0 {
+	if d.bad || d.left() > 0 {
 		return ErrRow
 	}
 	return nil
 }
 
 func (d *decoder) byte() byte {
-	if len(d.b) == 0 {
+	if d.i >= len(d.b) {
 		d.need(false)
 		return 0
 	}
-	c := d.b[0]
-	d.b = d.b[1:]
+	c := d.b[d.i]
+	d.i++
 	return c
 }
 
 func (d *decoder) take(n int) []byte {
-	if n > len(d.b) {
+	if n > d.left() {
 		d.need(false)
 		return nil
 	}
-	p := d.b[:n]
-	d.b = d.b[n:]
+	p := d.b[d.i : d.i+n]
+	d.i += n
 	return p
 }
 
 // uvarint reads unsigned LEB128 in its shortest form only.
 func (d *decoder) uvarint() uint64 {
-	if len(d.b) > 0 && d.b[0] < 0x80 {
-		c := d.b[0]
-		d.b = d.b[1:]
-		return uint64(c)
+	if d.i < len(d.b) {
+		if c := d.b[d.i]; c < 0x80 {
+			d.i++
+			return uint64(c)
+		}
 	}
 	return d.wideUvarint()
 }
 
 // wideUvarint is uvarint of up to 8 bytes, read at once.
 func (d *decoder) wideUvarint() uint64 {
-	if len(d.b) < 8 {
+	if d.left() < 8 {
 		return d.longUvarint()
 	}
 	// The first byte without its top bit is the last. The groups of 7 bits are
 	// then moved together in pairs, pairs of pairs and so on.
-	x := binary.LittleEndian.Uint64(d.b)
+	x := binary.LittleEndian.Uint64(d.b[d.i:])
 	n := bits.TrailingZeros64(^x&0x8080808080808080)/8 + 1
 	if n > 8 {
 		return d.longUvarint()
 	}
-	d.need(d.b[n-1] != 0)
+	d.need(d.b[d.i+n-1] != 0)
 	if d.bad {
 		return 0
 	}
-	d.b = d.b[n:]
+	d.i += n
 	x &= 0x7f7f7f7f7f7f7f7f & (1<<(8*n) - 1)
 	x = x&0x007f007f007f007f | x&0x7f007f007f007f00>>1
 	x = x&0x00003fff00003fff | x&0x3fff00003fff0000>>2
@@ -85,12 +90,12 @@ func (d *decoder) wideUvarint() uint64 {
 // longUvarint is uvarint byte by byte: at the end of the input, and for numbers
 // of more than 8 bytes.
 func (d *decoder) longUvarint() uint64 {
-	x, n := binary.Uvarint(d.b)
-	d.need(n == 1 || n > 1 && d.b[n-1] != 0)
+	x, n := binary.Uvarint(d.b[d.i:])
+	d.need(n == 1 || n > 1 && d.b[d.i+n-1] != 0)
 	if d.bad {
 		return 0
 	}
-	d.b = d.b[n:]
+	d.i += n
 	return x
 }
 
@@ -119,7 +124,7 @@ func (d *decoder) position() Position {
 // count reads the length of a list, of which each item takes a byte or more.
 func (d *decoder) count(most int) int {
 	n := d.uvarint()
-	d.need(n <= uint64(most) && n <= uint64(len(d.b)))
+	d.need(n <= uint64(most) && n <= uint64(d.left()))
 	if d.bad {
 		return 0
 	}
@@ -145,7 +150,7 @@ func (d *decoder) string(used string) string {
 func (d *decoder) strings(list []string) []string {
 	used := list[:cap(list)]
 	list = list[:0]
-	for i := range d.count(len(d.b)) {
+	for i := range d.count(d.left()) {
 		var old string
 		if i < len(used) {
 			old = used[i]

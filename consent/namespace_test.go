@@ -1,6 +1,7 @@
 package consent
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"errors"
@@ -155,6 +156,40 @@ func TestNormalForm(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestPlainText: what appendASCII takes becomes what the rules for all of Unicode
+// make of it, and it takes nothing else.
+func TestPlainText(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		raw := []byte(rapid.StringOfN(rapid.RuneFrom([]rune("aZ@[`{ ~!\x1f\x7f\u0080é\u0301")), 0, 6, -1).Draw(t, "raw"))
+		for rule := NormalizeNone; rule <= NormalizePhone; rule++ {
+			got, ok := appendASCII([]byte("kept"), raw, rule >= NormalizeLower)
+			want, err := appendRunes([]byte("kept"), raw, rule)
+			if ok && (err != nil || !bytes.Equal(got, want) || !norm.NFC.IsNormal(got)) || !ok && string(got) != "kept" {
+				t.Fatalf("%v %q: %q, want %q, %v", rule, raw, got, want, err)
+			}
+			if plain := !bytes.ContainsFunc(raw, func(r rune) bool { return r < ' ' || r > '~' }); plain != ok {
+				t.Fatalf("%q: taken %t", raw, ok)
+			}
+		}
+	})
+}
+
+// TestPlaceholders: each is one in any case, and none with another letter.
+func TestPlaceholders(t *testing.T) {
+	for _, p := range placeholders {
+		if !isPlaceholder([]byte(p)) || !isPlaceholder(bytes.ToUpper([]byte(p))) {
+			t.Errorf("%q is none", p)
+		}
+		for i := range p {
+			other := []byte(p)
+			other[i] = '~'
+			if isPlaceholder(other) || isPlaceholder(append([]byte(p), '~')) {
+				t.Errorf("%q is one", other)
+			}
+		}
+	}
 }
 
 // TestPhoneNumbers: a number is its own normal form, whatever stands between its

@@ -70,6 +70,9 @@ func (ns Namespaces) AppendNormalized(dst []byte, namespace string, raw []byte) 
 // comes back as it is.
 func appendText(dst, text []byte, rule Normalization) ([]byte, error) {
 	n := len(dst)
+	if dst, ok := appendASCII(dst, text, rule >= NormalizeLower); ok {
+		return dst, nil
+	}
 	if rule >= NormalizeNFC {
 		text = norm.NFC.Bytes(text)
 	}
@@ -78,6 +81,22 @@ func appendText(dst, text []byte, rule Normalization) ([]byte, error) {
 		dst = append(dst[:n], norm.NFC.Bytes(dst[n:])...)
 	}
 	return dst, err
+}
+
+// appendASCII is appendText of printable ASCII, as most identifiers are: that is in
+// every form already, case apart. ok is false, and nothing appended, for other text.
+func appendASCII(dst, text []byte, lower bool) (appended []byte, ok bool) {
+	n := len(dst)
+	dst = append(dst, text...)
+	for i, c := range dst[n:] {
+		if c < ' ' || c > '~' {
+			return dst[:n], false
+		}
+		if lower && 'A' <= c && c <= 'Z' {
+			dst[n+i] = c + 'a' - 'A'
+		}
+	}
+	return dst, true
 }
 
 // asciiDomain writes the domain of dst[n:], what is behind the last @, in the
@@ -175,27 +194,32 @@ func checkIdentifier(id []byte) error {
 	return nil
 }
 
-// maxPlaceholder is the length of the longest placeholder.
-const maxPlaceholder = 36
+// placeholders are the texts that programs write when they have no identifier;
+// thousands of people would share them. Case does not count.
+var placeholders = [...]string{
+	"null", "(null)", "<null>", "nil", "none", "undefined", "nan", "n/a", "0", "-0",
+	"anonymous", "anonymous_user", "unknown", "[object object]", "test@test.com",
+	"00000000-0000-0000-0000-000000000000",
+}
 
-// isPlaceholder knows the texts that programs write when they have no
-// identifier; thousands of people would share them. Case does not count.
 func isPlaceholder(word []byte) bool {
-	if len(word) > maxPlaceholder {
-		return false
+	for _, p := range placeholders {
+		if len(p) == len(word) && isInAnyCase(word, p) {
+			return true
+		}
 	}
-	var low [maxPlaceholder]byte
+	return false
+}
+
+// isInAnyCase reports that word, of its length, is lower but for the case of ASCII.
+func isInAnyCase(word []byte, lower string) bool {
 	for i, c := range word {
 		if 'A' <= c && c <= 'Z' {
 			c += 'a' - 'A'
 		}
-		low[i] = c
+		if c != lower[i] {
+			return false
+		}
 	}
-	switch string(low[:len(word)]) {
-	case "null", "(null)", "<null>", "nil", "none", "undefined", "nan", "n/a", "0", "-0",
-		"anonymous", "anonymous_user", "unknown", "[object object]", "test@test.com",
-		"00000000-0000-0000-0000-000000000000":
-		return true
-	}
-	return false
+	return true
 }
