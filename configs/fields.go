@@ -20,7 +20,7 @@ func (l *loader) subjects(o object, pol policyFile) []engine.SubjectRule {
 		rule := engine.SubjectRule{Name: e.key.Value}
 		if s, ok := l.object(e, subjectSection); ok {
 			rule.Namespace = l.namespaceOf(s, pol)
-			rule.Path, rule.Header, rule.Key = s.path("path"), s.text("header"), s.boolean("key")
+			rule.Paths, rule.Header, rule.Key = s.paths("path"), s.text("header"), s.boolean("key")
 		}
 		out = append(out, rule)
 	}

@@ -87,7 +87,7 @@ func TestFullStreams(t *testing.T) {
 	w := c.Streams[0].Wiring
 	want := engine.Stream{
 		Topic: "events", Format: schemas.JSON, Purposes: []string{"marketing", "service"},
-		Subjects:  []engine.SubjectRule{{Name: "customer", Namespace: "mail", Path: "who.email"}},
+		Subjects:  []engine.SubjectRule{{Name: "customer", Namespace: "mail", Paths: []string{"who.email"}}},
 		EventTime: engine.TimeRule{Path: "at", Unit: "us"},
 		Key:       engine.KeyRule{Category: "user.unique_id"},
 		Headers:   []engine.HeaderRule{{Name: "a", Category: "user.behavior"}, {Name: "b", Category: "system"}},
@@ -108,9 +108,10 @@ func TestFullStreams(t *testing.T) {
 	}
 	split := engine.Stream{
 		Topic: "batches", Format: schemas.JSON, Purposes: []string{"service"}, Split: "events[*]",
-		Subjects: []engine.SubjectRule{{Name: "to", Namespace: "mail", Path: "to"}, {Name: "from", Namespace: "crm", Key: true, Header: "sender"}},
-		Key:      engine.KeyRule{Subject: "from", Category: "user.unique_id"},
-		Headers:  []engine.HeaderRule{{Name: "sender", Category: "user.unique_id", Subject: "from"}},
+		Subjects:  []engine.SubjectRule{{Name: "to", Namespace: "mail", Paths: []string{"to", "old.to"}}, {Name: "from", Namespace: "crm", Key: true, Header: "sender"}},
+		EventTime: engine.TimeRule{Header: "ce_time"},
+		Key:       engine.KeyRule{Subject: "from", Category: "user.unique_id"},
+		Headers:   []engine.HeaderRule{{Name: "sender", Category: "user.unique_id", Subject: "from"}},
 		Fields: []engine.FieldRule{{Path: "to", Category: "user.contact.email"},
 			{Path: "text", Category: "user.content", Subject: "to"}},
 		RecordBytes: 5000, SplitElements: 10,

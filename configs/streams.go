@@ -137,7 +137,7 @@ func inPolicyOrder(named []scalar, pol policyFile) []string {
 	return out
 }
 
-// eventTime reads a path, or a path with its unit.
+// eventTime reads a path, or where the time stands with what else is said of it.
 func (l *loader) eventTime(o object) engine.TimeRule {
 	it, ok := o.items["event_time"]
 	if !ok {
@@ -150,7 +150,12 @@ func (l *loader) eventTime(o object) engine.TimeRule {
 	if !ok {
 		return engine.TimeRule{}
 	}
-	return engine.TimeRule{Path: t.path("path"), Unit: t.choice("unit", "", []string{"s", "ms", "us"}, []string{"ns"})}
+	rule := engine.TimeRule{Path: t.path("path"), Header: t.text("header"), Unit: t.choice("unit", "", []string{"s", "ms", "us"}, []string{"ns"})}
+	_, path := t.items["path"]
+	if _, header := t.items["header"]; !path && !header {
+		l.report(it.keyPlace(), "", "event_time needs a path or a header")
+	}
+	return rule
 }
 
 // category reads a value that is a category.
@@ -177,6 +182,23 @@ func (l *loader) tags(o object, format schemas.Format) []engine.TagRule {
 		out = append(out, engine.TagRule{Tag: e.key.Value, Category: l.category(e)})
 	}
 	slices.SortFunc(out, func(a, b engine.TagRule) int { return cmp.Compare(a.Tag, b.Tag) })
+	return out
+}
+
+// paths reads a word that is a record path, or a list of them.
+func (o object) paths(name string) []string {
+	if it, ok := o.items[name]; !ok || it.node.Kind != yaml.SequenceNode {
+		if path := o.path(name); path != "" {
+			return []string{path}
+		}
+		return nil
+	}
+	var out []string
+	for _, s := range o.texts(name) {
+		if o.l.checkPath(s.node, s.text, s.item) {
+			out = append(out, s.text)
+		}
+	}
 	return out
 }
 

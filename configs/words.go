@@ -150,13 +150,14 @@ var (
 	}}
 	subjectSection = section{"a subject", []word{
 		{name: "namespace", shape: "namespace name", required: true},
-		{name: "path", shape: "record path"},
+		{name: "path", shape: "record path, or list of them"},
 		{name: "header", shape: "header name"},
 		{name: "key", shape: "boolean", fallback: "false"},
 	}}
 	splitSection     = section{"split", []word{{name: "path", shape: "record path", required: true}}}
 	eventTimeSection = section{"event_time", []word{
-		{name: "path", shape: "record path", required: true},
+		{name: "path", shape: "record path"},
+		{name: "header", shape: "header name"},
 		{name: "unit", shape: "s, ms or us"},
 	}}
 	keySection = section{"key", []word{

@@ -138,7 +138,7 @@ func (s *CompiledStream) domain(path, category string) domain {
 		return inNamespace(s.rules[rule].namespace, category)
 	}
 	for i := range s.subjects {
-		if s.subjects[i].text == path {
+		if s.subjects[i].standsAt(path) {
 			return inNamespace(s.subjects[i].Namespace, category)
 		}
 	}
@@ -193,10 +193,23 @@ func (s *CompiledStream) compileKey() (keyPlan, error) {
 	at := site{filters.KeyPath, inNamespace(sub.Namespace, k.Category), bit(i)}
 	plan := keyPlan{category: k.Category, site: at, subject: i, inValue: !sub.key}
 	var err error
-	if plan.category == "" && sub.path != nil {
-		plan.category, _, err = s.rules.category(sub.text)
+	if plan.category == "" {
+		plan.category, err = s.categoryOf(sub)
 	}
 	return plan, err
+}
+
+// categoryOf is the category of a subject's identifiers; "" where its places have
+// several, or none.
+func (s *CompiledStream) categoryOf(sub *streamSubject) (category string, err error) {
+	for i, path := range sub.paths {
+		c, _, err := s.rules.category(path)
+		if err != nil || i > 0 && c != category {
+			return "", err
+		}
+		category = c
+	}
+	return category, nil
 }
 
 func (s *CompiledStream) compileOutputKey(p *policy.Purpose) (outputKey, error) {

@@ -177,7 +177,7 @@ func (b *Batch) scan(it *Item) {
 			return
 		}
 		b.work += work
-		b.note(it, plan, schemas.Span{}, valueAt{plan: plan, node: -1, payload: it.work.payload, tape: &it.tape})
+		b.note(it, plan, schemas.Span{}, valueAt{plan: plan, node: nowhere, payload: it.work.payload, tape: &it.tape})
 		b.setAside(it)
 	}
 	it.work.scanned = true

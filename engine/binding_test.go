@@ -9,7 +9,7 @@ import (
 // The longest path that binds a position wins, whatever classifies it; what two
 // bind equally to different people is about all of them.
 func TestBinding(t *testing.T) {
-	w := Stream{Subjects: []SubjectRule{{Name: "a", Path: "x.id"}, {Name: "b", Path: "y"}, {Name: "c", Path: "z"}, {Name: "d", Path: "u.id"}}, Fields: []FieldRule{
+	w := Stream{Subjects: []SubjectRule{{Name: "a", Paths: []string{"x.id"}}, {Name: "b", Paths: []string{"y"}}, {Name: "c", Paths: []string{"z"}}, {Name: "d", Paths: []string{"u.id"}}}, Fields: []FieldRule{
 		{Path: "x", Category: "user.name", Subject: "b"}, {Path: "x.m", Category: "user.name"}, {Path: "x.n", Category: "user.name", Subject: "c"},
 		{Path: "y", Category: "user.name", Subject: "c"}, {Path: "s", Category: "system.operations"}, {Path: "p", Category: "user.name"},
 		{Path: "t", Category: "user.name", Subject: "a"}, {Path: "t", Category: "user.name", Subject: "b"},

@@ -155,17 +155,20 @@ func (c *checker) failedSince(n int) bool {
 func (c *checker) checkPaths(at string, w *Stream) {
 	c.checkFields(at+".fields", w.Fields)
 	for _, sub := range w.Subjects {
-		if sub.Path != "" {
-			c.parsePath(subjectAt(at, sub)+".path", sub.Path)
-		}
+		c.checkSubjectPaths(at, sub)
 	}
 	if w.Split != "" {
 		if _, err := schemas.SplitPath(w.Split); err != nil {
 			c.add(at+".split.path", "%v", pathProblem(err))
 		}
 	}
-	if w.EventTime.Path != "" {
-		c.parsePath(at+".event_time", w.EventTime.Path)
+	switch t := w.EventTime; {
+	case t.Path != "" && t.Header != "":
+		c.add(at+".event_time", "the event time stands at a path or in a header: one of the two")
+	case t.Header != "" && t.Unit != "":
+		c.add(at+".event_time", "a header holds the event time as text (RFC 3339), which has no unit")
+	case t.Path != "":
+		c.parsePath(at+".event_time", t.Path)
 	}
 }
 
@@ -278,8 +281,8 @@ func (c *checker) hasNamespace(name string) bool {
 // checkTexts finds keys without a category, and treatments of keys and headers
 // that text does not fit: they withhold it.
 func (c *checker) checkTexts(at string, s *CompiledStream) {
-	if sub := s.key.subject; sub >= 0 && s.key.category == "" {
-		c.warn(at+".key", "the subject's path %s has no category, so the key of every output is null", s.subjects[sub].Path)
+	if i := s.key.subject; i >= 0 && s.key.category == "" {
+		c.checkKeyCategory(at+".key", s, &s.subjects[i])
 	}
 	for i := range s.purposes {
 		p := s.purposes[i].purpose

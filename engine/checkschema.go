@@ -125,15 +125,15 @@ func (c *checker) checkTags(at string, s *CompiledStream, n schemas.Node) {
 // JSON nobody knows that before records come, but a path that no rule
 // classifies, spelled almost like one that a rule does, is a slip.
 func (c *checker) checkPlaces(at string, s *CompiledStream, layout schemas.Layout) {
-	for _, sub := range s.wiring.Subjects {
-		if sub.Path == "" {
-			continue
+	for k, sub := range s.wiring.Subjects {
+		nodes := findNodes(layout, s.subjects[k].paths)
+		for i, path := range sub.Paths {
+			place := pathAt(at, sub, i)
+			if t, ok := c.checkPlace(place, path, nodes[i], layout); ok && !namesSubject(t) {
+				c.add(place, "%s is %s: a subject is named by a string or an integer", path, t)
+			}
+			c.checkSlip(place, s, path, layout)
 		}
-		place := subjectAt(at, sub) + ".path"
-		if t, ok := c.checkPlace(place, sub.Path, layout); ok && !namesSubject(t) {
-			c.add(place, "%s is %s: a subject is named by a string or an integer", sub.Path, t)
-		}
-		c.checkSlip(place, s, sub.Path, layout)
 	}
 	if s.wiring.EventTime.Path != "" {
 		c.checkTime(at+".event_time", s.wiring.EventTime, layout)
@@ -169,8 +169,8 @@ func namesSubject(t schemas.Type) bool {
 }
 
 // checkPlace finds a path that the layout does not have, or has many times.
-func (c *checker) checkPlace(at, path string, layout schemas.Layout) (t schemas.Type, ok bool) {
-	if id := findNode(layout, path); id >= 0 {
+func (c *checker) checkPlace(at, path string, id schemas.NodeID, layout schemas.Layout) (t schemas.Type, ok bool) {
+	if id >= 0 {
 		return layout.Nodes()[id].Type, true
 	}
 	f := Finding{At: at, Message: path + " is not a single value in the schema"}
@@ -184,7 +184,7 @@ func (c *checker) checkPlace(at, path string, layout schemas.Layout) (t schemas.
 }
 
 func (c *checker) checkTime(at string, w TimeRule, layout schemas.Layout) {
-	t, ok := c.checkPlace(at, w.Path, layout)
+	t, ok := c.checkPlace(at, w.Path, findNode(layout, w.Path), layout)
 	if !ok || t.Kind == schemas.Any {
 		return
 	}
@@ -235,7 +235,7 @@ func (s *CompiledStream) classifiedAt(at, path string) string {
 // joins guesses whether a kept field is unique to a record or a person.
 func joins(s *CompiledStream, plan *Plan, f audit.Field) bool {
 	name := strings.ToLower(f.Path)
-	if slices.ContainsFunc(s.subjects, func(sub streamSubject) bool { return sub.text == f.Path }) || plan.time >= 0 && f.Path == plan.layout.Nodes()[plan.time].Path {
+	if slices.ContainsFunc(s.subjects, func(sub streamSubject) bool { return sub.standsAt(f.Path) }) || plan.time >= 0 && f.Path == plan.layout.Nodes()[plan.time].Path {
 		return true
 	}
 	for _, suffix := range []string{"id", "uuid", "guid", "email", "phone"} {

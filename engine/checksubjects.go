@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/consentstream/consentstream/policy"
 	"github.com/consentstream/consentstream/schemas"
@@ -23,7 +25,7 @@ func (c *checker) checkSubjects(at string, w *Stream) {
 		names = append(names, sub.Name)
 		c.checkNamespace(place+".namespace", sub.Namespace)
 		isKey := sub.Key || w.Key.Subject == sub.Name
-		if sub.Path == "" && sub.Header == "" && !isKey {
+		if len(sub.Paths) == 0 && sub.Header == "" && !isKey {
 			c.add(place, "subject %s stands nowhere: it needs a path, a header or the key", sub.Name)
 		}
 		if isKey && keyed != "" {
@@ -51,6 +53,53 @@ func (c *checker) checkFieldSubjects(at string, fields []FieldRule, names []stri
 			c.checkFieldSubjects(place+"."+nestedWord(f.Nested.Encoding), f.Nested.Fields, names)
 		}
 	}
+}
+
+// pathAt is the place in the wiring of a path of a subject.
+func pathAt(at string, sub SubjectRule, i int) string {
+	place := subjectAt(at, sub) + ".path"
+	if len(sub.Paths) > 1 {
+		place += fmt.Sprintf("[%d]", i)
+	}
+	return place
+}
+
+// checkSubjectPaths parses the paths of a subject.
+func (c *checker) checkSubjectPaths(at string, sub SubjectRule) {
+	if len(sub.Paths) > MaxSubjectPaths {
+		c.add(subjectAt(at, sub)+".path", "%d paths; the identifier of a subject stands at %d at most", len(sub.Paths), MaxSubjectPaths)
+	}
+	seen := map[string]string{}
+	for i, text := range sub.Paths {
+		p, ok := c.parsePath(pathAt(at, sub, i), text)
+		if !ok {
+			continue
+		}
+		if other, dup := seen[p.String()]; dup {
+			c.add(pathAt(at, sub, i), "is the same path as %s", other)
+		}
+		seen[p.String()] = text
+	}
+}
+
+// checkKeyCategory says why a key that is the identifier of a subject has no
+// category.
+func (c *checker) checkKeyCategory(at string, s *CompiledStream, sub *streamSubject) {
+	for _, path := range sub.paths {
+		if category, _, err := s.rules.category(path); err == nil && category != "" {
+			c.add(at, "the paths of subject %s do not all have the same category: say which the key has, {subject: %s, category: CATEGORY}", sub.Name, sub.Name)
+			return
+		}
+	}
+	c.warn(at, "%s has no category, so the key of every output is null", sub.where())
+}
+
+// where says for people where a subject's identifier stands.
+func (sub *streamSubject) where() string {
+	if len(sub.Paths) == 0 {
+		return "subject " + sub.Name
+	}
+	return "the subject's path " + strings.Join(sub.Paths, ", ")
 }
 
 // checkSubject finds a name that is no subject's; "" names none.

@@ -177,11 +177,11 @@ func (b *Batch) rowsOf(ref subjectRef, st States) ([]*consent.Row, error) {
 
 // facts are what the part brings for a subject (DECISION D20). Where no event time
 // is wired the record's own timestamp is the event time and none is missing; so it
-// is for a tombstone, which holds none.
+// is for a tombstone, whose value holds none.
 func (pt *part) facts(subject int, now int64) policy.Facts {
 	it, ref := pt.item, pt.refs[subject]
 	f := policy.Facts{Unresolved: ref.tag < 0, Conflict: ref.conflict, EventTime: min(it.Timestamp, now)}
-	if it.work.tombstone || it.Lane.Stream.wiring.EventTime.Path == "" {
+	if !it.Lane.Stream.wiring.EventTime.expected(it.work.tombstone) {
 		f.Suspect = it.Timestamp > now
 		return f
 	}

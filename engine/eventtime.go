@@ -76,6 +76,29 @@ func (b *Batch) eventTime(at valueAt) (ms int64, ok bool) {
 	return 0, false
 }
 
+// headerTime reads the event time in a header; ok is false where it is missing, or
+// said twice in different words, without a zone or out of range.
+func (it *Item) headerTime(name string) (ms int64, ok bool) {
+	var text []byte
+	for i := range it.Headers {
+		h := &it.Headers[i]
+		if h.Key != name || h.Value == nil {
+			continue
+		}
+		if text != nil && !bytes.Equal(text, h.Value) {
+			return 0, false
+		}
+		text = h.Value
+	}
+	return timeRule{text: true}.fromText(text)
+}
+
+// expected reports that a record should say when it happened: a tombstone has
+// headers, and no value.
+func (w *TimeRule) expected(tombstone bool) bool {
+	return w.Header != "" || w.Path != "" && !tombstone
+}
+
 func (r timeRule) fromInt(v int64) (int64, bool) {
 	if r.div == 0 || v < 0 || v > maxTime && r.mul > 1 {
 		return 0, false

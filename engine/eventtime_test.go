@@ -8,6 +8,7 @@ import (
 	"github.com/consentstream/consentstream/audit"
 	"github.com/consentstream/consentstream/engine"
 	"github.com/consentstream/consentstream/policy"
+	"github.com/consentstream/consentstream/schemas"
 )
 
 const (
@@ -124,6 +125,92 @@ func TestEventTimeJSON(t *testing.T) {
 		r := newRig(t, w, timePurposes()...)
 		it := r.decide(engine.Input{Timestamp: stampMs, Value: []byte(`{"id":"42","at":` + c.value + `}`)})[0]
 		c.check(t, it)
+	}
+}
+
+// An event time in a header is as one in the value, and a tombstone has headers
+// too. A value with one says nothing.
+func TestEventTimeInHeader(t *testing.T) {
+	at := func(texts ...string) (headers []engine.Header) {
+		for _, text := range texts {
+			headers = append(headers, engine.Header{Key: "ce_time", Value: []byte(text)})
+		}
+		return headers
+	}
+	const noon = "2026-11-19T12:00:00Z"
+	for _, c := range []struct {
+		name    string
+		headers []engine.Header
+		want    int64 // 0: missing
+	}{
+		{"text", at(noon), eventMs},
+		{"in another zone", at("2026-11-19T07:00:00-05:00"), eventMs},
+		{"twice", at(noon, noon), eventMs},
+		{"twice, differently", at(noon, "2026-11-19T12:00:01Z"), 0},
+		{"twice, once malformed", at(noon, ""), 0},
+		{"missing", nil, 0},
+		{"null", []engine.Header{{Key: "ce_time"}}, 0},
+		{"null and text", append([]engine.Header{{Key: "ce_time"}}, at(noon)...), eventMs},
+		{"another name", []engine.Header{{Key: "CE_TIME", Value: []byte(noon)}}, 0},
+		{"empty", at(""), 0},
+		{"no zone", at("2026-11-19T12:00:00"), 0},
+		{"a number", at(fmt.Sprint(eventMs)), 0},
+		{"before 1970", at("1969-12-31T23:59:59Z"), 0},
+		{"not UTF-8", at("2026-11-19T12:00:00\xff"), 0},
+	} {
+		w := jsonStream("id", "user.unique_id", "at", "system.operations")
+		w.EventTime = engine.TimeRule{Header: "ce_time"}
+		w.Headers = []engine.HeaderRule{{Name: "ce_time", Category: "system.operations"}}
+		w.Key.Subject = "customer"
+		r := newRig(t, w, timePurposes()...)
+		want, suspect := c.want, c.want == 0
+		if suspect {
+			want = stampMs
+		}
+		in := engine.Input{Timestamp: stampMs, Headers: c.headers, Value: []byte(`{"id":"42","at":"2026-11-18T00:00:00Z"}`)}
+		checkTime(t, c.name, r.decide(in)[0], want, suspect)
+		in.Key, in.Value = []byte("42"), nil
+		if d := decision(t, r.decide(in)[0], "sees"); slices.Contains(d.Secondary, string(policy.EventTimeSuspect)) != suspect {
+			t.Errorf("%s: a tombstone has %v", c.name, d.Secondary)
+		}
+	}
+}
+
+// A header that a purpose does not see as it is does not show as its records'
+// timestamp either.
+func TestOutputTimestampIsAHeader(t *testing.T) {
+	for treatment, want := range map[string]int64{"keep": eventMs, "drop": nowMs, "mask": nowMs, "constant": nowMs, "keep!": nowMs, "": nowMs} {
+		w := jsonStream("id", "user.unique_id")
+		w.EventTime = engine.TimeRule{Header: "at"}
+		if treatment == "" {
+			treatment = "keep"
+		} else {
+			w.Headers = []engine.HeaderRule{{Name: "at", Category: "user.behavior"}}
+		}
+		r := newRig(t, w, byConsent("p", "user.unique_id", "keep", "user.behavior", treatment))
+		r.say("grant", grants("p", "explicit"))
+		in := engine.Input{Timestamp: stampMs, Value: []byte(`{"id":"42"}`), Headers: []engine.Header{{Key: "at", Value: []byte("2026-11-19T12:00:00Z")}}}
+		if out := output(r.decide(in)[0], "p"); out == nil || out.Timestamp != want {
+			t.Errorf("%q: %+v, want %d", treatment, out, want)
+		}
+	}
+}
+
+// Each element of a record has the time in its header.
+func TestSplitTimeInHeader(t *testing.T) {
+	w := splitStream(schemas.JSON, "[*]")
+	w.EventTime = engine.TimeRule{Header: "at"}
+	short := contract("p", "user", "keep")
+	short.Retention = day
+	r := newRig(t, w, short)
+	it := r.decide(engine.Input{Timestamp: nowMs, Value: []byte(`[{"id":1},{"id":2}]`), Headers: []engine.Header{{Key: "at", Value: []byte("2026-11-01T12:00:00Z")}}})[0]
+	for i, d := range it.Audit.Decisions {
+		if d.Reason != string(policy.RetentionExceeded) {
+			t.Errorf("element %d: %s", i, d.Reason)
+		}
+	}
+	if len(it.Audit.Decisions) != 2 {
+		t.Errorf("%d decisions", len(it.Audit.Decisions))
 	}
 }
 

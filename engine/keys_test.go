@@ -81,7 +81,7 @@ func TestKeyOfSubject(t *testing.T) {
 	for _, path := range []string{"id", `"id"`} {
 		w := jsonStream("id", "user.unique_id")
 		w.Key.Subject, w.Subjects = "customer", []engine.SubjectRule{customer}
-		w.Subjects[0].Path = path
+		w.Subjects[0].Paths = []string{path}
 		r := newRig(t, w, contract("p", "user.unique_id", "pseudonymize"))
 		for _, in := range []engine.Input{
 			{Key: []byte("42"), Value: []byte(`{"id":"42"}`)}, {Key: []byte(" 42 "), Value: []byte(`{"id":42}`)},

@@ -106,9 +106,14 @@ func (b *Batch) treatKey(pt *part, sp *streamPurpose, c consents) (key []byte, o
 // header, holds it: its text is good until the batch is empty.
 func (b *Batch) subjectKey(pt *part, sp *streamPurpose) ([]byte, bool) {
 	sub := &pt.item.Lane.Stream.subjects[sp.key.subject]
-	if sub.path != nil && pt.item.work.plan != nil {
-		plan := pt.item.work.plan
-		text, ok := b.subjectText(valueAt{plan, plan.subjects[sp.key.subject], pt.payload, pt.tape})
+	if plan := pt.item.work.plan; len(sub.paths) > 0 && plan != nil {
+		at := valueAt{plan, nowhere, pt.payload, pt.tape}
+		for _, at.node = range plan.subjects[sp.key.subject] {
+			if !at.missing() {
+				break // all that are there agree: the subject permits
+			}
+		}
+		text, ok := b.subjectText(at)
 		return b.arena.copy(text), ok
 	}
 	for i := range pt.item.Headers {

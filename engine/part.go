@@ -31,7 +31,9 @@ func (b *Batch) note(it *Item, plan *Plan, span schemas.Span, at valueAt) {
 	}
 	it.work.elements++
 	e := element{span: span}
-	if plan != nil {
+	if header := it.Lane.Stream.wiring.EventTime.Header; header != "" {
+		e.timeMs, e.timeSet = it.headerTime(header)
+	} else if plan != nil {
 		at.node = plan.time
 		e.timeMs, e.timeSet = b.eventTime(at)
 	}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/consentstream/consentstream/audit"
@@ -41,9 +42,9 @@ type streamPurpose struct {
 // Plan is one writer schema compiled for all purposes of a stream.
 type Plan struct {
 	layout   schemas.Layout
-	split    *schemas.Splitter // nil: the record is one
-	subjects []schemas.NodeID  // -1: not in the value
-	time     schemas.NodeID    // -1: none
+	split    *schemas.Splitter  // nil: the record is one
+	subjects [][]schemas.NodeID // by subject, for each of its paths
+	time     schemas.NodeID     // nowhere: not in the value
 	timeRule timeRule
 	views    []view  // by purpose, as CompiledStream.purposes
 	work     []int32 // by node: how many purposes apply a treatment to its value
@@ -201,7 +202,9 @@ func (s *CompiledStream) paths() []string {
 		add(f.Path)
 	}
 	for i := range s.subjects {
-		add(s.subjects[i].Path)
+		for _, path := range s.subjects[i].Paths {
+			add(path)
+		}
 	}
 	add(s.wiring.EventTime.Path)
 	return paths
@@ -238,7 +241,7 @@ func (s *CompiledStream) compilePurpose(id string) (streamPurpose, error) {
 func (s *CompiledStream) compile(layout schemas.Layout, split *schemas.Splitter) (*Plan, error) {
 	p := &Plan{layout: layout, split: split, time: findNode(layout, s.wiring.EventTime.Path), withheld: map[string]bool{}}
 	for i := range s.subjects {
-		p.subjects = append(p.subjects, findNode(layout, s.subjects[i].Path))
+		p.subjects = append(p.subjects, findNodes(layout, s.subjects[i].paths))
 	}
 	p.work, p.weight = make([]int32, len(layout.Nodes())), planWeight(layout)
 	p.timeRule = newTimeRule(s.wiring.EventTime, layout, p.time)
@@ -263,6 +266,13 @@ func (s *CompiledStream) compile(layout schemas.Layout, split *schemas.Splitter)
 	return p, nil
 }
 
+// keepsHeader reports that the purpose may see a header as it is, behind no gate.
+func (sp *streamPurpose) keepsHeader(name string) bool {
+	return slices.ContainsFunc(sp.headers, func(h headerPlan) bool {
+		return h.name == name && h.op == schemas.OpKeep && h.gate == (gate{})
+	})
+}
+
 func (s *CompiledStream) compileView(layout schemas.Layout, found []resolved, p *Plan, sp *streamPurpose) (view, OutputSchema, Document, error) {
 	var v view
 	a, err := s.actions(sp.purpose, layout, found, s.record(), &v.gates)
@@ -275,7 +285,7 @@ func (s *CompiledStream) compileView(layout schemas.Layout, found []resolved, p 
 		p.withhold(path)
 	}
 	p.addWork(a)
-	v.keepsTime = p.time >= 0 && acts[p.time].Op == schemas.OpKeep && acts[p.time].Gate == 0
+	v.keepsTime = p.time >= 0 && acts[p.time].Op == schemas.OpKeep && acts[p.time].Gate == 0 || sp.keepsHeader(s.wiring.EventTime.Header)
 	doc, digest, err := planDocument(s.wiring.Topic, sp, v.fields)
 	if err != nil {
 		return v, OutputSchema{}, doc, err

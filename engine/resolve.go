@@ -143,23 +143,47 @@ func nodePath(n schemas.Node) (schemas.Path, error) {
 	return schemas.ParsePath(n.Path)
 }
 
-// findNode finds a position of a layout; -1 where it has none, or several (the
+// Nodes that a layout does not have: nowhere says nothing, and at what is unclear
+// something may stand that cannot be read as one value.
+const (
+	nowhere schemas.NodeID = -1
+	unclear schemas.NodeID = -2
+)
+
+// findNodes finds the places of one identifier. Where it has several, one that may
+// hold something else than the node that is read is unclear: what is there must
+// agree with the others.
+func findNodes(layout schemas.Layout, paths []string) []schemas.NodeID {
+	found := make([]schemas.NodeID, len(paths))
+	for i, path := range paths {
+		found[i] = findNode(layout, path)
+		for id, n := range layout.Nodes() {
+			if len(paths) > 1 && n.Path == path && schemas.NodeID(id) != found[i] && n.Type.Kind != schemas.Union {
+				found[i] = unclear
+				break
+			}
+		}
+	}
+	return found
+}
+
+// findNode finds a position of a layout; nowhere where it has none, or several (the
 // branches of a union), or where the record can hold it more than once.
 func findNode(layout schemas.Layout, path string) schemas.NodeID {
 	if path == "" {
-		return -1
+		return nowhere
 	}
 	p, err := schemas.ParsePath(path)
 	if err != nil {
-		return -1
+		return nowhere
 	}
-	found := schemas.NodeID(-1)
+	found := nowhere
 	for i, n := range layout.Nodes() {
 		if n.Path != p.String() || !n.Leaf || n.Repeated {
 			continue
 		}
 		if found >= 0 {
-			return -1
+			return nowhere
 		}
 		found = schemas.NodeID(i)
 	}

@@ -77,7 +77,7 @@ func newRigOf(t testing.TB, p *policy.Policy, w engine.Stream) *rig {
 	return r
 }
 
-var customer = engine.SubjectRule{Name: "customer", Namespace: "crm", Path: "id"}
+var customer = engine.SubjectRule{Name: "customer", Namespace: "crm", Paths: []string{"id"}}
 
 // jsonStream is a plain JSON stream of the paths and categories given in turn.
 func jsonStream(fields ...string) engine.Stream {

@@ -16,23 +16,19 @@ type subjectRef struct {
 // findSubjects appends one subjectRef for each subject of the stream; at.plan is
 // nil for a tombstone.
 func (b *Batch) findSubjects(it *Item, at valueAt) {
-	subjects := it.Lane.Stream.subjects
-	for i := range subjects {
-		if at.plan != nil {
-			at.node = at.plan.subjects[i]
-		}
-		b.refs = append(b.refs, b.findSubject(it, &subjects[i], at))
+	for i := range it.Lane.Stream.subjects {
+		b.refs = append(b.refs, b.findSubject(it, i, at))
 	}
 }
 
-// findSubject reads, normalises and tags a subject. All places that the wiring
-// names and the record has must name the same one (DECISION D7); the place in the
-// value must be there, if it has one, but in a tombstone.
-func (b *Batch) findSubject(it *Item, sub *streamSubject, at valueAt) subjectRef {
+// findSubject reads, normalises and tags subject i of the stream. All places that
+// the wiring names and the record has must name the same one (DECISION D7); of those
+// in the value one must be there, if it has any, but in a tombstone.
+func (b *Batch) findSubject(it *Item, i int, at valueAt) subjectRef {
+	sub := &it.Lane.Stream.subjects[i]
 	c := candidate{batch: b, namespace: sub.Namespace, fine: true}
-	if sub.path != nil && at.plan != nil {
-		text, ok := b.subjectText(at)
-		c.add(text, ok)
+	if at.plan != nil && len(sub.paths) > 0 {
+		c.addPlaces(at, at.plan.subjects[i])
 	}
 	if sub.key && it.Key != nil {
 		c.add(it.Key, true)
@@ -55,11 +51,25 @@ func (b *Batch) findSubject(it *Item, sub *streamSubject, at valueAt) subjectRef
 type candidate struct {
 	batch     *Batch
 	namespace string
-	first     []byte // as it came
+	first     []byte // as it came; nil: it is not at hand
 	n         int
 	named     bool // by one place at least
 	fine      bool // no place holds what names nobody
 	conflict  bool
+}
+
+// addPlaces adds what stands at the nodes of a subject's paths.
+func (c *candidate) addPlaces(at valueAt, nodes []schemas.NodeID) {
+	for i, id := range nodes {
+		if at.node = id; !at.missing() {
+			if i > 0 {
+				c.first = nil // it may lie in Batch.text, which is written now
+			}
+			text, ok := c.batch.subjectText(at)
+			c.add(text, ok)
+		}
+	}
+	c.fine = c.fine && c.named
 }
 
 func (c *candidate) add(text []byte, ok bool) {
@@ -68,7 +78,7 @@ func (c *candidate) add(text []byte, ok bool) {
 		c.fine = false
 		return
 	}
-	if c.named && bytes.Equal(text, c.first) {
+	if c.first != nil && bytes.Equal(text, c.first) {
 		return // mostly the key is what the value says, letter by letter
 	}
 	id, err := b.engine.norm.AppendNormalized(b.norm[:c.n], c.namespace, text)
@@ -107,9 +117,19 @@ func (b *Batch) tag(namespace string, id []byte) int32 {
 // valueAt is a position of what was scanned.
 type valueAt struct {
 	plan    *Plan
-	node    schemas.NodeID // -1: there is no such
+	node    schemas.NodeID // below 0: there is no such
 	payload []byte
 	tape    *schemas.Tape
+}
+
+// missing reports that nothing stands there, or null. Where it cannot be told what
+// does, something does.
+func (at *valueAt) missing() bool {
+	if at.node < 0 {
+		return at.node != unclear
+	}
+	e, ok := at.tape.Find(at.node)
+	return !ok || e.Kind == schemas.Null
 }
 
 // value decodes the scalar that stands there; ok is false where none does. Its

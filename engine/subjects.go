@@ -32,8 +32,7 @@ func bit(i int) subjectSet { return 1 << i }
 // streamSubject is a compiled SubjectRule.
 type streamSubject struct {
 	SubjectRule
-	path  schemas.Path    // nil: it does not stand in the value
-	text  string          // path as nodes spell theirs
+	paths []string        // as nodes spell theirs; none: it does not stand in the value
 	key   bool            // the Kafka key names it
 	whose filters.Subject // the part at work, for treatments that ask
 }
@@ -45,12 +44,12 @@ func (s *CompiledStream) compileSubjects() error {
 	}
 	for _, rule := range w.Subjects {
 		sub := streamSubject{SubjectRule: rule, key: rule.Key || w.Split == "" && w.Key.Subject == rule.Name}
-		if rule.Path != "" {
-			var err error
-			if sub.path, err = schemas.ParsePath(rule.Path); err != nil {
+		for _, text := range rule.Paths {
+			path, err := schemas.ParsePath(text)
+			if err != nil {
 				return err
 			}
-			sub.text = sub.path.String()
+			sub.paths = append(sub.paths, path.String())
 		}
 		s.subjects = append(s.subjects, sub)
 	}
@@ -71,6 +70,9 @@ func (s *CompiledStream) subject(name string) int {
 	return -1
 }
 
+// standsAt reports that the subject's identifier stands at a path of the value.
+func (sub *streamSubject) standsAt(path string) bool { return slices.Contains(sub.paths, path) }
+
 // all are all subjects of the stream.
 func (s *CompiledStream) all() subjectSet { return bit(len(s.subjects)) - 1 }
 
@@ -85,7 +87,7 @@ func (s *CompiledStream) aboutPath(path schemas.Path, category string) subjectSe
 	}
 	if rule == nil || !rule.path.Names(path) {
 		for i := range s.subjects {
-			if s.subjects[i].text != "" && s.subjects[i].text == path.String() {
+			if s.subjects[i].standsAt(path.String()) {
 				return bit(i)
 			}
 		}

@@ -14,7 +14,7 @@ import (
 // A message has a sender and a recipient; what is about one of them, or both.
 func messages(format schemas.Format) engine.Stream {
 	return engine.Stream{Format: format, Subjects: []engine.SubjectRule{
-		{Name: "sender", Namespace: "crm", Path: "from.id"}, {Name: "recipient", Namespace: "crm", Path: "to.id"}},
+		{Name: "sender", Namespace: "crm", Paths: []string{"from.id"}}, {Name: "recipient", Namespace: "crm", Paths: []string{"to.id"}}},
 		Fields: []engine.FieldRule{
 			{Path: "from", Category: "user.contact", Subject: "sender"}, {Path: "from.id", Category: "user.unique_id"},
 			{Path: "to", Category: "user.contact", Subject: "recipient"}, {Path: "to.id", Category: "user.unique_id"},
@@ -172,7 +172,11 @@ func TestSeveralSubjectsAvro(t *testing.T) {
 // Where an identifier may stand: every place that the record has must agree.
 func TestPlacesOfSubjects(t *testing.T) {
 	rule := func(path string, key bool, header string) engine.SubjectRule {
-		return engine.SubjectRule{Name: "customer", Namespace: "crm", Path: path, Key: key, Header: header}
+		rule := engine.SubjectRule{Name: "customer", Namespace: "crm", Key: key, Header: header}
+		if path != "" {
+			rule.Paths = []string{path}
+		}
+		return rule
 	}
 	null := engine.Input{}
 	in := func(key, value string, headers ...string) engine.Input {
@@ -293,7 +297,7 @@ func TestCheckSubjects(t *testing.T) {
 	}{
 		{func(w *engine.Stream) { w.Subjects = nil }, "streams[0].subjects", "0 subjects", "", false},
 		{func(w *engine.Stream) { w.Subjects = make([]engine.SubjectRule, 9) }, "streams[0].subjects", "9 subjects", "", false},
-		{func(w *engine.Stream) { w.Subjects[0].Path = "" }, "streams[0].subjects[sender]", "stands nowhere", "", false},
+		{func(w *engine.Stream) { w.Subjects[0].Paths = nil }, "streams[0].subjects[sender]", "stands nowhere", "", false},
 		{func(w *engine.Stream) { w.Subjects[1].Name = "sender" }, "streams[0].subjects[sender]", "twice", "", false},
 		{func(w *engine.Stream) { w.Subjects[1].Namespace = "crn" }, "streams[0].subjects[recipient].namespace", "not in the policy", "", false},
 		{func(w *engine.Stream) { w.Subjects[0].Key, w.Subjects[1].Key = true, true }, "streams[0].subjects[recipient]", "identifier of sender already", "", false},

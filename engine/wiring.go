@@ -33,7 +33,7 @@ type Stream struct {
 	// Subjects are in the order in which they are declared, at most MaxSubjects.
 	// Whether a record goes out is decided by the key's, else by the first.
 	Subjects []SubjectRule
-	// EventTime is the path and unit of the event time; Path "" for none.
+	// EventTime is where the event time stands; the zero TimeRule for nowhere.
 	EventTime TimeRule
 	Key       KeyRule
 	Headers   []HeaderRule // sorted by name
@@ -51,26 +51,33 @@ type Stream struct {
 // DefaultSplitElements is how many elements a record is split into at most.
 const DefaultSplitElements = 1000
 
-// MaxSubjects is how many subjects a record may have.
-const MaxSubjects = 8
+// MaxSubjects is how many subjects a record may have, and MaxSubjectPaths at how
+// many places of a value the identifier of one may stand.
+const (
+	MaxSubjects     = 8
+	MaxSubjectPaths = 8
+)
 
 // SubjectRule says where the identifier of one of a record's subjects stands: in
 // the value, in the Kafka key, in a header, or in several of them, which then must
 // agree. It needs one of them; the key of `key: {subject: …}` is one too, but where
-// records are split.
+// records are split. A value must have one of Paths, if there are any, and may have
+// others: what is missing or null there says nothing.
 type SubjectRule struct {
 	Name      string // "customer"
 	Namespace string // of the policy
-	Path      string
+	Paths     []string
 	Key       bool
 	Header    string
 }
 
-// TimeRule says where a record's event time stands. Unit is "", "s", "ms" or
-// "us"; it is needed for plain numbers and refused for typed times.
+// TimeRule says where a record's event time stands: at a path of the value, or in a
+// header, as RFC 3339 text. Unit is "", "s", "ms" or "us"; it is needed for plain
+// numbers at a path and refused for all else.
 type TimeRule struct {
-	Path string
-	Unit string
+	Path   string
+	Header string
+	Unit   string
 }
 
 // KeyRule says what the Kafka key is. The zero KeyRule is `key: none`.

@@ -176,7 +176,7 @@ func rigPolicy() *policy.Policy {
 func rigStream(topic string) engine.Stream {
 	return engine.Stream{
 		Topic: topic, Format: schemas.JSON, Purposes: []string{"analytics", "service"},
-		Subjects: []engine.SubjectRule{{Name: "customer", Namespace: "crm", Path: "id"}},
+		Subjects: []engine.SubjectRule{{Name: "customer", Namespace: "crm", Paths: []string{"id"}}},
 		Key:      engine.KeyRule{Subject: "customer"},
 		Fields: []engine.FieldRule{{Path: "id", Category: "user.unique_id"}, {Path: "action", Category: "user.behavior"},
 			{Path: "email", Category: "user.contact.email"}, {Path: "n", Category: "system.operations"}},

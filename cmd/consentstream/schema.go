@@ -176,7 +176,9 @@ func wiredPaths(s *configs.Stream) []string {
 		add(f.Path)
 	}
 	for _, subject := range s.Wiring.Subjects {
-		add(subject.Path)
+		for _, path := range subject.Paths {
+			add(path)
+		}
 	}
 	add(s.Wiring.EventTime.Path)
 	return out

@@ -25,7 +25,7 @@ import (
 func smallConfig(t *testing.T, format schemas.Format, subject string, fields ...string) engine.Config {
 	t.Helper()
 	cfg, _ := demoConfig(t)
-	w := engine.Stream{Topic: "in", Format: format, Purposes: []string{"p"}, Subjects: []engine.SubjectRule{{Name: "s", Namespace: "crm", Path: subject}},
+	w := engine.Stream{Topic: "in", Format: format, Purposes: []string{"p"}, Subjects: []engine.SubjectRule{{Name: "s", Namespace: "crm", Paths: []string{subject}}},
 		Key: engine.KeyRule{Category: "user.contact"}, Headers: []engine.HeaderRule{{Name: "h", Category: "user.contact"}}}
 	for _, f := range fields {
 		w.Fields = append(w.Fields, engine.FieldRule{Path: f, Category: "user.behavior"})

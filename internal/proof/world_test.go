@@ -88,7 +88,7 @@ func (w *world) open() (err error) {
 
 func (w *world) drawWiring(d *drawer) {
 	w.stream = engine.Stream{Topic: "in", Format: d.format, EventTime: engine.TimeRule{Path: "at"},
-		Subjects: []engine.SubjectRule{{Name: "customer", Namespace: "crm", Path: "id"}}}
+		Subjects: []engine.SubjectRule{{Name: "customer", Namespace: "crm", Paths: []string{"id"}}}}
 	if d.format == schemas.JSON {
 		w.stream.EventTime.Unit = "ms"
 	}

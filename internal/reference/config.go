@@ -30,16 +30,30 @@ type Stream struct {
 	Split         string // path of the elements that are records; "" for none
 	SplitElements int
 	Subjects      []Subject // in the file's order
-	EventTime     string
-	Key           *Key // nil: none
+	EventTime     string    // its path; "" for none
+	TimeHeader    string    // the header that it stands in instead
+	Key           *Key      // nil: none
 	Headers       map[string]Field
 	Fields        []Field // in the file's order
 }
 
 // Subject is somebody whom records are about, and where records say who it is.
 type Subject struct {
-	Name, Namespace, Path, Header string
-	Key                           bool
+	Name, Namespace, Header string
+	Paths                   oneOrMore `yaml:"path"`
+	Key                     bool
+}
+
+// oneOrMore is a text, or a list of them.
+type oneOrMore []string
+
+// UnmarshalYAML reads either.
+func (list *oneOrMore) UnmarshalYAML(node *yaml.Node) error {
+	if node.Kind == yaml.SequenceNode {
+		return node.Decode((*[]string)(list))
+	}
+	*list = []string{node.Value}
+	return nil
 }
 
 // Key is what the record key is.
@@ -162,7 +176,7 @@ func ReadStreams(text []byte) ([]*Stream, error) {
 			Purposes      []string
 			Split         struct{ Path string }
 			Subjects      yaml.Node
-			EventTime     string `yaml:"event_time"`
+			EventTime     yaml.Node `yaml:"event_time"`
 			Key           yaml.Node
 			Headers       yaml.Node
 			Fields        yaml.Node
@@ -177,8 +191,15 @@ func ReadStreams(text []byte) ([]*Stream, error) {
 	var streams []*Stream
 	for _, d := range doc.Streams {
 		s := &Stream{Topic: d.Topic, Format: d.Format, Purposes: d.Purposes, Split: d.Split.Path, SplitElements: d.Limits.SplitElements,
-			EventTime: d.EventTime, Headers: map[string]Field{}}
+			EventTime: d.EventTime.Value, Headers: map[string]Field{}}
 		var err error
+		if d.EventTime.Kind == yaml.MappingNode {
+			var at struct{ Path, Header string }
+			if err := d.EventTime.Decode(&at); err != nil {
+				return nil, err
+			}
+			s.EventTime, s.TimeHeader = at.Path, at.Header
+		}
 		if s.Subjects, err = readSubjects(&d.Subjects); err != nil {
 			return nil, err
 		}

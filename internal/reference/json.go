@@ -28,7 +28,7 @@ func (v *view) shapes() (*shape, error) {
 		paths = append(paths, f.Path)
 	}
 	for _, x := range v.stream.Subjects {
-		paths = append(paths, x.Path)
+		paths = append(paths, x.Paths...)
 	}
 	for _, path := range append(paths, v.stream.EventTime) {
 		at := root

@@ -131,7 +131,7 @@ type content struct {
 	json     *tree
 	avro     map[string]any
 	schema   uint32
-	subjects []found // as they stand in the value
+	subjects [][]found // what stands at the paths of each, where something does
 	time     *int64
 }
 
@@ -196,12 +196,45 @@ func (w *World) processPart(r *Result, s *Stream, in *Input, element int, c *con
 // a record of a stream that names none.
 func times(in *Input, c *content, s *Stream, now int64) Facts {
 	f := Facts{EventTime: min(in.Timestamp, now), Suspect: in.Timestamp > now}
-	if c != nil && s.EventTime != "" {
-		if f.Suspect = c.time == nil || *c.time > f.EventTime; !f.Suspect {
-			f.EventTime = *c.time
-		}
+	var at *int64
+	switch {
+	case s.TimeHeader != "":
+		at = headerTime(in, s.TimeHeader)
+	case c == nil || s.EventTime == "":
+		return f
+	default:
+		at = c.time
+	}
+	if f.Suspect = at == nil || *at > f.EventTime; !f.Suspect {
+		f.EventTime = *at
 	}
 	return f
+}
+
+// headerTime is the time in a header, nil where there is none or two say it
+// differently.
+func headerTime(in *Input, name string) *int64 {
+	texts := map[string]bool{}
+	var at *int64
+	for _, h := range in.Headers {
+		if h.Key == name && h.Value != nil {
+			texts[string(h.Value)] = true
+			at = instant(string(h.Value))
+		}
+	}
+	if len(texts) > 1 {
+		return nil
+	}
+	return at
+}
+
+// instant reads RFC 3339 text; nil where it is none, or out of range.
+func instant(text string) *int64 {
+	at, err := time.Parse(time.RFC3339Nano, text)
+	if ms := at.UnixMilli(); err == nil && len(text) <= 40 && ms >= 0 && ms <= maxInstant {
+		return &ms
+	}
+	return nil
 }
 
 // read gives what is decided at once: the record, or each element of it.
@@ -257,14 +290,19 @@ func readAvro(s *Stream, native map[string]any, schema uint32) (parts []*content
 		}
 		c := &content{avro: record, schema: schema}
 		for _, x := range s.Subjects {
-			f := found{}
-			switch v := reach(record, x.Path).(type) {
-			case string:
-				f = found{v, true}
-			case int32, int64:
-				f = found{fmt.Sprint(v), true}
+			var there []found
+			for _, path := range x.Paths {
+				switch v := reach(record, path).(type) {
+				case nil:
+				case string:
+					there = append(there, found{v, true})
+				case int32, int64:
+					there = append(there, found{fmt.Sprint(v), true})
+				default:
+					there = append(there, found{})
+				}
 			}
-			c.subjects = append(c.subjects, f)
+			c.subjects = append(c.subjects, there)
 		}
 		if ms, ok := reach(record, s.EventTime).(int64); ok && ms >= 0 && ms <= maxInstant {
 			c.time = &ms
@@ -337,22 +375,22 @@ func readJSON(s *Stream, t *tree) (parts []*content, fault string, err error) {
 func readObject(s *Stream, t *tree) *content {
 	c := &content{json: t}
 	for _, x := range s.Subjects {
-		f := found{}
-		if v := t.reach(x.Path); v != nil && x.Path != "" {
-			switch {
+		var there []found
+		for _, path := range x.Paths {
+			switch v := t.reach(path); {
+			case v == nil || v.raw == "null":
 			case v.kind == '"':
-				f = found{v.text, true}
+				there = append(there, found{v.text, true})
 			case v.kind == '0' && integer.MatchString(v.raw) && v.raw != "-0":
-				f = found{v.raw, true}
+				there = append(there, found{v.raw, true})
+			default:
+				there = append(there, found{})
 			}
 		}
-		c.subjects = append(c.subjects, f)
+		c.subjects = append(c.subjects, there)
 	}
-	if v := t.reach(s.EventTime); v != nil && v.kind == '"' && len(v.text) <= 40 {
-		if at, err := time.Parse(time.RFC3339Nano, v.text); err == nil && at.UnixMilli() >= 0 && at.UnixMilli() <= maxInstant {
-			ms := at.UnixMilli()
-			c.time = &ms
-		}
+	if v := t.reach(s.EventTime); v != nil && v.kind == '"' {
+		c.time = instant(v.text)
 	}
 	return c
 }
@@ -390,8 +428,10 @@ func (w *World) conclude(v *view, in *Input, c *content, d *Decision, heard voic
 	// The key of a batch says nothing of its elements, unless the wiring says so.
 	if i := s.keyed(); key != nil && i >= 0 && s.Split != "" && !s.Subjects[i].Key {
 		incoming = nil
-		if c != nil && s.Subjects[i].Path != "" {
-			incoming = &c.subjects[i].text
+		if c != nil && len(s.Subjects[i].Paths) > 0 {
+			if there := c.subjects[i]; len(there) > 0 {
+				incoming = &there[0].text
+			}
 		} else if c != nil {
 			incoming = header(in, s.Subjects[i].Header)
 		}
@@ -405,7 +445,7 @@ func (w *World) conclude(v *view, in *Input, c *content, d *Decision, heard voic
 	}
 	out := &Output{Topic: s.Topic + "." + v.purpose.ID, Timestamp: now}
 	if c != nil {
-		if at := v.at(s.EventTime); s.EventTime != "" && at.Name == "keep" && !v.gated(s.EventTime, at) {
+		if v.seesTime() {
 			out.Timestamp = facts[s.main()].EventTime
 		}
 		var err error
@@ -436,6 +476,21 @@ func (w *World) conclude(v *view, in *Input, c *content, d *Decision, heard voic
 	}
 	d.Output = out
 	return nil
+}
+
+// seesTime: the purpose keeps what the event time stands in, whoever permits.
+func (v *view) seesTime() bool {
+	s := v.stream
+	if s.TimeHeader == "" {
+		at := v.at(s.EventTime)
+		return s.EventTime != "" && at.Name == "keep" && !v.gated(s.EventTime, at)
+	}
+	h := s.headerText(s.TimeHeader)
+	if h == nil {
+		return false
+	}
+	t := v.purpose.treatment(h.category)
+	return t.Name == "keep" && !t.Explicit && voices{permit: map[int]bool{s.main(): true}}.open(h.about, s.main(), t)
 }
 
 // malformed: this purpose cannot treat what is there; the others can (P6).

@@ -26,7 +26,7 @@ func (s *Stream) namespace(path string) string {
 		return f.Namespace
 	}
 	for _, x := range s.Subjects {
-		if x.Path == path {
+		if contains(x.Paths, path) {
 			return x.Namespace
 		}
 	}
@@ -69,7 +69,7 @@ func (s *Stream) about(path string) []int {
 	}
 	if bound.Path != path {
 		for i, x := range s.Subjects {
-			if x.Path == path {
+			if contains(x.Paths, path) {
 				return []int{i}
 			}
 		}
@@ -118,8 +118,8 @@ func (s *Stream) keyText() *text {
 		return &t
 	}
 	x, category := s.Subjects[i], s.Key.Category
-	if category == "" && x.Path != "" {
-		category = s.category(x.Path)
+	if category == "" && len(x.Paths) > 0 { // all of them have one
+		category = s.category(x.Paths[0])
 	}
 	t := s.text(category, x.Name, x.Namespace)
 	return &t
@@ -148,12 +148,14 @@ func (s *Stream) headerText(name string) *text {
 }
 
 // identify finds a subject: every place that the wiring names and the record has
-// must name the same one, and its place in the value must be there.
+// must name the same one, and of its places in the value one must be there.
 func (w *World) identify(s *Stream, i int, in *Input, c *content) (id string, ok, conflict bool) {
 	x := s.Subjects[i]
 	var places []found
-	if x.Path != "" && c != nil {
-		places = append(places, c.subjects[i])
+	if len(x.Paths) > 0 && c != nil {
+		if places = append(places, c.subjects[i]...); len(places) == 0 {
+			return "", false, false
+		}
 	}
 	if in.Key != nil && (x.Key || s.Split == "" && s.Key != nil && s.Key.Subject == x.Name) {
 		places = append(places, found{string(in.Key), true})
