@@ -65,10 +65,16 @@ func (l *avroLayout) Format() Format { return Avro }
 func (l *avroLayout) Nodes() []Node { return l.nodes }
 
 // Value decodes the scalar at e, which Scan has validated.
-func (l *avroLayout) Value(src []byte, e Entry, scratch []byte) (Value, []byte, bool) {
+func (l *avroLayout) Value(src []byte, e Entry, scratch []byte) (v Value, rest []byte, ok bool) {
+	ok = l.decode(&v, src, &e)
+	return v, scratch, ok
+}
+
+// decode is Value into the zero v.
+func (l *avroLayout) decode(v *Value, src []byte, e *Entry) bool {
 	p := l.pos[e.Node]
 	b := src[e.NameStart:e.End]
-	v := Value{Kind: e.Kind, Logical: p.typ.Logical}
+	v.Kind, v.Logical = e.Kind, p.typ.Logical
 	switch e.Kind {
 	case Null:
 		v.Logical = NoLogical
@@ -89,7 +95,8 @@ func (l *avroLayout) Value(src []byte, e Entry, scratch []byte) (Value, []byte, 
 	case Fixed:
 		v.Text = b[:len(b):len(b)]
 	default:
-		return Value{}, scratch, false
+		*v = Value{}
+		return false
 	}
-	return v, scratch, true
+	return true
 }

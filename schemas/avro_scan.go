@@ -3,7 +3,6 @@ package schemas
 import (
 	"math"
 	"slices"
-	"unicode/utf8"
 )
 
 // avroScratch is working memory of scanner and splicer, kept in the Tape.
@@ -70,13 +69,8 @@ func (s *avroScan) value(p *avroPos, i int) int {
 			kind = Null
 		}
 	}
-	if s.at[p.node] < 0 {
-		s.at[p.node] = int32(at)
-	}
-	if at == cap(s.ents) {
-		s.grow(i)
-	}
-	s.ents = append(s.ents, Entry{Node: p.node, Kind: kind, Start: uint32(start), NameStart: uint32(i), NameEnd: uint32(i)})
+	e := s.note(p, kind, i)
+	e.Start, e.NameStart, e.NameEnd = uint32(start), uint32(i), uint32(i)
 	switch kind {
 	case Record:
 		for k := range p.fields {
@@ -102,7 +96,7 @@ func (s *avroScan) value(p *avroPos, i int) int {
 	if i < 0 {
 		return -1
 	}
-	e := &s.ents[at]
+	e = &s.ents[at] // it may have moved
 	e.End, e.Next = uint32(i), uint32(len(s.ents))
 	return i
 }
@@ -128,7 +122,7 @@ func (s *avroScan) leaf(p *avroPos, i int) int {
 	case String:
 		if i < len(s.src) && s.src[i]&0x81 == 0 && int(s.src[i]>>1) < len(s.src)-i {
 			end := i + 1 + int(s.src[i]>>1)
-			if !utf8.Valid(s.src[i+1 : end]) {
+			if !validText(s.src[i+1 : end]) {
 				return s.fail(CodeBadUTF8, p.node)
 			}
 			i = end
@@ -141,16 +135,26 @@ func (s *avroScan) leaf(p *avroPos, i int) int {
 	if i < 0 {
 		return -1
 	}
+	e := s.note(p, kind, i)
+	e.Start, e.End, e.Next = uint32(start), uint32(i), uint32(len(s.ents))
+	e.NameStart, e.NameEnd = uint32(value), uint32(value)
+	return i
+}
+
+// note adds an entry, whose span is for the caller to fill in: field by field, since
+// an Entry that is made elsewhere and copied costs more than all that is in it.
+func (s *avroScan) note(p *avroPos, kind Kind, i int) *Entry {
 	at := len(s.ents)
-	if s.at[p.node] < 0 {
-		s.at[p.node] = int32(at)
-	}
 	if at == cap(s.ents) {
 		s.grow(i)
 	}
-	s.ents = append(s.ents, Entry{Node: p.node, Kind: kind, Start: uint32(start), End: uint32(i),
-		NameStart: uint32(value), NameEnd: uint32(value), Next: uint32(at + 1)})
-	return i
+	if s.at[p.node] < 0 {
+		s.at[p.node] = int32(at)
+	}
+	s.ents = s.ents[:at+1]
+	e := &s.ents[at]
+	e.Node, e.Kind = p.node, kind
+	return e
 }
 
 // grow makes room on the tape: a short one doubles; one that is long at i is
@@ -361,7 +365,7 @@ func (s *avroScan) text(p *avroPos, i int, strict bool) int {
 		return s.fail(CodeTruncated, p.node)
 	}
 	end := i + int(n)
-	if strict && !utf8.Valid(s.src[i:end]) {
+	if strict && !validText(s.src[i:end]) {
 		return s.fail(CodeBadUTF8, p.node)
 	}
 	return end

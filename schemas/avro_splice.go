@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"math"
 	"slices"
-	"unicode/utf8"
 )
 
 // Steps only: a run of dropped scalars, one dropped container; a run of kept
@@ -301,12 +300,8 @@ func (s *avroSplicer) apply(step *avroStep, e *Entry) bool {
 	}
 	s.node = step.node
 	var in Value
-	if e != nil {
-		v, _, ok := s.layout.Value(s.src, *e, nil)
-		if !ok {
-			return false
-		}
-		in = v
+	if e != nil && !s.layout.decode(&in, s.src, e) {
+		return false
 	}
 	if n, ok := step.via.(*Nested); ok {
 		return s.nested(step, n, in)
@@ -359,7 +354,7 @@ func (s *avroSplicer) encode(step *avroStep, v Value) bool {
 		s.dst = binary.LittleEndian.AppendUint64(s.dst, math.Float64bits(v.Float))
 	case String, Bytes:
 		s.dst = append(appendLong(s.dst, int64(len(v.Text))), v.Text...)
-		return v.Kind == Bytes || utf8.Valid(v.Text)
+		return v.Kind == Bytes || validText(v.Text)
 	case Fixed:
 		s.dst = append(s.dst, v.Text...)
 		return len(v.Text) == t.Size

@@ -144,19 +144,22 @@ func (s *jsonScan) scalar(kind Kind, start int) {
 	}
 }
 
-// note puts the value that starts at start on the tape and returns its index.
+// note puts the value that starts at start on the tape and returns its index. The
+// entry is written where it stays, as avroScan.note has it.
 func (s *jsonScan) note(kind Kind, start int) int32 {
-	i := len(s.tape.Entries)
-	if s.target >= 0 && s.tape.At[s.target] < 0 {
-		s.tape.At[s.target] = int32(i)
+	t := s.tape
+	i := len(t.Entries)
+	if s.target >= 0 && t.At[s.target] < 0 {
+		t.At[s.target] = int32(i)
 	}
-	if i == cap(s.tape.Entries) {
+	if i == cap(t.Entries) {
 		s.grow()
 	}
-	s.tape.Entries = append(s.tape.Entries, Entry{
-		Node: s.target, Kind: kind, Start: uint32(start),
-		NameStart: s.nameStart, NameEnd: s.nameEnd, Next: uint32(i + 1),
-	})
+	t.Entries = t.Entries[:i+1]
+	e := &t.Entries[i]
+	e.Node, e.Kind = s.target, kind
+	e.Start, e.End, e.Next = uint32(start), 0, uint32(i+1)
+	e.NameStart, e.NameEnd = s.nameStart, s.nameEnd
 	return int32(i)
 }
 
@@ -172,7 +175,9 @@ func (s *jsonScan) open(kind Kind) Code {
 	if s.depth == maxJSONDepth {
 		return CodeTooDeep
 	}
-	f := jsonFrame{entry: -1, names: uint32(len(s.tape.scratch.json.names)), array: kind == Array}
+	scratch := &s.tape.scratch.json
+	f := &scratch.frames[s.depth]
+	*f = jsonFrame{entry: -1, names: uint32(len(scratch.names)), array: kind == Array}
 	if s.depth > 0 {
 		f.node = s.top().node
 	}
@@ -184,7 +189,6 @@ func (s *jsonScan) open(kind Kind) Code {
 	if s.target != noNode {
 		f.entry = s.note(kind, s.pos)
 	}
-	s.tape.scratch.json.frames[s.depth] = f
 	s.depth++
 	s.pos++
 	return ""

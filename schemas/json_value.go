@@ -71,7 +71,7 @@ func appendJSONValue(dst []byte, v Value) (out []byte, ok bool) {
 	case Number:
 		return append(dst, v.Text...), isNumber(v.Text)
 	case String:
-		return appendJSONString(dst, v.Text), utf8.Valid(v.Text)
+		return appendJSONString(dst, v.Text), validText(v.Text)
 	}
 	return dst, false
 }
