@@ -66,8 +66,9 @@
 // of anything else a string. It is deterministic: equal values have equal
 // tokens within (purpose, path, epoch), and are told apart from different
 // ones. The value of a number, a decimal, a date or a time is its text: JSON's,
-// the decimal's with all its places, ISO 8601 with the digits of its unit (the
-// stored integer outside the years 0000 to 9999, or of the day). A Kafka key
+// the decimal's with all its places, of a float the shortest that stands for it
+// (as C's %g but for whole numbers below 10^15), ISO 8601 with the digits of its
+// unit (the stored integer outside the years 0000 to 9999, or of the day). A Kafka key
 // and headers have the paths "@key" and "@header.NAME".
 //
 // # Classes
@@ -79,7 +80,10 @@
 //	bucket: e1,e2,…  the greatest e that is not above x; e1 for all below it
 //	geo: n           x rounded to n places, halves away from zero; |x| <= 180
 //
-// and never as "-0". A class that the type cannot hold is an error. Instants
+// and never as "-0". A class that the type cannot hold is an error, and so is a
+// number that, or whose class, is no int64 in units of the class's last place; of
+// floats also a class beyond 2^53 of these, or that the nearest float lies outside
+// of, and of all instants what is more than 2^50 seconds from 1970. Instants
 // are cut to the beginning of the year, quarter, month, ISO week, day, hour,
 // minute or second that they lie in: in UTC where they have a zone, which text
 // has as "Z" then, in their own time where they have none. Text is RFC 3339's

@@ -137,6 +137,10 @@ func TestGeneralizeText(t *testing.T) {
 		{Param{"url_query", ""}, "//u@cdn.example/x#f?b=1", "//cdn.example/x"},
 		{Param{"url_query", ""}, "http://u:p/w@shop.example/", wrong}, // where the password ends is anybody's guess
 		{Param{"url_query", ""}, "https://[2001:db8::1]:443/x", "https://[2001:db8::1]:443/x"},
+		{Param{"url_query", ""}, "https://[2001:db8::1]", "https://[2001:db8::1]"},
+		{Param{"url_query", ""}, "https://[::1]u:/w@shop.example/", wrong}, // again a password, behind what is no host
+		{Param{"url_query", ""}, "https://u]:80/w@shop.example/", wrong},
+		{Param{"url_query", ""}, "https://[]/", wrong},
 		{Param{"url_query", ""}, "//@/", wrong},
 		{Param{"url_query", ""}, "/;/path", wrong}, // would become //path
 		{Param{"url_query", ""}, "file:///home/somebody", wrong},
@@ -184,8 +188,12 @@ func TestGeneralizeNumbers(t *testing.T) {
 		{ages, jsonNumber, number("1e-99999999999999999999"), "0"},
 		{Param{"bucket", int64(10)}, long, ints(long, -1), "-10"},
 		{Param{"bucket", "10"}, long, ints(long, -10), "-10"},
-		{Param{"bucket", "10"}, long, ints(long, math.MinInt64), wrong},
-		{Param{"bucket", "10"}, long, ints(long, math.MaxInt64), wrong},
+		{Param{"bucket", "10"}, long, ints(long, math.MinInt64), wrong}, // ...810 is no long
+		{Param{"bucket", "8"}, long, ints(long, math.MinInt64), "-9223372036854775808"},
+		{Param{"bucket", "10"}, long, ints(long, math.MaxInt64), "9223372036854775800"},
+		{Param{"bucket", "10"}, jsonNumber, number("9223372036854775808"), wrong},
+		{Param{"bucket", "8"}, jsonNumber, number("-9223372036854775807.5"), "-9223372036854775808"},
+		{Param{"bucket", "8"}, jsonNumber, number("-9223372036854775808.5"), wrong},
 		{Param{"bucket", "10"}, integer, ints(integer, math.MinInt32), wrong}, // -2147483650 is no int
 		{Param{"bucket", "0.5"}, integer, ints(integer, 1), "generalize bucket: an int cannot hold ranges of 1 decimal places"},
 		{Param{"bucket", "10.0"}, integer, ints(integer, 19), "10"},

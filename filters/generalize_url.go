@@ -76,16 +76,19 @@ func (f urlForm) apply(dst, text []byte) (out []byte, ok bool) {
 	return f.appendQuery(dst, query), true
 }
 
-// isHost reports a host with nothing but a port behind it: a password with a
-// "/" in it ends the authority early, and would stand there.
+// isHost reports a host, or an address in brackets, with nothing but a port behind
+// it: a password with a "/" in it ends the authority early, and would stand there.
 func isHost(host []byte) bool {
-	if len(host) == 0 || host[0] == ':' {
-		return false
+	name, port, _ := bytes.Cut(host, []byte{':'})
+	if end := bytes.IndexByte(host, ']'); end > 0 && host[0] == '[' {
+		name, port = host[1:end], host[end+1:]
+		if len(port) > 0 && port[0] != ':' {
+			return false
+		}
+		port = bytes.TrimPrefix(port, []byte{':'})
 	}
-	name := host[bytes.LastIndexByte(host, ']')+1:]
-	_, port, _ := bytes.Cut(name, []byte{':'})
 	ds, rest := digits(port)
-	return len(rest) == 0 && len(ds) <= 5
+	return len(name) > 0 && !bytes.ContainsAny(name, "[]") && len(rest) == 0 && len(ds) <= 5
 }
 
 // authority gives where the host begins: behind "//". 0 is a path without one.

@@ -18,17 +18,14 @@ type magnitude struct {
 
 // floor is floor(x · 10^places); ok is false where that is no int64.
 func (m magnitude) floor() (n int64, ok bool) {
-	if m.n > math.MaxInt64-1 {
-		return 0, false
-	}
-	n = int64(m.n)
 	if !m.neg {
-		return n, true
+		return int64(m.n), m.n <= math.MaxInt64
 	}
-	if m.rest {
-		n++
+	below := m.n
+	if m.rest && below < math.MaxUint64 {
+		below++
 	}
-	return -n, true
+	return -int64(below), below <= 1<<63
 }
 
 // readMagnitude reads a number in the form of RFC 8259 section 6, exactly: its
