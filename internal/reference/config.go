@@ -20,7 +20,16 @@ type Policy struct {
 type Treatment struct {
 	Name     string
 	Params   map[string]any
-	Explicit bool // only with explicit consent, else null
+	Explicit bool   // only with explicit consent, else null
+	Ground   string // the exception that a special category is shown on (D23)
+}
+
+// gate is what a plan calls the condition under which a value shows; "" for none.
+func (t Treatment) gate() string {
+	if t.Explicit {
+		return "explicit_consent"
+	}
+	return t.Ground
 }
 
 // Stream is the wiring of one input topic.
@@ -140,7 +149,8 @@ func days(v any) (int64, error) {
 	return n * 86_400_000, err
 }
 
-// readTreatment reads `keep`, `{truncate: 2}` or `{mask: {keep_first: 1}}`.
+// readTreatment reads `keep`, `{truncate: 2}` or `{mask: {keep_first: 1}}`. The
+// value of a parameter is what YAML makes of it.
 func readTreatment(spec any) (Treatment, error) {
 	if name, ok := spec.(string); ok {
 		return Treatment{Name: name}, nil
@@ -157,11 +167,14 @@ func readTreatment(spec any) (Treatment, error) {
 			params = map[string]any{"value": v}
 		}
 		for k, x := range params {
-			if k == "requires" {
+			switch k {
+			case "requires":
 				t.Explicit = x == "explicit_consent"
-				continue
+			case "ground":
+				t.Ground = fmt.Sprint(x)
+			default:
+				t.Params[k] = x
 			}
-			t.Params[k] = x
 		}
 	}
 	return t, nil
@@ -278,7 +291,7 @@ func (p *Purpose) treatment(category string) Treatment {
 	switch best.Name {
 	case "drop", "redact", "constant":
 	default:
-		if limit != "" && !best.Explicit {
+		if limit != "" && best.gate() == "" {
 			return Treatment{Name: "redact"}
 		}
 	}

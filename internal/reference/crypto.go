@@ -66,12 +66,14 @@ func join(parts ...[]byte) (all []byte) {
 	return all
 }
 
-// key derives K(use, name, epoch).
-func (k *Keys) key(use, name string) []byte {
+// key derives K(use, name, epoch), of 32 bytes but for "encrypt".
+func (k *Keys) key(use, name string) []byte { return k.keyOf(use, name, 32) }
+
+func (k *Keys) keyOf(use, name string, size int) []byte {
 	info := join(lp("consentstream v1"), lp(use), lp(name), i64(int64(k.Epoch)))
-	out, err := hkdf.Key(sha256.New, k.root, nil, string(info), 32)
+	out, err := hkdf.Key(sha256.New, k.root, nil, string(info), size)
 	if err != nil {
-		panic(err) // 32 bytes of SHA-256 are always to be had
+		panic(err) // so few bytes of SHA-256 are always to be had
 	}
 	return out
 }
@@ -103,6 +105,13 @@ func (k *Keys) Token(purpose, domain, value string) string {
 // AuditTag names a subject in the audit (AUDIT A10), without salt.
 func (k *Keys) AuditTag(namespace, value string) []byte {
 	return append([]byte{0}, sign(k.key("tag", "!audit"), lp(namespace), lp(value))[:16]...)
+}
+
+// StateTag names a subject in the state store: by it dates are moved. The key is
+// that of the namespace, of its normalisation and of the version of the
+// normalisations' rules.
+func (k *Keys) StateTag(namespace, normalization, value string) []byte {
+	return sign(k.key("tag", namespace+"/"+normalization+"/3"), lp(namespace), lp(value))[:16]
 }
 
 // Public is the key that signatures verify under.

@@ -42,6 +42,7 @@ type Verdict struct {
 	Secondary []string
 	Cited     *Position // the event that decided
 	Explicit  bool      // the gate of explicit consent is open
+	Grounded  bool      // and that of grounds, if the purpose has one
 }
 
 // fault is a reason to deny, by its row in SEMANTICS.md section 7.
@@ -61,7 +62,7 @@ type said struct {
 func Decide(p *Purpose, rows []*Row, f Facts, now int64) Verdict {
 	var deny []fault
 	var permit fault
-	gate := false
+	var gates opened
 	if f.Unresolved {
 		deny = append(deny, fault{row: 3, code: "SUBJECT_UNRESOLVED"})
 	}
@@ -71,13 +72,13 @@ func Decide(p *Purpose, rows []*Row, f Facts, now int64) Verdict {
 	}
 	if !f.Unresolved {
 		var more []fault
-		more, permit, gate = judge(p, rows, event, now)
+		more, permit, gates = judge(p, rows, event, now)
 		deny = append(deny, more...)
 	}
 	sort.SliceStable(deny, func(i, j int) bool {
 		return deny[i].row < deny[j].row || deny[i].row == deny[j].row && deny[i].code < deny[j].code
 	})
-	v := Verdict{Permit: len(deny) == 0, Reason: permit.code, Cited: permit.cited, Explicit: gate && len(deny) == 0}
+	v := Verdict{Permit: len(deny) == 0, Reason: permit.code, Cited: permit.cited, Explicit: gates.explicit && len(deny) == 0, Grounded: gates.ground && len(deny) == 0}
 	for i, d := range deny {
 		if i == 0 {
 			v.Reason, v.Cited = d.code, d.cited
@@ -105,8 +106,21 @@ func path(id string) []string {
 
 func below(key, k string) bool { return k == "*" || key == k || strings.HasPrefix(key, k+".") }
 
-// judge gives the faults, what a permit would be, and the gate.
-func judge(p *Purpose, rows []*Row, event, now int64) (deny []fault, permit fault, gate bool) {
+// opened are the field gates that are open (D23).
+type opened struct{ explicit, ground bool }
+
+// grounded says that a treatment of the purpose stands on a ground.
+func (p *Purpose) grounded() bool {
+	for _, t := range p.Treat {
+		if t.Ground != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// judge gives the faults, what a permit would be, and the gates.
+func judge(p *Purpose, rows []*Row, event, now int64) (deny []fault, permit fault, gates opened) {
 	keys := path(p.ID)
 	all := func(family string) (list []said) {
 		for _, r := range rows {
@@ -198,10 +212,14 @@ func judge(p *Purpose, rows []*Row, event, now int64) (deny []fault, permit faul
 		}
 	}
 	// D23, D11: what was said since, of whatever kind, closes the gate.
-	gate = g != nil && len(why) == 0 && g.explicit && len(erased)+len(restricted) == 0 && !malformed &&
+	gates.explicit = g != nil && len(why) == 0 && g.explicit && len(erased)+len(restricted) == 0 && !malformed &&
 		len(live("W"))+len(live("O"))+len(live("I"))+len(live("S")) == 0
+	// Whoever limits the use of sensitive data closes the grounds, until an explicit
+	// grant that is newer and has no fault.
+	limited := filter(all("S"), func(x said) bool { return !beats(x) || len(why) > 0 || !g.explicit })
+	gates.ground = p.grounded() && len(erased)+len(limited) == 0 && !malformed
 	if !consented {
-		return deny, fault{code: "BASIS_" + strings.ToUpper(p.Basis)}, gate
+		return deny, fault{code: "BASIS_" + strings.ToUpper(p.Basis)}, gates
 	}
 	withdrawn, invalid := newer("W"), newer("I")
 	switch {
@@ -225,7 +243,7 @@ func judge(p *Purpose, rows []*Row, event, now int64) (deny []fault, permit faul
 	if g != nil {
 		permit.cited = g.position()
 	}
-	return deny, permit, gate
+	return deny, permit, gates
 }
 
 func greatest(list []said) *Position {

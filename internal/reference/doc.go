@@ -11,13 +11,16 @@
 //
 //   - events.go, fold.go, decide.go: DECISION.md's program over the raw events
 //   - config.go: the two YAML files as treatments by purpose and category
-//   - treat.go, json.go, avro.go: what a purpose's value is
-//   - crypto.go: keys, tokens, tags, nonces, commitments, leaves, partitions
-//   - record.go: the whole record
+//   - treat.go, scalar.go, classes.go: what a treatment makes of a value of a type
+//   - json.go, avro.go, derive.go: what a purpose's value is, and its schema
+//   - crypto.go, siv.go: keys, tokens, tags, nonces, commitments, leaves, partitions
+//   - read.go, subjects.go, record.go: the whole record
 //
-// It knows what configs/demo uses. What it does not know is an error and never
-// a guess: Avro maps, unions of several branches, a named type that is used
-// twice.
+// Numbers are rational, instants are package time's, addresses net/netip's, and
+// AES-SIV is written out of AES. What it does not know is an error and never a
+// guess: Avro maps, unions of several branches, a named type that is used twice;
+// JSON in strings; paths with `[n]`, `[key=="v"]`, `.*` and `**`; constants as key
+// or header. Its mask and truncate do not know characters of several code points.
 //
 // It must not be given hostile Avro: goavro believes lengths. Whether a record
 // is malformed Avro is for the caller to know; malformed JSON it finds itself.

@@ -14,7 +14,6 @@ type shape struct {
 	members  []*shape
 	elements *shape
 	treat    Treatment
-	order    *[]*shape // of the whole tree: as the paths first named them
 }
 
 var step = regexp.MustCompile(`^([A-Za-z0-9_$-]+|\[\*\])\.?`)
@@ -22,7 +21,7 @@ var step = regexp.MustCompile(`^([A-Za-z0-9_$-]+|\[\*\])\.?`)
 // shapes builds the tree of the stream's paths: the fields, then what the
 // subjects and the time stand at.
 func (v *view) shapes() (*shape, error) {
-	root := &shape{order: &[]*shape{}}
+	root := &shape{}
 	paths := []string{}
 	for _, f := range v.stream.Fields {
 		paths = append(paths, f.Path)
@@ -51,8 +50,7 @@ func (v *view) shapes() (*shape, error) {
 func (s *shape) child(name string) *shape {
 	if name == "[*]" {
 		if s.elements == nil {
-			s.elements = &shape{path: s.path + name, order: s.order}
-			*s.order = append(*s.order, s.elements)
+			s.elements = &shape{path: s.path + name}
 		}
 		return s.elements
 	}
@@ -61,9 +59,21 @@ func (s *shape) child(name string) *shape {
 			return m
 		}
 	}
-	m := &shape{name: name, path: strings.TrimPrefix(s.path+"."+name, "."), order: s.order}
-	s.members, *s.order = append(s.members, m), append(*s.order, m)
+	m := &shape{name: name, path: strings.TrimPrefix(s.path+"."+name, ".")}
+	s.members = append(s.members, m)
 	return m
+}
+
+// walk lists the paths of all positions below s, each before those below it.
+func (s *shape) walk(paths []string) []string {
+	below := s.members
+	if s.elements != nil {
+		below = append([]*shape{s.elements}, below...)
+	}
+	for _, m := range below {
+		paths = m.walk(append(paths, m.path))
+	}
+	return paths
 }
 
 func (s *shape) settle(v *view, named bool) {
@@ -237,21 +247,24 @@ func (w *jsonWriter) scalar(s *shape, t *tree) string {
 	if t.kind == 'n' {
 		return "null"
 	}
-	text := t.text
-	if w.op(s) == "pseudonymize" && t.kind == '0' && integer.MatchString(t.raw) {
-		if text = t.raw; text == "-0" {
-			text = "0"
-		}
-	} else if t.kind != '"' {
+	in := scalar{kind: kind{base: "string"}, text: t.text}
+	switch t.kind {
+	case '"':
+	case '0':
+		in.base, in.text = "number", t.raw
+	default:
 		w.withheld++
 		return ""
 	}
-	out, ok := w.view.text(s.path, text, s.treat)
-	if !ok {
+	out, ok := w.view.treat(w.view.field(s.path), in, s.treat, w.heard)
+	switch {
+	case !ok:
 		w.withheld++
 		return ""
+	case out.base == "number":
+		return out.text
 	}
-	return quote(out)
+	return quote(out.text)
 }
 
 var integer = regexp.MustCompile(`^-?(0|[1-9][0-9]*)$`)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -44,29 +45,31 @@ func (w *World) CheckPlan(doc []byte, s *Stream, purpose string, schema uint32) 
 func (w *World) plan(s *Stream, purpose string, schema uint32) (fields []planField, err error) {
 	v := w.view(s, purpose)
 	var paths []string
+	var kinds []kind // of Avro
 	if s.Format == "json" {
 		root, err := v.shapes()
 		if err != nil {
 			return nil, err
 		}
-		for _, pos := range *root.order {
-			paths = append(paths, pos.path)
-		}
+		paths = root.walk(nil)
 	} else {
 		a, err := w.Avro(s, purpose, schema)
 		if err != nil {
 			return nil, err
 		}
-		paths = a.root.leaves(nil)
+		paths, kinds = a.root.leaves(nil, nil)
 	}
-	for _, path := range paths {
+	for i, path := range paths {
 		category, t := s.category(path), v.at(path)
 		if category == "" {
 			continue
 		}
+		if i < len(kinds) && !t.has(kinds[i]) {
+			t = Treatment{Name: "drop"}
+		}
 		f := planField{Path: path, Category: category, Treatment: describe(t)}
-		if t.Explicit && t.Name != "drop" && t.Name != "redact" {
-			f.Gate = "explicit_consent"
+		if t.Name != "drop" && t.Name != "redact" {
+			f.Gate = t.gate()
 		}
 		if about := s.about(path); len(s.Subjects) > 1 && len(about) > 0 {
 			if f.Subject = "*"; len(about) == 1 {
@@ -78,35 +81,63 @@ func (w *World) plan(s *Stream, purpose string, schema uint32) (fields []planFie
 	return fields, nil
 }
 
-func (s *avroShape) leaves(paths []string) []string {
+func (s *avroShape) leaves(paths []string, kinds []kind) ([]string, []kind) {
 	if s.items != nil {
-		return s.items.leaves(paths)
+		return s.items.leaves(paths, kinds)
 	}
 	if s.fields == nil {
-		return append(paths, s.path)
+		return append(paths, s.path), append(kinds, s.scalar)
 	}
 	for _, f := range s.fields {
-		paths = f.shape.leaves(paths)
+		paths, kinds = f.shape.leaves(paths, kinds)
 	}
-	return paths
+	return paths, kinds
 }
 
-// describe is the treatment as a plan document spells it.
+// has says that a treatment has a result for a type.
+func (t Treatment) has(k kind) bool {
+	_, ok := t.result(k)
+	return ok || t.Name == "redact" || t.holds(k)
+}
+
+// describe is the treatment as a plan document spells it: the parameters by name,
+// lists with commas.
 func describe(t Treatment) string {
-	switch {
-	case len(t.Params) == 0:
+	if len(t.Params) == 0 {
 		return t.Name
-	case t.Name == "truncate":
-		return fmt.Sprintf("truncate(n=%v)", t.Params["value"])
 	}
 	var parts []string
-	for _, k := range []string{"char", "keep_first", "keep_last", "value"} {
-		if x, ok := t.Params[k]; ok {
-			if s, text := x.(string); text {
-				x = quote(s)
+	for name, v := range t.Params {
+		switch name {
+		case "bucket", "ip_prefix":
+			v = list(v, ",")
+		case "url":
+			name, v = "url_query", list(v.(map[string]any)["query"], "&")
+			if v == "drop" {
+				v = ""
 			}
-			parts = append(parts, fmt.Sprintf("%s=%v", k, x))
+		case "value":
+			if t.Name == "truncate" {
+				name = "n"
+			}
 		}
+		if s, text := v.(string); text {
+			v = quote(s)
+		}
+		parts = append(parts, fmt.Sprintf("%s=%v", name, v))
 	}
+	slices.Sort(parts)
 	return t.Name + "(" + strings.Join(parts, ", ") + ")"
+}
+
+func list(v any, sep string) string {
+	items, ok := v.([]any)
+	if !ok {
+		return fmt.Sprint(v)
+	}
+	texts := make([]string, len(items))
+	for i := range items {
+		texts[i] = fmt.Sprint(items[i])
+	}
+	return strings.Join(texts, sep)
 }

@@ -92,10 +92,12 @@ func (s *Stream) whom(subject, category string) []int {
 	return all
 }
 
-// text is what the stream has outside the value: the key or a header.
+// text is what is to be known of a place besides what stands there: of a field, the
+// key or a header.
 type text struct {
 	category, domain string
-	namespace        bool // domain is one
+	path             string // that encrypt binds a token to
+	namespace        bool   // domain is one
 	about            []int
 }
 
@@ -115,6 +117,7 @@ func (s *Stream) keyText() *text {
 	i := s.keyed()
 	if i < 0 {
 		t := s.text(s.Key.Category, "", s.Key.Namespace)
+		t.path = "@key"
 		return &t
 	}
 	x, category := s.Subjects[i], s.Key.Category
@@ -122,6 +125,7 @@ func (s *Stream) keyText() *text {
 		category = s.category(x.Paths[0])
 	}
 	t := s.text(category, x.Name, x.Namespace)
+	t.path = "@key"
 	return &t
 }
 
@@ -144,6 +148,7 @@ func (s *Stream) headerText(name string) *text {
 		break
 	}
 	t := s.text(h.Category, h.Subject, h.Namespace)
+	t.path = "@header." + name
 	return &t
 }
 
@@ -182,21 +187,29 @@ type found struct {
 	ok   bool
 }
 
-// voices are the subjects that permit a purpose, and those who consent explicitly.
-type voices struct{ permit, explicit map[int]bool }
+// voices are the subjects that permit a purpose, those who consent explicitly, those
+// for whom its ground stands, and the tags of those who are known.
+type voices struct {
+	permit, explicit, ground map[int]bool
+	tags                     map[int][]byte
+}
 
 // open says that what is about some subjects may be seen behind a treatment's gate,
 // once the main subject permits.
 func (v voices) open(about []int, main int, t Treatment) bool {
 	heard := v.permit
+	if t.Ground != "" {
+		heard = v.ground
+	}
 	if t.Explicit {
 		heard = v.explicit
-		if len(about) == 0 {
-			about = []int{main}
-		}
+	}
+	gated := t.gate() != ""
+	if gated && len(about) == 0 {
+		about = []int{main}
 	}
 	for _, i := range about {
-		if !heard[i] && (t.Explicit || i != main) {
+		if !heard[i] && (gated || i != main) {
 			return false
 		}
 	}
