@@ -20,12 +20,16 @@ import (
 // first record polled after resuming is the one at the committed offset. A
 // partition also stays paused when the group takes it away and gives it back.
 //
+// A lane waits for every schema that its records in the batch need, and no longer
+// asks on the others' time once it has named many that do not exist (lookup.go).
+//
 // A lane that is set aside stays in the assignment. It commits fences like an
 // idle lane, since every later decision of its uses a later fence.
 
 // aside is one lane that waits for the registry.
 type aside struct {
 	lane     *lane
+	ids      *lookup       // nil: it waits for something else; ours when answered is closed
 	answered chan struct{} // closed when it is worth polling the lane again
 	cancel   context.CancelFunc
 }
@@ -35,7 +39,7 @@ type aside struct {
 func (s *session) setAside(ctx context.Context, l *lane, u *unlearned) {
 	s.cl.PauseFetchPartitions(map[string][]int32{l.topic: {l.Partition}})
 	ctx, cancel := context.WithCancel(ctx)
-	a := &aside{lane: l, answered: make(chan struct{}), cancel: cancel}
+	a := &aside{lane: l, ids: u.ids, answered: make(chan struct{}), cancel: cancel}
 	s.asking.Go(func() {
 		defer close(a.answered)
 		for pace := (pacer{}); !u.ask(ctx) && pace.wait(ctx); {
@@ -61,6 +65,7 @@ func (s *session) recall() {
 	for key, a := range s.aside {
 		select {
 		case <-a.answered:
+			a.lane.learned(a.ids)
 		default:
 			if s.lanes.get(key.topic, key.partition) == a.lane {
 				continue

@@ -21,17 +21,19 @@ const contactSchema = `{"type":"record","name":"contact","namespace":"crm","fiel
 
 // avroRig has one Avro stream whose writer schema is registered as an id.
 func avroRig(t *testing.T) (r *rig, id int) {
-	r = newRig(t, func(cfg *Config) {
-		s := rigStream(rigInput)
-		s.Format = schemas.Avro
-		s.Fields = []engine.FieldRule{{Path: "id", Category: "user.unique_id"}, {Path: "email", Category: "user.contact.email"}, {Path: "n", Category: "system.operations"}}
-		cfg.Engine.Streams = []engine.Stream{s}
-	})
+	r = newRig(t, avroOnly)
 	id, err := r.Register(t.Context(), "events-value", contactSchema, schemas.Avro)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return r, id
+}
+
+func avroOnly(cfg *Config) {
+	s := rigStream(rigInput)
+	s.Format = schemas.Avro
+	s.Fields = []engine.FieldRule{{Path: "id", Category: "user.unique_id"}, {Path: "email", Category: "user.contact.email"}, {Path: "n", Category: "system.operations"}}
+	cfg.Engine.Streams = []engine.Stream{s}
 }
 
 // contact is a framed record: id "1", email "a@b", n 5.

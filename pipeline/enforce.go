@@ -304,6 +304,9 @@ func (w *worker) nextHead(l *lane, f *fence, decidedAt int64) (h audit.Head) {
 func (s *session) adopt() {
 	for _, l := range s.committing {
 		l.head, l.offset, l.epoch = l.pending, l.position, l.positionEpoch
+		if l.inBatch {
+			l.unknown = nil // they may be registered since
+		}
 	}
 	for i, o := range s.sheet.origin {
 		if o < 0 {

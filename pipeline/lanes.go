@@ -29,6 +29,10 @@ type lane struct {
 	// pending is the head that the open transaction commits.
 	pending audit.Head
 	inBatch bool
+	// unknown are ids of writer schemas that the registry did not have when the
+	// records at hand came; strangers: there were many the last time.
+	unknown   map[int]bool
+	strangers bool
 	// stagedLast is the sheet's index of the lane's last audit record; -1: none.
 	stagedLast int
 }

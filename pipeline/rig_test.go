@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"strings"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -39,6 +39,7 @@ type rig struct {
 	*memoryRegistry
 	log  *safeBuffer
 	runs []*running
+	net  []kgo.Opt // how clients connect; nil: by sockets
 }
 
 const (
@@ -53,6 +54,20 @@ func newRig(t testing.TB, change ...func(*Config)) *rig {
 	if t, ok := t.(*testing.T); ok {
 		t.Parallel() // most of a rig's time is waiting
 	}
+	return buildRig(t, devstack.Start, change...)
+}
+
+// newVirtualRig is newRig in a testing/synctest bubble: without sockets, and time
+// passes only while everybody waits.
+func newVirtualRig(t *testing.T, change ...func(*Config)) *rig {
+	t.Helper()
+	return buildRig(t, func(_ context.Context, cfg devstack.Config) (*devstack.Stack, error) {
+		return devstack.StartVirtual(cfg)
+	}, change...)
+}
+
+func buildRig(t testing.TB, start func(context.Context, devstack.Config) (*devstack.Stack, error), change ...func(*Config)) *rig {
+	t.Helper()
 	ring, err := keys.Generate(rand.Reader, "test")
 	if err != nil {
 		t.Fatal(err)
@@ -72,7 +87,7 @@ func newRig(t testing.TB, change ...func(*Config)) *rig {
 	for _, c := range change {
 		c(&r.cfg)
 	}
-	r.connect()
+	r.connect(start)
 	r.cl = r.client(kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0))
 	r.adm = kadm.NewClient(r.cl)
 	tagger, err := engine.Tagger(r.cfg.Engine.Policy, ring)
@@ -91,7 +106,7 @@ func newRig(t testing.TB, change ...func(*Config)) *rig {
 
 // connect starts a broker in this process, or takes the real one that a change
 // of the configuration named.
-func (r *rig) connect() {
+func (r *rig) connect(start func(context.Context, devstack.Config) (*devstack.Stack, error)) {
 	r.t.Helper()
 	topics := devstack.Infrastructure(2)
 	topics[0].Name, topics[1].Name, topics[2].Name, topics[3].Name = r.cfg.Topics.Consent, r.cfg.Topics.Audit, r.cfg.Topics.Quarantine, r.cfg.Topics.Policies
@@ -107,11 +122,13 @@ func (r *rig) connect() {
 		return
 	}
 	var err error
-	if r.stack, err = devstack.Start(context.Background(), devstack.Config{Topics: topics}); err != nil {
+	if r.stack, err = start(context.Background(), devstack.Config{Topics: topics}); err != nil {
 		r.t.Fatal(err)
 	}
 	r.t.Cleanup(r.stack.Close)
 	r.cfg.SeedBrokers = []string{r.stack.KafkaAddr()}
+	r.net = []kgo.Opt{kgo.Dialer(r.stack.DialKafka)}
+	r.cfg.KafkaOpts = append(slices.Clip(r.net), r.cfg.KafkaOpts...) // a test may have wires of its own
 }
 
 func (r *rig) createTopics(topics []devstack.Topic) {
@@ -150,7 +167,7 @@ func (r *rig) createTopics(topics []devstack.Topic) {
 
 func (r *rig) client(opts ...kgo.Opt) *kgo.Client {
 	r.t.Helper()
-	cl, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(r.cfg.SeedBrokers...)}, opts...)...)
+	cl, err := kgo.NewClient(append(append([]kgo.Opt{kgo.SeedBrokers(r.cfg.SeedBrokers...)}, r.net...), opts...)...)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -295,96 +312,6 @@ func (r *rig) consent(id int, action string) {
 	rec := &kgo.Record{Topic: r.cfg.Topics.Consent, Partition: int32(id % 2), Key: fmt.Appendf(nil, "crm:%d", id), Value: []byte(value)}
 	r.produce(rec)
 	r.fold(rec)
-}
-
-// memoryStates is a States that always is where the consent topic is, unless a
-// test breaks it.
-type memoryStates struct {
-	mu         sync.Mutex
-	memory     *consent.Memory
-	ns         consent.Namespaces
-	partitions int
-	fail       error
-	behind     int64 // how far the watermark stays behind
-	skew       int64 // of the store's clock, ms
-	reads      int
-	topic      ConsentTopic // that Check was told last
-}
-
-func (m *memoryStates) fold(rec *kgo.Record) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	e := consent.Parse(rec.Key, rec.Value, consent.Position{Partition: rec.Partition, Offset: rec.Offset}, time.Now().UnixMilli(), m.ns)
-	m.memory.Fold(&e)
-}
-
-func (m *memoryStates) set(change func(*memoryStates)) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	change(m)
-}
-
-func (m *memoryStates) Read(_ context.Context, tags []consent.Tag, into *consent.Snapshot) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.reads++
-	if m.fail != nil {
-		return m.fail
-	}
-	m.memory.Read(tags, into)
-	cut := make(consent.Vector, m.partitions)
-	copy(cut, m.memory.Next())
-	for i := range cut {
-		cut[i] -= m.behind
-	}
-	for i := range into.Cut {
-		into.Cut[i] = cut
-	}
-	into.ServerTime = time.Now().UnixMilli() + m.skew
-	return nil
-}
-
-func (m *memoryStates) Check(_ context.Context, topic ConsentTopic) error {
-	m.set(func(m *memoryStates) { m.topic = topic })
-	return nil
-}
-
-// memoryRegistry hands out ids.
-type memoryRegistry struct {
-	mu     sync.Mutex
-	byText map[string]int
-	texts  []string
-	kind   map[int]schemas.Format
-	down   error
-	refuse error // of Register for outputs
-}
-
-func (m *memoryRegistry) Schema(_ context.Context, id int, format schemas.Format) (string, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.down != nil {
-		return "", m.down
-	}
-	if id < 1 || id > len(m.texts) || m.kind[id] != format {
-		return "", schemas.ErrUnknownSchema
-	}
-	return m.texts[id-1], nil
-}
-
-func (m *memoryRegistry) Register(_ context.Context, subject, text string, format schemas.Format) (int, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	switch {
-	case m.down != nil:
-		return 0, m.down
-	case m.refuse != nil && !strings.HasSuffix(subject, "consent.audit-value"):
-		return 0, m.refuse
-	case m.byText[text] == 0:
-		m.texts = append(m.texts, text)
-		m.byText[text] = len(m.texts)
-		m.kind[len(m.texts)] = format
-	}
-	return m.byText[text], nil
 }
 
 // control injects a fault into the broker.

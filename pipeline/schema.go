@@ -4,15 +4,17 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/consentstream/consentstream/engine"
 	"github.com/consentstream/consentstream/schemas"
 )
 
-// registryPatience is how long the lanes of a worker wait for one answer of the
-// registry; after it the lane that needs it waits alone (aside.go).
-const registryPatience = time.Second
+// registryPatience is how long the lanes of a worker wait for the registry while
+// one batch is decided, altogether; after it the lanes that need more of it wait
+// alone (aside.go).
+const registryPatience = 250 * time.Millisecond
 
 // unlearned is a schema that cannot be learned now. ask asks the registry for
 // what is missing and reports that it answered in a way that is worth trying
@@ -20,6 +22,7 @@ const registryPatience = time.Second
 type unlearned struct {
 	hold *Hold
 	ask  func(context.Context) bool
+	ids  *lookup // nil: it is not for a writer schema
 }
 
 func (u *unlearned) Error() string { return u.hold.Error() }
@@ -30,7 +33,10 @@ func (u *unlearned) Error() string { return u.hold.Error() }
 // path of a batch whose schemas are known. Lanes whose schemas cannot be had now
 // are set aside, and the batch is gathered again without them.
 func (s *session) resolveSchemas(ctx context.Context) error {
-	away := false
+	patient, cancel := context.WithTimeout(ctx, registryPatience)
+	defer cancel()
+	impatient, now := context.WithCancel(patient)
+	now() // what is remembered counts, and nothing is asked
 	for _, it := range s.batch.Items() {
 		if it.State != engine.StateNeedsSchema {
 			continue
@@ -42,12 +48,18 @@ func (s *session) resolveSchemas(ctx context.Context) error {
 		if s.aside[l.key()] != nil {
 			continue
 		}
-		err := s.resolve(ctx, it, away)
+		asking := patient
+		if l.strangers {
+			asking = impatient
+		}
+		err := s.resolve(asking, l, it)
 		var u *unlearned
 		switch {
 		case errors.As(err, &u) && ctx.Err() == nil:
 			s.setAside(ctx, l, u)
-			away = away || u.hold.Code == HoldRegistry
+			if u.hold.Code == HoldRegistry && !l.strangers {
+				cancel() // it is away, or slow
+			}
 		case errors.Is(err, errRetry):
 			return err
 		case err != nil:
@@ -60,53 +72,56 @@ func (s *session) resolveSchemas(ctx context.Context) error {
 	return nil
 }
 
-// resolve makes one item's schema known, where the registry is not known to be
-// away, and scans the item again.
-func (s *session) resolve(ctx context.Context, it *engine.Item, away bool) error {
+// resolve makes one item's schema known and scans the item again. Where ctx has
+// ended, only what is remembered counts.
+func (s *session) resolve(ctx context.Context, l *lane, it *engine.Item) error {
 	stream, id := it.Lane.Stream, it.SchemaID
-	if !stream.Knows(id) {
-		switch {
-		case away:
-			return s.noSchema(stream, id)
-		case stream.Full():
+	if !stream.Knows(id) && !l.unknown[id] {
+		if stream.Full() {
 			s.w.shrink(len(s.batch.Items()))
 			return errRetry
 		}
-		err := s.learn(ctx, stream, id)
-		if errors.Is(err, schemas.ErrUnknownSchema) {
-			// Not remembered: the registry client caches the absence for a
-			// while, and the schema may be registered later.
-			s.batch.Fail(it, schemas.CodeUnknownSchema, "")
-			return nil
-		}
-		if err != nil {
+		err := s.learn(ctx, l, id)
+		if err != nil && !errors.Is(err, schemas.ErrUnknownSchema) {
 			return err
 		}
+		if err != nil {
+			l.doubt(id)
+		}
+	}
+	if l.unknown[id] {
+		s.batch.Fail(it, schemas.CodeUnknownSchema, "")
+		return nil
 	}
 	s.w.guard.rescan(s.batch, it)
 	return nil
 }
 
-// noSchema: the text of a writer schema is not to be had.
-func (s *session) noSchema(stream *engine.CompiledStream, id int) *unlearned {
-	registry := s.w.cfg.Registry
-	return &unlearned{hold(HoldRegistry, "schema"), func(ctx context.Context) bool {
-		_, err := registry.Schema(ctx, id, stream.Format())
-		return err == nil || errors.Is(err, schemas.ErrUnknownSchema) || errors.Is(err, schemas.ErrUnsupportedSchema)
-	}}
+// noSchema: the texts of writer schemas are not to be had. The lane waits for all
+// those that its records in the batch need: asked for one by one, a batch of
+// thousands would be dropped and gathered as often.
+func (s *session) noSchema(l *lane) *unlearned {
+	q := &lookup{registry: s.w.cfg.Registry, format: l.Stream.Format(), unknown: map[int]bool{}}
+	for _, it := range s.batch.Items() {
+		if it.Lane == &l.Lane && it.State == engine.StateNeedsSchema && !l.Stream.Knows(it.SchemaID) && !l.unknown[it.SchemaID] {
+			q.ids = append(q.ids, it.SchemaID)
+		}
+	}
+	slices.Sort(q.ids)
+	q.ids = slices.Compact(q.ids)
+	return &unlearned{hold: hold(HoldRegistry, "schema"), ask: q.ask, ids: q}
 }
 
 // learn installs the plan of one writer schema. The error is *unlearned or wraps
 // schemas.ErrUnknownSchema.
-func (s *session) learn(ctx context.Context, stream *engine.CompiledStream, id int) error {
-	patient, cancel := context.WithTimeout(ctx, registryPatience)
-	defer cancel()
-	text, err := s.w.cfg.Registry.Schema(patient, id, stream.Format())
+func (s *session) learn(ctx context.Context, l *lane, id int) error {
+	stream := l.Stream
+	text, err := s.w.cfg.Registry.Schema(ctx, id, stream.Format())
 	switch {
 	case errors.Is(err, schemas.ErrUnknownSchema):
 		return err
 	case err != nil && !errors.Is(err, schemas.ErrUnsupportedSchema):
-		return s.noSchema(stream, id)
+		return s.noSchema(l)
 	}
 	plan, planErr := stream.Plan(id, text)
 	if err != nil || planErr != nil {
@@ -177,18 +192,16 @@ func (w *worker) forgetPublished() {
 
 func (s *session) register(ctx context.Context, o *engine.OutputSchema) error {
 	registry, subject, text, format := s.w.cfg.Registry, o.Subject, o.Schema, o.Format
-	patient, cancel := context.WithTimeout(ctx, registryPatience)
-	defer cancel()
-	id, err := registry.Register(patient, subject, text, format)
+	id, err := registry.Register(ctx, subject, text, format)
 	switch {
 	case errors.Is(err, schemas.ErrIncompatible):
 		detail, mend := incompatible(o, err)
-		return &unlearned{&Hold{Code: HoldIncompatible, Detail: detail, Mend: mend}, func(ctx context.Context) bool {
+		return &unlearned{hold: &Hold{Code: HoldIncompatible, Detail: detail, Mend: mend}, ask: func(ctx context.Context) bool {
 			_, err := registry.Register(ctx, subject, text, format)
 			return err == nil
 		}}
 	case err != nil:
-		return &unlearned{hold(HoldRegistry, "register"), func(ctx context.Context) bool {
+		return &unlearned{hold: hold(HoldRegistry, "register"), ask: func(ctx context.Context) bool {
 			_, err := registry.Register(ctx, subject, text, format)
 			return err == nil || errors.Is(err, schemas.ErrIncompatible)
 		}}
