@@ -2,12 +2,8 @@ package proof
 
 import (
 	"fmt"
-	"maps"
-	"reflect"
 	"slices"
 	"strings"
-
-	"pgregory.net/rapid"
 
 	"github.com/consentstream/consentstream/schemas"
 )
@@ -82,8 +78,21 @@ func (d *drawer) json(s *shape) *value {
 		for range d.n(0, 3) {
 			v.kids = append(v.kids, d.json(s.kids[0]))
 		}
+	case s.kind == "text" && !d.rarely(8):
+		return d.asText(s)
+	case s.kind == "text":
+		v.lit = d.literal("string")
 	default:
 		v.lit = d.literal(s.kind)
+	}
+	return v
+}
+
+// asText draws a text of JSON, now and then in another encoding than others.
+func (d *drawer) asText(s *shape) *value {
+	v := &value{kind: text, encoding: s.encoding, kids: []*value{d.json(s.kids[0])}}
+	if d.rarely(10) {
+		v.encoding = pick(d.T, []schemas.Encoding{schemas.PlainText, schemas.Base64, schemas.Base64URL})
 	}
 	return v
 }
@@ -103,7 +112,7 @@ func (v *value) json() string {
 	case array:
 		return "[" + strings.Join(parts, v.pad+",") + v.pad + "]"
 	}
-	return v.lit
+	return v.literal()
 }
 
 func name(text string, escape bool) string {
@@ -115,262 +124,4 @@ func name(text string, escape bool) string {
 		fmt.Fprintf(&b, `\u%04x`, r)
 	}
 	return `"` + b.String() + `"`
-}
-
-// changer makes of a record another one that a purpose must not be able to
-// tell from it.
-type changer struct {
-	drawer
-	w       *world
-	purpose int
-}
-
-// called is how the paths of a wiring call a member.
-type called struct {
-	named  bool // by its name
-	near   bool // by its name but for case: it might be read as that member
-	mapped bool // by .*, which makes it an entry of a map
-}
-
-func (c *changer) called(pos position, name string) (is called) {
-	for i := range c.w.rules {
-		path := c.w.rules[i].path
-		for j, on := range states(path, pos) {
-			if !on || j == len(path) {
-				continue
-			}
-			fits := path[j].Kind == schemas.StepMember && strings.EqualFold(path[j].Name, name)
-			is.named = is.named || fits && path[j].Name == name
-			is.near = is.near || fits && path[j].Name != name
-			is.mapped = is.mapped || path[j].Kind == schemas.StepAnyMember
-		}
-	}
-	return is
-}
-
-// blind reports that the purpose sees nothing of a member and can see nothing
-// of what lies in it. The name of an entry is data itself: where it is not
-// shown, nothing of the entry is.
-func (c *changer) blind(pos position, name string) bool {
-	child := pos.then(place{kind: member, name: name})
-	if !c.w.peeks(c.purpose, child) {
-		return true
-	}
-	is := c.called(pos, name)
-	return !is.named && (is.near || is.mapped && !c.w.passes(c.purpose, child))
-}
-
-// json gives v at pos anew; nil where it may be left out instead.
-func (c *changer) json(v *value, pos position) *value {
-	if !c.w.peeks(c.purpose, pos) {
-		return c.orNothing(c.wild(3))
-	}
-	t, seen := c.w.sees(c.purpose, pos)
-	o := v.clone()
-	if !seen {
-		o.pad = pick(c.T, []string{"", " ", "\t\n"})
-	}
-	switch {
-	case v.kind == single && seen:
-		o.lit = c.twin(t, v.lit)
-	case v.kind == array:
-		c.items(o, pos, seen)
-	case v.kind == object:
-		c.members(o, pos)
-		if !seen && len(o.kids) == 0 {
-			return c.hollow(pos, 2)
-		}
-	case !seen:
-		return c.hollow(pos, 2)
-	}
-	return o
-}
-
-func (c *changer) orNothing(v *value) *value {
-	if c.rarely(3) {
-		return nil
-	}
-	return v
-}
-
-// hollow is a value in which there is nothing to see, where there could be.
-func (c *changer) hollow(pos position, depth int) *value {
-	v := &value{lit: c.literal(pick(c.T, []string{"string", "long", "null", "boolean"}))}
-	if depth > 0 && c.rarely(2) {
-		v = &value{kind: pick(c.T, []valueKind{object, object, array}), pad: pick(c.T, []string{"", " "})}
-		if v.kind == object {
-			c.junk(v, pos)
-		}
-	}
-	return c.orNothing(v)
-}
-
-// junk adds members that are not to be seen.
-func (c *changer) junk(v *value, pos position) {
-	for range c.n(0, 2) {
-		if name := pick(c.T, append(unlisted, names...)); c.blind(pos, name) && !c.decides(pos, name) {
-			c.add(v, name, c.wild(2))
-		}
-	}
-}
-
-// decides reports that what is done with an element depends on a member of it: a
-// predicate looks at it, or it is spelt almost as one at which a predicate does.
-func (c *changer) decides(pos position, name string) bool {
-	n := len(pos)
-	if n == 0 || pos[n-1].kind != element {
-		return false
-	}
-	array := pos[:n-1]
-	if looked(c.w.rules, array, name) {
-		return !c.alike(array)
-	}
-	return looked(c.w.rules, array, strings.ToLower(strings.ReplaceAll(name, "\u212a", "k")))
-}
-
-// items changes an array's elements, and adds some in which nothing is to be seen.
-func (c *changer) items(o *value, pos position, seen bool) {
-	for i, was := range o.kids {
-		at := o.element(nil, pos, i)
-		kid := c.json(was, at)
-		for ; kid == nil; kid = c.json(was, at) {
-		}
-		if o.kids[i] = kid; !c.alike(pos) && c.chosenBy(pos, was) != c.chosenBy(pos, kid) {
-			o.kids[i] = c.chosenAlike(was, at)
-		}
-	}
-	for range c.n(0, 2) {
-		at := pos.then(place{kind: element, index: len(o.kids)})
-		if _, shown := c.w.sees(c.purpose, at); seen || shown {
-			return
-		}
-		if kid := c.hollow(at, 1); kid != nil {
-			o.kids = slices.Insert(o.kids, c.spot(pos, len(o.kids)), kid)
-		}
-	}
-}
-
-// spot is where an element may stand more: anywhere, or where some are told by
-// their number, behind all.
-func (c *changer) spot(array position, n int) int {
-	for _, way := range c.ways(array) {
-		if way[0].Kind == schemas.StepIndex && !c.alike(array) {
-			return n
-		}
-	}
-	return c.n(0, n)
-}
-
-// ways are what is left of paths that choose elements of an array.
-func (c *changer) ways(array position) (left []schemas.Path) {
-	for i := range c.w.rules {
-		path := c.w.rules[i].path
-		for j, on := range states(path, array) {
-			if on && j < len(path) && (path[j].Kind == schemas.StepIndex || path[j].Kind == schemas.StepPredicate) {
-				left = append(left, path[j:])
-			}
-		}
-	}
-	return left
-}
-
-// alike reports that the purpose sees the same of the elements that one [n] or
-// [key=="v"] chooses as of all others: then which these are is not for it to see.
-func (c *changer) alike(array position) bool {
-	ways := c.ways(array)
-	for _, way := range ways {
-		chosen, other := place{kind: element, index: -1}, place{kind: element, index: -1}
-		if chosen.index = way[0].Index; way[0].Kind == schemas.StepPredicate {
-			chosen.index, chosen.texts = -1, map[string]string{way[0].Name: way[0].Value}
-		}
-		a, b := array.then(chosen), array.then(other)
-		for _, s := range way[1:] {
-			if s.Kind != schemas.StepMember {
-				return false // too many positions to look at
-			}
-			a, b = a.then(place{kind: member, name: s.Name}), b.then(place{kind: member, name: s.Name})
-		}
-		if way[0] != ways[0][0] || !c.sameOf(a, b) {
-			return false
-		}
-	}
-	return true
-}
-
-// sameOf reports that a purpose sees of a value the same at either of two
-// positions. A treatment is of single values, and does not come to members that no
-// path names; a token is of its path, and a pseudonym of its category.
-func (c *changer) sameOf(a, b position) bool {
-	t, seen := c.w.sees(c.purpose, a)
-	u, too := c.w.sees(c.purpose, b)
-	switch {
-	case seen != too || !reflect.DeepEqual(t, u):
-		return false
-	case !seen || t.Name == "keep":
-		return true
-	case t.Name == "encrypt" || category(c.w.rules, a, false) != category(c.w.rules, b, false):
-		return false
-	}
-	return named(c.w.rules, a) && named(c.w.rules, b)
-}
-
-// chosenAlike is an element that the predicates see as they see v.
-func (c *changer) chosenAlike(v *value, at position) *value {
-	o := v.clone()
-	if v.kind != object || c.w.peeks(c.purpose, at) {
-		return o
-	}
-	o.names, o.kids, o.escape = nil, nil, nil
-	for i, name := range v.names {
-		if c.decides(at, name) {
-			o.names, o.kids, o.escape = append(o.names, name), append(o.kids, v.kids[i].clone()), append(o.escape, v.escape[i])
-		}
-	}
-	for range c.n(0, 3) {
-		if name := pick(c.T, names); !c.decides(at, name) {
-			c.add(o, name, c.wild(2))
-		}
-	}
-	return o
-}
-
-// chosenBy is what the predicates of an array see of an element.
-func (c *changer) chosenBy(array position, v *value) string {
-	texts := v.texts(nil)
-	maps.DeleteFunc(texts, func(name, _ string) bool { return !looked(c.w.rules, array, name) })
-	return fmt.Sprint(texts)
-}
-
-// members changes an object's. Those that are seen keep their order.
-func (c *changer) members(o *value, pos position) {
-	old := *o
-	o.names, o.kids, o.escape = nil, nil, nil
-	var junk []int
-	for i, name := range old.names {
-		switch {
-		case c.decides(pos, name):
-			o.names, o.kids, o.escape = append(o.names, name), append(o.kids, old.kids[i]), append(o.escape, old.escape[i])
-		case c.blind(pos, name):
-			junk = append(junk, i)
-		default:
-			c.member(o, pos, name, old.kids[i], old.escape[i])
-		}
-	}
-	for _, i := range junk {
-		if kid := c.orNothing(c.wild(2)); kid != nil {
-			c.add(o, old.names[i], kid)
-		}
-	}
-	c.junk(o, pos)
-}
-
-func (c *changer) member(o *value, pos position, name string, kid *value, escape bool) {
-	at := pos.then(place{kind: member, name: name})
-	if kid = c.json(kid, at); kid == nil {
-		return
-	}
-	if c.called(pos, name).named {
-		escape = rapid.Bool().Draw(c.T, "escape")
-	}
-	o.names, o.kids, o.escape = append(o.names, name), append(o.kids, kid), append(o.escape, escape)
 }

@@ -98,11 +98,20 @@ func continues(path schemas.Path, pos position) bool {
 	return false
 }
 
-// rule gives what a path names, and what lies below it, a category.
+// rule gives what a path names, and what lies below it, a category, or says what
+// stands in the text there; and whom it is about.
 type rule struct {
 	path     schemas.Path
 	text     string
 	category string
+	subject  string // "" for none
+	nested   *nest  // instead of a category
+}
+
+// nest says that a value is a text of JSON, and what is in it.
+type nest struct {
+	encoding schemas.Encoding
+	rules    []rule
 }
 
 func newRule(text, category string) rule {
@@ -111,6 +120,14 @@ func newRule(text, category string) rule {
 		panic(err) // these tests made it
 	}
 	return rule{path: p, text: text, category: category}
+}
+
+// add adds a rule where none has its path.
+func add(rules []rule, r rule) []rule {
+	if slices.ContainsFunc(rules, func(have rule) bool { return have.path.String() == r.path.String() }) {
+		return rules
+	}
+	return append(rules, r)
 }
 
 // split takes ~key and the ** before the end away.
@@ -133,25 +150,49 @@ func named(rules []rule, pos position) bool {
 	})
 }
 
-// category is that of the value at a position, or of its key; "" for none and
-// where two rules that name as much of it say different things.
-func category(rules []rule, pos position, key bool) string {
-	var best schemas.Path
-	most, found := -1, ""
+// most is the rule that says most of the value at a position, or of its key, and
+// how much of the position it names; nil for none. tied says that two of them, which
+// name as much, are not alike.
+func most(rules []rule, pos position, key bool, alike func(a, b *rule) bool) (best *rule, named int, tied bool) {
+	named = -1
 	for i := range rules {
-		path, isKey := rules[i].split()
+		r := &rules[i]
+		path, isKey := r.split()
 		n := reach(path, pos)
 		if isKey != key || n < 0 || key && n < len(pos) {
 			continue
 		}
-		switch c := cmp.Or(cmp.Compare(n, most), compareSteps(path, best)); {
+		c := cmp.Compare(n, named)
+		if c == 0 {
+			before, _ := best.split()
+			c = compareSteps(path, before)
+		}
+		switch {
 		case c > 0:
-			best, most, found = path, n, rules[i].category
-		case c == 0 && found != rules[i].category:
-			found = ""
+			best, named, tied = r, n, false
+		case c == 0 && !alike(r, best):
+			tied = true
 		}
 	}
-	return found
+	return best, named, tied
+}
+
+// says is what a rule says of the value at a position, or of its key; nil where none
+// does, and where two that name as much of it say different things.
+func says(rules []rule, pos position, key bool) (r *rule, named int) {
+	r, named, tied := most(rules, pos, key, func(a, b *rule) bool { return a.category == b.category && a.nested == b.nested })
+	if tied {
+		return nil, -1
+	}
+	return r, named
+}
+
+// category is "" for none.
+func category(rules []rule, pos position, key bool) string {
+	if r, _ := says(rules, pos, key); r != nil {
+		return r.category
+	}
+	return ""
 }
 
 func compareSteps(a, b schemas.Path) int {

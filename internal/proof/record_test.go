@@ -6,67 +6,109 @@ import (
 	"slices"
 	"strings"
 
+	"pgregory.net/rapid"
+
 	"github.com/consentstream/consentstream/engine"
 	"github.com/consentstream/consentstream/schemas"
 )
 
-// record is a drawn record.
+// record is a drawn record: one part or, where it is split, its elements.
 type record struct {
 	engine.Input
+	parts []part
+	who   []int // by subject; of those that stand in the value, of no account
+}
+
+// part is what is decided at once, and whom it is about.
+type part struct {
 	value *value
-	who   string
+	who   []int // by subject
 }
 
 // instants are event times of one decision: in the time that is covered by the
 // consents, or later than now, which counts as now.
 var instants = []string{"1795160000000", "1795170000000", "1795262400000", "1890000000000"}
 
-// spellings are one person, as the namespace crm normalises them.
-func spellings(who string) []string {
-	return []string{`"` + who + `"`, `" ` + who + ` "`, `"\u0034` + who[1:] + `"`}
-}
-
 func (w *world) drawRecord(d *drawer) record {
-	r := record{who: people[0], Input: engine.Input{Offset: offset, Timestamp: nowMs - int64(d.n(0, 2))*day}}
-	if w.stream.Format == schemas.Avro {
-		r.value = d.avro(w.shape)
-	} else {
-		r.value = d.json(w.shape)
-		for r.value.kind != object {
-			r.value = d.json(w.shape)
-		}
+	r := record{Input: engine.Input{Offset: offset, Timestamp: nowMs - int64(d.n(0, 2))*day}}
+	for i := range w.stream.Subjects {
+		r.who = append(r.who, w.drawWho(d, i))
 	}
-	r.set(d, "id", pick(d.T, spellings(r.who)))
-	r.set(d, "at", pick(d.T, instants))
-	r.Key, r.Headers = d.key(w, r.who), d.headers()
-	r.write(w)
+	n := 1
+	if w.stream.Split != "" {
+		n = d.n(0, 3)
+	}
+	for range n {
+		r.parts = append(r.parts, w.drawPart(d, r.who))
+	}
+	r.Key, r.Headers = w.drawKeyText(d, r.who), append(d.headers(), w.naming(d, r.who)...)
+	w.write(d, &r)
 	return r
 }
 
-// set gives a member of the record a scalar.
-func (r *record) set(d *drawer, name, lit string) {
-	if i := slices.Index(r.value.names, name); i >= 0 {
-		r.value.kids[i] = &value{lit: lit}
+// drawWho draws the person that a subject is: mostly one who consents.
+func (w *world) drawWho(d *drawer, subject int) int {
+	if subject == w.main() {
+		return pick(d.T, []int{0, 0, 0, 0, 0, 1, 1, 2, 3, nobody})
+	}
+	return pick(d.T, []int{0, 1, 2, 3, nobody})
+}
+
+// drawPart draws a part; who are those whom the record as a whole names.
+func (w *world) drawPart(d *drawer, who []int) part {
+	p := part{who: slices.Clone(who)}
+	for i := range p.who {
+		if w.byPath(i) && !w.byKey(i) {
+			p.who[i] = w.drawWho(d, i)
+		}
+	}
+	if w.stream.Format == schemas.Avro {
+		p.value = d.avro(&shape{kind: "record", names: w.shape.names, kids: w.shape.kids})
+	} else {
+		p.value = d.object(w.shape)
+	}
+	for i := range p.who {
+		if w.byPath(i) {
+			p.set(d, w.idPath(i), pick(d.T, w.spellings(p.who[i], d.format)))
+		}
+	}
+	p.set(d, "at", pick(d.T, instants))
+	return p
+}
+
+// set gives a member of the part a scalar.
+func (p *part) set(d *drawer, name, lit string) {
+	if i := slices.Index(p.value.names, name); i >= 0 {
+		p.value.kids[i] = &value{lit: lit}
 		return
 	}
-	d.add(r.value, name, &value{lit: lit})
+	d.add(p.value, name, &value{lit: lit})
 }
 
-func (r *record) get(name string) string { return r.value.kids[slices.Index(r.value.names, name)].lit }
+func (p *part) get(name string) string { return p.value.kids[slices.Index(p.value.names, name)].lit }
 
-func (r *record) write(w *world) {
-	if w.stream.Format == schemas.Avro {
-		r.Value = r.value.frame(w.shape)
-	} else {
-		r.Value = []byte(r.value.json())
+func (w *world) write(d *drawer, r *record) {
+	var values []*value
+	for _, p := range r.parts {
+		values = append(values, p.value)
+	}
+	switch {
+	case w.stream.Split != "":
+		r.Value = w.encodeAround(d, values)
+	case w.stream.Format == schemas.Avro:
+		r.Value = values[0].frame(w.shape)
+	default:
+		r.Value = []byte(values[0].json())
 	}
 }
 
-func (d *drawer) key(w *world, who string) []byte {
+// drawKeyText draws the key. It names whom the wiring says that it names.
+func (w *world) drawKeyText(d *drawer, who []int) []byte {
+	i := w.keyed()
 	switch {
-	case w.stream.Key.Subject != "":
-		return []byte(unquote(pick(d.T, spellings(who))))
-	case d.rarely(4):
+	case i >= 0 && w.byKey(i) && !(w.byPath(i) && d.rarely(8)):
+		return w.spelled(d, who[i])
+	case d.rarely(4) || i >= 0 && w.byKey(i):
 		return nil
 	}
 	return d.text()
@@ -85,68 +127,18 @@ func (d *drawer) headers() (list []engine.Header) {
 	return list
 }
 
-// other is a record that the purpose must not be able to tell from r.
-func (c *changer) other(r record) record {
-	o := record{Input: r.Input, who: r.who}
-	if o.value = c.value(r.value); c.anybody() {
-		o.who = pick(c.T, people)
+// naming are the headers that name a subject, behind the others.
+func (w *world) naming(d *drawer, who []int) (list []engine.Header) {
+	for i, s := range w.stream.Subjects {
+		if s.Header == "" || who[i] == nobody && d.rarely(2) {
+			continue
+		}
+		list = append(list, engine.Header{Key: s.Header, Value: w.spelled(d, who[i])})
 	}
-	// What decides, and what the purpose sees of it.
-	id, at := r.get("id"), r.get("at")
-	if t, seen := c.w.sees(c.purpose, path("id")); !seen || t.Name == "pseudonymize" {
-		id = pick(c.T, spellings(o.who))
-	}
-	if _, seen := c.w.sees(c.purpose, path("at")); !seen {
-		at = pick(c.T, instants)
-		o.Timestamp = nowMs - int64(c.n(0, 2))*day
-	}
-	o.set(&c.drawer, "id", id)
-	o.set(&c.drawer, "at", at)
-	o.Key, o.Headers = c.changeKey(r.Key, o.who), c.changeHeaders(r.Headers)
-	o.write(c.w)
-	return o
+	return list
 }
 
 func path(name string) position { return position{{kind: member, name: name}} }
-
-func (c *changer) value(v *value) *value {
-	if c.w.stream.Format == schemas.Avro {
-		return c.avro(v, c.w.shape, nil)
-	}
-	o := v.clone()
-	if _, seen := c.w.sees(c.purpose, nil); !seen {
-		o.pad = pick(c.T, []string{"", " "})
-	}
-	c.members(o, nil)
-	return o
-}
-
-// anybody reports that the record may be anybody's who has said the same: the
-// purpose does not see whose it is, in no way.
-func (c *changer) anybody() bool {
-	for _, r := range c.w.policy.Purposes[c.purpose].Treat {
-		if r.Treatment.Name == "date_shift" {
-			return false
-		}
-	}
-	_, seen := c.w.sees(c.purpose, path("id"))
-	return !seen
-}
-
-func (c *changer) changeKey(key []byte, who string) []byte {
-	cat := c.w.stream.Key.Category
-	if c.w.stream.Key.Subject != "" {
-		cat = category(c.w.rules, path("id"), false)
-	}
-	t, seen := c.w.shown(c.purpose, cat)
-	switch {
-	case !seen, t.Name == "pseudonymize" && c.w.stream.Key.Subject != "":
-		return c.key(c.w, who)
-	case key != nil:
-		return []byte(unquote(c.twin(t, quoted(key))))
-	}
-	return nil
-}
 
 // quoted is the literal of a text among those that are drawn.
 func quoted(text []byte) string {
@@ -158,46 +150,66 @@ func quoted(text []byte) string {
 	return fmt.Sprintf("%q", text)
 }
 
-// changeHeaders changes those that the purpose does not see and keeps the
-// order of the others.
-func (c *changer) changeHeaders(from []engine.Header) (to []engine.Header) {
-	to = slices.DeleteFunc(c.headers(), func(h engine.Header) bool { return c.seesHeader(h.Key) && h.Value != nil })
-	at := 0
-	for _, h := range from {
-		if h.Value == nil || !c.seesHeader(h.Key) {
-			continue
-		}
-		at = c.n(at, len(to))
-		to = slices.Insert(to, at, h)
-		at++
-	}
-	return to
-}
-
-func (c *changer) seesHeader(name string) bool {
-	for _, h := range c.w.stream.Headers {
-		if h.Name == name {
-			_, seen := c.w.shown(c.purpose, h.Category)
-			return seen
-		}
-	}
-	return false
-}
-
 // describe is a record for people and for comparison.
 func describe(in *engine.Input) string {
 	return fmt.Sprintf("time %d key %q null %v headers %q value %q", in.Timestamp, in.Key, in.Key == nil, in.Headers, in.Value)
 }
 
-func (r *record) describe() string { return describe(&r.Input) + "\n\t" + r.value.json() }
+func (r *record) describe() string {
+	var b strings.Builder
+	b.WriteString(describe(&r.Input))
+	for _, p := range r.parts {
+		fmt.Fprintf(&b, "\n\t%v %s", p.who, p.value.json())
+	}
+	return b.String()
+}
 
 func (w *world) describe(purpose int) string {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "key %+v headers %v\n", w.stream.Key, w.stream.Headers)
-	for i := range w.rules {
-		t, ok := w.shown(purpose, w.rules[i].category)
-		fmt.Fprintf(&b, "%s: %s, shown %v by %v\n", w.rules[i].text, w.rules[i].category, ok, t)
+	fmt.Fprintf(&b, "split %q subjects %+v key %+v headers %+v\n", w.stream.Split, w.stream.Subjects, w.stream.Key, w.stream.Headers)
+	for _, p := range w.people {
+		fmt.Fprintf(&b, "%+v ", p)
 	}
-	fmt.Fprintf(&b, "policy %s\n%s", w.policy.Canonical(), strings.ReplaceAll(w.shape.avsc(), "\n", ""))
+	b.WriteByte('\n')
+	describeRules(&b, "", w.rules)
+	p := &w.policy.Purposes[purpose]
+	fmt.Fprintf(&b, "%s basis %v\n", p.ID, p.Basis)
+	for _, r := range p.Treat {
+		fmt.Fprintf(&b, "\t%s: %v explicit %v ground %q\n", r.Category, r.Treatment, r.RequiresExplicit, r.Ground)
+	}
+	b.WriteString(strings.ReplaceAll(w.avsc(w.shape), "\n", ""))
 	return b.String()
+}
+
+func describeRules(b *bytes.Buffer, in string, rules []rule) {
+	for _, r := range rules {
+		fmt.Fprintf(b, "%s%s: %s of %q", in, r.text, r.category, r.subject)
+		if r.nested != nil {
+			fmt.Fprintf(b, " a text in encoding %d", r.nested.encoding)
+		}
+		b.WriteByte('\n')
+		if r.nested != nil {
+			describeRules(b, in+"\t", r.nested.rules)
+		}
+	}
+}
+
+// object draws what usually is of a record, which is an object.
+func (d *drawer) object(s *shape) *value {
+	v := d.json(s)
+	for v.kind != object {
+		v = d.json(s)
+	}
+	return v
+}
+
+// same reports that two records are one, but for how their headers are held.
+func same(a, b *engine.Input) bool { return describe(a) == describe(b) }
+
+func (w *world) look(t *rapid.T, r *record) (map[string]string, string) {
+	topics, fault, err := w.shows(r.Input, w.stream.Split == "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return topics, fault
 }

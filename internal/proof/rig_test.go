@@ -17,9 +17,6 @@ const (
 	offset = 5
 )
 
-// people have both said the same.
-var people = []string{"42", "43"}
-
 // rig is one compiled stream, and what its people have said.
 type rig struct {
 	engine *engine.Engine
@@ -89,8 +86,9 @@ func (r *rig) decide(in engine.Input, each func(*engine.Item)) error {
 }
 
 // shows is all that a record puts on each purpose's topic, by purpose, and the
-// code of what is wrong with the record.
-func (r *rig) shows(in engine.Input) (topics map[string]string, fault string, err error) {
+// code of what is wrong with the record. With nonces, cs-proof is of it: which
+// element an output comes from changes that one, and nothing else.
+func (r *rig) shows(in engine.Input, nonces bool) (topics map[string]string, fault string, err error) {
 	topics = map[string]string{}
 	err = r.decide(in, func(it *engine.Item) {
 		if it.Fault != nil {
@@ -98,6 +96,9 @@ func (r *rig) shows(in engine.Input) (topics map[string]string, fault string, er
 		}
 		for i := range it.Outputs {
 			o := &it.Outputs[i]
+			if !nonces {
+				o.Headers = o.Headers[:len(o.Headers)-1]
+			}
 			topics[o.Purpose] += fmt.Sprintf("topic %s partition %d time %d null key %v key %q tombstone %v value %q headers %q\n",
 				o.Topic, o.Partition, o.Timestamp, o.Key == nil, o.Key, o.Value == nil, o.Value, o.Headers)
 		}

@@ -13,11 +13,14 @@ import (
 // shape is a drawn type: of an Avro writer schema whole, of JSON what its
 // records are usually like.
 type shape struct {
-	kind  string // record, array, map, union, or a scalar's key in scalars
+	kind  string // record, array, map, union, text, or a scalar's key in scalars
 	null  int    // 0: never; 1: the first branch of a union, 2: the second
 	names []string
 	kids  []*shape
 	id    int // of a named type
+	// Of a text that holds JSON, its only kid.
+	encoding schemas.Encoding
+	bytes    bool
 }
 
 // scalar is a type of single values. Its values are written as JSON literals.
@@ -80,17 +83,21 @@ func (d *drawer) rarely(n int) bool { return d.n(1, n) == n }
 func pick[E any](t *rapid.T, from []E) E { return rapid.SampledFrom(from).Draw(t, "pick") }
 
 func (d *drawer) shape(depth int) *shape {
-	kind := pick(d.T, []string{"scalar", "scalar", "scalar", "record", "record", "array", "array", "map", "union"})
+	kind := pick(d.T, []string{"scalar", "scalar", "scalar", "record", "record", "array", "array", "map", "union", "text"})
 	if depth == 0 || kind == "scalar" {
 		kind = pick(d.T, scalarKinds)
 	}
 	if kind == "union" && d.format == schemas.JSON {
 		kind = "string" // a JSON position takes anything as it is
 	}
-	s := &shape{kind: kind}
+	return d.fill(&shape{kind: kind}, depth)
+}
+
+// fill draws what is in a shape.
+func (d *drawer) fill(s *shape, depth int) *shape {
 	d.types++
 	s.id = d.types
-	switch kind {
+	switch kind := s.kind; kind {
 	case "record":
 		d.fields(s, depth)
 	case "array", "map":
@@ -100,6 +107,10 @@ func (d *drawer) shape(depth int) *shape {
 			s.kids[0] = &shape{kind: "record", id: d.types}
 			d.fields(s.kids[0], depth-1)
 		}
+	case "text":
+		s.encoding = pick(d.T, []schemas.Encoding{schemas.PlainText, schemas.PlainText, schemas.Base64, schemas.Base64URL})
+		s.bytes, s.kids = d.rarely(3), []*shape{{kind: "record"}}
+		(&drawer{T: d.T, format: schemas.JSON}).fields(s.kids[0], depth)
 	case "union":
 		s.kids = []*shape{{kind: "null"}, {kind: "string"}, {kind: "long"}}
 		if d.rarely(2) {
@@ -107,7 +118,7 @@ func (d *drawer) shape(depth int) *shape {
 			d.fields(s.kids[1], depth)
 		}
 	}
-	if kind != "null" && kind != "union" && d.rarely(3) {
+	if s.kind != "null" && s.kind != "union" && d.rarely(3) {
 		s.null = d.n(1, 2)
 	}
 	return s
@@ -116,17 +127,23 @@ func (d *drawer) shape(depth int) *shape {
 func (d *drawer) fields(s *shape, depth int) {
 	for _, name := range rapid.Permutation(names).Draw(d.T, "names")[:d.n(1, 4)] {
 		kid := d.shape(depth - 1)
-		if name == "k" && (kid.kind == "enum" || d.rarely(2)) { // of an enum without "v" no predicate holds, which is one of docs/noninterference.md's
+		if name == "k" && (kid.kind == "enum" || kid.kind == "text" || d.rarely(2)) { // of an enum without "v" no predicate holds, which is one of docs/noninterference.md's
 			kid = &shape{kind: "word"}
 		}
 		s.names, s.kids = append(s.names, name), append(s.kids, kid)
 	}
 }
 
-// root has, besides, a subject and an event time.
-func (d *drawer) root() *shape {
-	s := &shape{kind: "record", names: []string{"id", "at"}, kids: []*shape{{kind: "string"}, {kind: "millis"}}}
+// root has, besides, an event time and whom it is about.
+func (d *drawer) root(people ...string) *shape {
+	s := &shape{kind: "record", names: []string{"at"}, kids: []*shape{{kind: "millis"}}}
+	for _, name := range people {
+		s.names, s.kids = append(s.names, name), append(s.kids, &shape{kind: "string"})
+	}
 	d.fields(s, 3)
+	if d.rarely(3) {
+		s.names, s.kids = append(s.names, "t"), append(s.kids, d.fill(&shape{kind: "text"}, 3))
+	}
 	return s
 }
 
@@ -159,6 +176,11 @@ func (s *shape) bare() string {
 			branches = append(branches, kid.avsc())
 		}
 		return `[` + strings.Join(branches, ",") + `]`
+	case "text":
+		if s.bytes {
+			return `"bytes"`
+		}
+		return `"string"`
 	}
 	t := scalars[s.kind]
 	if strings.Contains(t.avsc, "%d") {
@@ -167,13 +189,13 @@ func (s *shape) bare() string {
 	return t.avsc
 }
 
-// paths lists what the wiring can say of a shape: its positions with their
-// families, and the keys of its maps.
-func (s *shape) paths(at string, into map[string]string) []string {
+// paths lists what the wiring can say of a shape: its positions and what they are,
+// and the keys of its maps, which are nil there.
+func (s *shape) paths(at string, into map[string]*shape) []string {
 	var list []string
 	below := func(step string, kid *shape) {
 		path := strings.TrimPrefix(at+step, ".")
-		into[path] = scalars[kid.kind].family
+		into[path] = kid
 		list = append(list, path)
 		list = append(list, kid.paths(path, into)...)
 	}
@@ -187,13 +209,21 @@ func (s *shape) paths(at string, into map[string]string) []string {
 	case "map":
 		below(".*", s.kids[0])
 		list = append(list, at+".*~key")
-		into[at+".*~key"] = "text"
+		into[at+".*~key"] = nil
 	case "union":
 		if s.kids[1].kind == "record" {
 			list = append(list, s.kids[1].paths(at, into)...)
 		}
 	}
 	return list
+}
+
+// family says which treatments suit what a path names.
+func (s *shape) family() string {
+	if s == nil {
+		return "text" // keys
+	}
+	return scalars[s.kind].family
 }
 
 // hasText reports that a record, or one of a union, has a member that a

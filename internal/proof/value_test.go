@@ -1,11 +1,13 @@
 package proof
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"slices"
 	"strings"
 
 	"github.com/consentstream/consentstream/policy"
+	"github.com/consentstream/consentstream/schemas"
 )
 
 // value is a drawn value with all that its encoding leaves free.
@@ -15,6 +17,8 @@ type value struct {
 	names  []string
 	kids   []*value
 	branch int // of an Avro union
+	// encoding is how a text holds JSON.
+	encoding schemas.Encoding
 	// What says nothing.
 	pad    string // JSON: white space
 	escape []bool // JSON: the name is written with \u
@@ -27,6 +31,7 @@ const (
 	single valueKind = iota
 	object           // a record, and an Avro map
 	array
+	text // of JSON, its only kid
 )
 
 func (v *value) clone() *value {
@@ -43,11 +48,44 @@ func (v *value) clone() *value {
 func (v *value) texts(s *shape) map[string]string {
 	m := map[string]string{}
 	for i, name := range v.names {
-		if kid := v.kids[i]; kid.kind == single && strings.HasPrefix(kid.lit, `"`) && (s == nil || s.hasText(name)) {
-			m[name] = unquote(kid.lit)
+		if lit := v.kids[i].literal(); strings.HasPrefix(lit, `"`) && (s == nil || s.hasText(name)) {
+			m[name] = unquote(lit)
 		}
 	}
 	return m
+}
+
+// literal is a scalar as JSON; "" of a container.
+func (v *value) literal() string {
+	if v.kind == text {
+		return quote(v.encoded(v.encoding))
+	}
+	return v.lit
+}
+
+// encoded is the text that holds JSON in an encoding.
+func (v *value) encoded(e schemas.Encoding) string {
+	in := v.kids[0].json()
+	switch e {
+	case schemas.Base64:
+		return base64.StdEncoding.EncodeToString([]byte(in))
+	case schemas.Base64URL:
+		return base64.RawURLEncoding.EncodeToString([]byte(in))
+	}
+	return in
+}
+
+// holds reports that a value is a text of JSON, as is declared. A scalar is none.
+func (n *nest) holds(v *value) bool {
+	return v.kind == text && v.kids[0].kind != single && v.kids[0].kind != text && v.encoded(v.encoding) == v.encoded(n.encoding)
+}
+
+func quote(text string) string {
+	b, err := json.Marshal(text)
+	if err != nil {
+		panic(err)
+	}
+	return string(b)
 }
 
 func (v *value) element(s *shape, pos position, i int) position {

@@ -3,7 +3,6 @@ package proof
 import (
 	"fmt"
 	"maps"
-	"math/bits"
 	"slices"
 	"strings"
 
@@ -18,12 +17,13 @@ import (
 // people have said.
 type world struct {
 	*rig
-	shape    *shape
-	stream   engine.Stream
-	policy   *policy.Policy
-	rules    []rule
-	explicit []bool // by purpose: the people have consented explicitly
-	limited  bool   // they have limited the use of sensitive data
+	shape  *shape // of what is decided at once
+	around *shape // Avro: of a record that is split; nil for none
+	stream engine.Stream
+	policy *policy.Policy
+	rules  []rule
+	binds  string // whom rules bind to: "all" to anybody, now and then
+	people []person
 }
 
 // categories are what positions of a family usually have.
@@ -63,75 +63,143 @@ func treatment(name string, param ...any) policy.Treatment {
 var anywhere = []policy.Treatment{treatment("keep"), treatment("keep"), treatment("keep"), treatment("drop"), treatment("redact"), treatment("constant", "value", "same")}
 
 // drawWorld draws until a configuration is one that lint would let pass.
-func drawWorld(t *rapid.T, format schemas.Format) *world {
+func drawWorld(t *rapid.T, format schemas.Format, whole bool) *world {
 	d := &drawer{T: t, format: format}
-	w := &world{shape: d.root()}
-	w.drawWiring(d)
+	w := &world{}
+	w.drawStream(d, whole)
 	w.drawPolicy(d)
 	for err := w.open(); err != nil; err = w.open() {
 		if len(w.rules) == 2 {
 			t.Fatalf("%v with the least of wirings", err)
 		}
 		w.rules = w.rules[:len(w.rules)-1]
-		w.stream.Fields = w.stream.Fields[:len(w.rules)]
 	}
-	w.say(t)
+	if w.drawPeople(d); w.say() != nil {
+		t.Fatal("nobody is heard")
+	}
 	return w
 }
 
 func (w *world) open() (err error) {
+	w.stream.Fields = fields(w.rules)
 	if w.rig, err = open(w.policy, w.stream); err == nil && w.stream.Format == schemas.Avro {
-		err = w.install(1, w.shape.avsc())
+		err = w.install(1, w.avsc(w.shape))
 	}
 	return err
 }
 
-func (w *world) drawWiring(d *drawer) {
-	w.stream = engine.Stream{Topic: "in", Format: d.format, EventTime: engine.TimeRule{Path: "at"},
-		Subjects: []engine.SubjectRule{{Name: "customer", Namespace: "crm", Paths: []string{"id"}}}}
+// fields are rules as the engine takes them.
+func fields(rules []rule) (list []engine.FieldRule) {
+	for _, r := range rules {
+		f := engine.FieldRule{Path: r.text, Category: r.category, Subject: r.subject}
+		if r.nested != nil {
+			f.Nested = &engine.NestedRule{Encoding: r.nested.encoding, Fields: fields(r.nested.rules)}
+		}
+		list = append(list, f)
+	}
+	return list
+}
+
+// drawStream draws the wiring, of records that are whole or of any.
+func (w *world) drawStream(d *drawer, whole bool) {
+	w.stream = engine.Stream{Topic: "in", Format: d.format, EventTime: engine.TimeRule{Path: "at"}}
 	if d.format == schemas.JSON {
 		w.stream.EventTime.Unit = "ms"
 	}
-	w.classify("id", "user.unique_id")
-	w.classify("at", "system")
-	families := map[string]string{}
-	for _, path := range w.shape.paths("", families)[2:] {
-		if d.rarely(4) {
-			continue
-		}
-		c := pick(d.T, categories[families[path]])
-		if d.rarely(5) {
-			c = pick(d.T, categories[""])
-		}
-		w.classify(vary(d, path), c)
-		if strings.Contains(path, "[*]") && d.rarely(5) { // which elements may be both
-			w.classify(strings.Replace(path, "[*]", `[k=="v"]`, 1), pick(d.T, categories[""]))
-			w.classify(strings.Replace(path, "[*]", pick(d.T, []string{"[0]", "[1]", `[k=="v"]`}), 1), c)
-		}
+	if !whole && d.rarely(3) {
+		w.stream.Split = pick(d.T, splits[d.format])
 	}
-	for range d.n(0, 2) {
-		w.classify(pick(d.T, []string{"**.a", "**.b", "*", "**", "**[*]", "a.*", "**.*~key", "b.*~key", "a[0]", "c[1].a", "d.**.a", `**[k=="v"]`, `b[k=="w"].a`, "a.b"}),
-			pick(d.T, []string{"user.name", "user.behavior", "user.financial", "user.health_and_medical"}))
+	w.drawSubjects(d)
+	w.shape = d.root("id", "by", "to")
+	if w.stream.Split != "" && d.format == schemas.Avro {
+		w.around = w.drawAround(d)
 	}
+	w.drawKey(d)
+	w.drawFields(d)
+}
+
+func (w *world) drawKey(d *drawer) {
 	switch d.n(0, 2) {
 	case 1:
-		w.stream.Key.Subject = "customer"
+		w.stream.Key.Subject = pick(d.T, w.stream.Subjects).Name
+		if w.stream.Subjects[0].Key {
+			w.stream.Key.Subject = w.stream.Subjects[0].Name // nobody else's
+		}
 	case 2:
 		w.stream.Key.Category = pick(d.T, textCategories)
 	}
-	w.stream.Headers = []engine.HeaderRule{{Name: "h", Category: pick(d.T, textCategories)}, {Name: "i", Category: pick(d.T, textCategories)}}
+	w.stream.Headers = []engine.HeaderRule{w.drawHeader(d, "h"), w.drawHeader(d, "i")}
+	if d.rarely(2) {
+		w.stream.Headers = append(w.stream.Headers, w.drawHeader(d, subjectHeader))
+	}
 }
 
-// classify adds a rule where none has its path.
-func (w *world) classify(path, category string) {
-	r := newRule(path, category)
-	for i := range w.rules {
-		if w.rules[i].path.String() == r.path.String() {
-			return
+func (w *world) drawHeader(d *drawer, name string) engine.HeaderRule {
+	h := engine.HeaderRule{Name: name, Category: pick(d.T, textCategories)}
+	h.Subject = w.bind(d, h.Category)
+	return h
+}
+
+// drawFields draws the rules: those of the subject and the time first.
+func (w *world) drawFields(d *drawer) {
+	rules := []rule{w.newRule(d, "id", "user.unique_id"), w.newRule(d, "at", "system")}
+	for _, path := range []string{"by", "to"} {
+		if !d.rarely(3) {
+			rules = append(rules, w.newRule(d, path, "user.unique_id"))
 		}
 	}
-	w.rules = append(w.rules, r)
-	w.stream.Fields = append(w.stream.Fields, engine.FieldRule{Path: path, Category: category})
+	w.rules = w.drawRules(d, w.shape, rules)
+}
+
+// drawRules adds rules for what is in a shape.
+func (w *world) drawRules(d *drawer, s *shape, rules []rule) []rule {
+	shapes := map[string]*shape{}
+	for _, path := range s.paths("", shapes) {
+		if d.rarely(4) || slices.Contains([]string{"id", "at", "by", "to"}, path) {
+			continue
+		}
+		if kid := shapes[path]; kid != nil && kid.kind == "text" && !d.rarely(6) {
+			rules = add(rules, w.drawText(d, vary(d, path), kid))
+			continue
+		}
+		rules = w.drawRule(d, rules, path, shapes[path].family())
+	}
+	for range d.n(0, 2) {
+		rules = add(rules, w.newRule(d, pick(d.T, []string{"**.a", "**.b", "*", "**", "**[*]", "a.*", "**.*~key", "b.*~key", "a[0]", "c[1].a", "d.**.a", `**[k=="v"]`, `b[k=="w"].a`, "a.b"}),
+			pick(d.T, []string{"user.name", "user.behavior", "user.financial", "user.health_and_medical"})))
+	}
+	return rules
+}
+
+// newRule draws whom a rule's position is about.
+func (w *world) newRule(d *drawer, path, category string) rule {
+	r := newRule(path, category)
+	r.subject = w.bind(d, category)
+	return r
+}
+
+func (w *world) drawRule(d *drawer, rules []rule, path, family string) []rule {
+	c := pick(d.T, categories[family])
+	if d.rarely(5) {
+		c = pick(d.T, categories[""])
+	}
+	rules = add(rules, w.newRule(d, vary(d, path), c))
+	if strings.Contains(path, "[*]") && d.rarely(5) { // which elements may be both
+		rules = add(rules, w.newRule(d, strings.Replace(path, "[*]", `[k=="v"]`, 1), pick(d.T, categories[""])))
+		rules = add(rules, w.newRule(d, strings.Replace(path, "[*]", pick(d.T, []string{"[0]", "[1]", `[k=="v"]`}), 1), c))
+	}
+	return rules
+}
+
+// drawText classifies what is in a text, of which it names something.
+func (w *world) drawText(d *drawer, path string, s *shape) rule {
+	r := newRule(path, "")
+	r.subject = w.bind(d, "user")
+	r.nested = &nest{encoding: s.encoding, rules: w.drawRules(d, s.kids[0], nil)}
+	if len(r.nested.rules) == 0 {
+		r.nested.rules = []rule{w.newRule(d, s.kids[0].names[0], "user.contact")}
+	}
+	return r
 }
 
 // vary writes some steps of a path in a wider or narrower way.
@@ -159,9 +227,7 @@ func (w *world) drawPolicy(d *drawer) {
 		}
 		w.policy.Purposes = append(w.policy.Purposes, p)
 		w.stream.Purposes = append(w.stream.Purposes, p.ID)
-		w.explicit = append(w.explicit, !d.rarely(3))
 	}
-	w.limited = d.rarely(3)
 }
 
 func drawRule(d *drawer, category string) policy.Rule {
@@ -174,84 +240,4 @@ func drawRule(d *drawer, category string) policy.Rule {
 		r.Ground = "art9_2_h"
 	}
 	return r
-}
-
-// say gives two people the same consents.
-func (w *world) say(t *rapid.T) {
-	for i := range w.policy.Purposes {
-		kind := "expressed"
-		if w.explicit[i] {
-			kind = "explicit"
-		}
-		grant := fmt.Sprintf(`,"purposes":[%q],"consent_type":%q,"asserted_at":"2026-01-01T10:00:00Z","notice":{"id":"n","version":"1"},"evidence":{"method":"web_form","source":"shop"}`, w.policy.Purposes[i].ID, kind)
-		for _, who := range people {
-			if err := w.event(who, "grant", grant); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	for _, who := range people {
-		if !w.limited {
-			continue
-		}
-		if err := w.event(who, "limit_sensitive", ""); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-// shown is the treatment by which a purpose sees something of a category; false
-// where it sees nothing.
-func (w *world) shown(purpose int, category string) (policy.Treatment, bool) {
-	r, ok := w.policy.Purposes[purpose].Rule(category)
-	switch {
-	case category == "" || !ok || slices.Contains([]string{"", "drop", "redact", "constant"}, r.Treatment.Name),
-		policy.Special(category) && !r.RequiresExplicit && r.Ground == "",
-		r.RequiresExplicit && !w.explicit[purpose],
-		bits.OnesCount32(r.Gate()) > 0 && !r.RequiresExplicit && w.limited:
-		return policy.Treatment{}, false
-	}
-	return r.Treatment, true
-}
-
-// sees is the treatment by which a purpose sees the value at a position.
-func (w *world) sees(purpose int, pos position) (policy.Treatment, bool) {
-	if claimed(w.rules, pos) {
-		return policy.Treatment{}, false
-	}
-	return w.shown(purpose, category(w.rules, pos, false))
-}
-
-// passes reports that entries go out under the key of the one at a position, or
-// what stands for it: that of a constant is there for each entry.
-func (w *world) passes(purpose int, pos position) bool {
-	if _, ok := w.seesKey(purpose, pos); ok {
-		return true
-	}
-	r, ok := w.policy.Purposes[purpose].Rule(category(w.rules, pos, true))
-	return ok && r.Treatment.Name == "constant"
-}
-
-func (w *world) seesKey(purpose int, pos position) (policy.Treatment, bool) {
-	if claimed(w.rules, pos) {
-		return policy.Treatment{}, false
-	}
-	return w.shown(purpose, category(w.rules, pos, true))
-}
-
-// peeks reports that a purpose may see something at a position, or could see
-// something below it if there were.
-func (w *world) peeks(purpose int, pos position) bool {
-	if _, ok := w.sees(purpose, pos); ok {
-		return true
-	}
-	if claimed(w.rules, pos) {
-		return false
-	}
-	for i := range w.rules {
-		if _, ok := w.shown(purpose, w.rules[i].category); ok && continues(w.rules[i].path, pos) {
-			return true
-		}
-	}
-	return false
 }

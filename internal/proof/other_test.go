@@ -1,0 +1,242 @@
+package proof
+
+import (
+	"slices"
+
+	"github.com/consentstream/consentstream/engine"
+	"github.com/consentstream/consentstream/policy"
+)
+
+// rival makes of a record another one that a purpose must not be able to tell from
+// it. Of the parts that the purpose gets it keeps what it may see of them, in their
+// order; of the others nothing.
+type rival struct {
+	drawer
+	w       *world
+	purpose int
+	parts   []*changer // of those that the purpose gets
+	who     []int      // the people of the other record as a whole
+}
+
+func (w *world) rival(d *drawer, purpose int, r *record) *rival {
+	o := &rival{drawer: *d, w: w, purpose: purpose}
+	for i := range r.parts {
+		if v := w.view(purpose, r.parts[i].who); v.gets() {
+			o.parts = append(o.parts, &changer{drawer: *d, view: v, from: &r.parts[i]})
+		}
+	}
+	for i, who := range r.who {
+		o.who = append(o.who, o.swap(i, who, o.parts))
+	}
+	return o
+}
+
+// other is a record that the purpose must not be able to tell from r.
+func (o *rival) other(r *record) record {
+	if len(o.parts) == 0 {
+		return o.nothing(r)
+	}
+	to := record{Input: r.Input, who: o.who}
+	if !o.any(func(c *changer) bool { _, seen := c.sees(path("at")); return seen }) {
+		to.Timestamp = nowMs - int64(o.n(0, 2))*day
+	}
+	for _, c := range o.parts {
+		to.parts = append(to.parts, o.part(c))
+	}
+	o.mix(&to)
+	to.Key, to.Headers = o.key(r.Key), append(o.listed(r.Headers), o.naming(r.Headers)...)
+	o.w.write(&o.drawer, &to)
+	return to
+}
+
+// nothing is a record that the purpose gets nothing of, as it does of r.
+func (o *rival) nothing(r *record) record {
+	for range 5 {
+		if to := o.w.drawRecord(&o.drawer); len(o.w.rival(&o.drawer, o.purpose, &to).parts) == 0 {
+			return to
+		}
+	}
+	return *r
+}
+
+// mix puts elements among the others that the purpose gets nothing of.
+func (o *rival) mix(to *record) {
+	if o.w.stream.Split == "" {
+		return
+	}
+	for range o.n(0, 2) {
+		p := o.w.drawPart(&o.drawer, to.who)
+		if !o.w.view(o.purpose, p.who).gets() {
+			to.parts = slices.Insert(to.parts, o.n(0, len(to.parts)), p)
+		}
+	}
+}
+
+func (o *rival) any(holds func(c *changer) bool) bool { return slices.ContainsFunc(o.parts, holds) }
+
+// swap is who else a subject of some parts may be: anybody of whom the purpose has
+// heard the same or, where it does not matter to it, another.
+func (o *rival) swap(subject, who int, parts []*changer) int {
+	if o.shifts() || slices.ContainsFunc(parts, func(c *changer) bool { return o.reveals(c, subject) }) {
+		return who
+	}
+	was := o.w.standing(o.purpose, who)
+	alike := func(p int) bool { return !o.w.bears(o.purpose, subject) || o.w.standing(o.purpose, p) == was }
+	people := []int{0, 1, 2, 3, nobody}
+	return pick(o.T, slices.DeleteFunc(people, func(p int) bool { return !alike(p) }))
+}
+
+// shifts reports that the purpose has dates moved by whose they are.
+func (o *rival) shifts() bool {
+	return slices.ContainsFunc(o.w.policy.Purposes[o.purpose].Treat, func(r policy.Rule) bool { return r.Treatment.Name == "date_shift" })
+}
+
+// reveals reports that the purpose sees who a subject of a part is, in some way.
+func (o *rival) reveals(c *changer, subject int) bool {
+	_, byPath := c.sees(path(o.w.idPath(subject)))
+	_, byKey := c.seesRecordKey()
+	_, _, keyed, _ := o.w.keyRule()
+	name := o.w.stream.Subjects[subject].Header
+	return o.w.byPath(subject) && byPath || byKey && keyed == subject || name != "" && c.seesHeader(name)
+}
+
+// bears reports that what is shown to a purpose may depend on what a subject has
+// said: it is the main one, or something is about it.
+func (w *world) bears(purpose, subject int) bool {
+	cat, of, _, _ := w.keyRule()
+	if subject == w.main() || w.matters(purpose, cat) && slices.Contains(of, subject) {
+		return true
+	}
+	for _, h := range w.stream.Headers {
+		if w.matters(purpose, h.Category) && slices.Contains(w.headerAbout(h), subject) {
+			return true
+		}
+	}
+	one := w.subject(w.binds)
+	return one < 0 || one == subject || w.anyOf(purpose, subject, w.rules)
+}
+
+// anyOf reports that by some of the rules something may be about a subject, of which
+// all that are bound are bound to another one.
+func (w *world) anyOf(purpose, subject int, rules []rule) bool {
+	return slices.ContainsFunc(rules, func(r rule) bool {
+		if r.nested != nil {
+			return r.subject == "" || w.anyOf(purpose, subject, r.nested.rules)
+		}
+		own := w.byPath(subject) && named([]rule{r}, path(w.idPath(subject))) || states(r.path, nil)[len(r.path)]
+		return w.matters(purpose, r.category) && (own || r.subject == "" && personal(r.category))
+	})
+}
+
+// matters reports that a purpose does with a category what can depend on a decision.
+func (w *world) matters(purpose int, category string) bool {
+	r, ok := w.policy.Purposes[purpose].Rule(category)
+	return ok && r.Treatment.Name != "drop" && r.Treatment.Name != "redact" && r.Treatment.Name != ""
+}
+
+// part is what another part may be.
+func (o *rival) part(c *changer) part {
+	to := part{who: slices.Clone(o.who)}
+	for i, who := range c.who {
+		if o.w.byPath(i) && !o.w.byKey(i) {
+			to.who[i] = o.swap(i, who, []*changer{c})
+		}
+	}
+	to.value = c.whole()
+	for i := range to.who {
+		if o.w.byPath(i) {
+			o.identify(c, &to, i)
+		}
+	}
+	at := c.from.get("at")
+	if _, seen := c.sees(path("at")); !seen {
+		at = pick(o.T, instants)
+	}
+	to.set(&o.drawer, "at", at)
+	return to
+}
+
+// identify writes who a subject is where the value says so, in another spelling
+// where the purpose sees none.
+func (o *rival) identify(c *changer, to *part, subject int) {
+	name := o.w.idPath(subject)
+	lit := pick(o.T, o.w.spellings(to.who[subject], o.format))
+	_, _, keyed, inValue := o.w.keyRule()
+	t, seen := c.sees(path(name))
+	k, bySeenKey := c.seesRecordKey()
+	if seen && (t.Name != "pseudonymize" || to.who[subject] == nobody) || bySeenKey && inValue && keyed == subject && k.Name != "pseudonymize" {
+		lit = c.from.get(name)
+	}
+	to.set(&o.drawer, name, lit)
+}
+
+// key is another key.
+func (o *rival) key(key []byte) []byte {
+	_, _, keyed, inValue := o.w.keyRule()
+	var how policy.Treatment
+	seen := !inValue && o.any(func(c *changer) bool {
+		t, seen := c.seesRecordKey()
+		if seen {
+			how = t
+		}
+		return seen
+	})
+	switch {
+	case !seen, how.Name == "pseudonymize" && keyed >= 0 && o.who[keyed] != nobody && key != nil:
+		return o.freeKey(seen)
+	case key != nil && keyed < 0:
+		return []byte(unquote(o.twin(how, quoted(key))))
+	}
+	return key
+}
+
+// freeKey is a key of which the purpose sees at most whom it names, and that there is
+// one.
+func (o *rival) freeKey(there bool) []byte {
+	if there {
+		return o.w.spelled(&o.drawer, o.who[o.w.keyed()])
+	}
+	return o.w.drawKeyText(&o.drawer, o.who)
+}
+
+// listed changes the headers that the purpose does not see and keeps the order of
+// the others.
+func (o *rival) listed(from []engine.Header) (to []engine.Header) {
+	seen := func(h engine.Header) bool {
+		return h.Value != nil && o.any(func(c *changer) bool { return c.seesHeader(h.Key) })
+	}
+	to, at := slices.DeleteFunc(o.headers(), seen), 0
+	for _, h := range from {
+		if h.Key == subjectHeader || !seen(h) {
+			continue
+		}
+		at = o.n(at, len(to))
+		to = slices.Insert(to, at, h)
+		at++
+	}
+	return to
+}
+
+// naming are the headers that name a subject.
+func (o *rival) naming(from []engine.Header) []engine.Header {
+	if !o.any(func(c *changer) bool { return c.seesHeader(subjectHeader) }) {
+		return o.w.naming(&o.drawer, o.who)
+	}
+	return slices.DeleteFunc(slices.Clone(from), func(h engine.Header) bool { return h.Key != subjectHeader })
+}
+
+// seesRecordKey is the treatment by which the purpose sees the key.
+func (v *view) seesRecordKey() (policy.Treatment, bool) {
+	cat, of, _, _ := v.w.keyRule()
+	return v.shown(cat, of)
+}
+
+func (v *view) seesHeader(name string) bool {
+	for _, h := range v.w.stream.Headers {
+		if h.Name == name {
+			_, seen := v.shown(h.Category, v.w.headerAbout(h))
+			return seen
+		}
+	}
+	return false
+}
