@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -33,7 +34,7 @@ type Finding struct {
 	Col      int      `json:"column"` // from 1, in characters
 	Severity Severity `json:"severity"`
 	Message  string   `json:"message"`
-	Nearest  string   `json:"nearest,omitempty"` // the nearest valid word; "" for none
+	Nearest  string   `json:"nearest,omitempty"` // the nearest valid word or path; "" for none
 	// Excerpt is the line of the source; Caret is the column of Excerpt (from
 	// 1) that Col stands at, which differs from Col where a secret is hidden.
 	Excerpt string `json:"excerpt,omitempty"`
@@ -56,9 +57,18 @@ func (f Finding) String() string {
 		fmt.Fprintf(&b, "\n%s | %s\n%s | %s^", margin, f.Excerpt, blank, indent(f.Excerpt, f.Caret))
 	}
 	if f.Nearest != "" {
-		fmt.Fprintf(&b, "\n%s   did you mean %q?", blank, f.Nearest)
+		fmt.Fprintf(&b, "\n%s   did you mean %s?", blank, asWritten(f.Nearest))
 	}
 	return b.String()
+}
+
+// asWritten quotes a word for people. One with quotes of its own, as in paths,
+// stands in those that it needs in the file.
+func asWritten(word string) string {
+	if strings.Contains(word, `"`) {
+		return "'" + strings.ReplaceAll(word, "'", "''") + "'"
+	}
+	return strconv.Quote(word)
 }
 
 // indent returns what stands under the characters of line before col: tabs

@@ -88,14 +88,40 @@ func (s *source) hint(f *fault) {
 	}
 	line := s.lines[f.line-1]
 	text := strings.TrimLeft(line, " \t")
+	odd := s.oddQuotes(f.line)
 	switch {
 	case strings.Contains(line[:len(line)-len(text)], "\t"):
 		f.message += "; a tab cannot indent: use spaces"
+	case strings.Contains(f.message, "cannot start any token"):
+		f.message += `; put quotes around the text, and in a path around the name too: '"@type".x'`
+	case strings.Contains(f.message, "unknown escape"):
+		f.message += "; between double quotes a backslash is written twice"
+	case strings.Contains(f.message, "did not find expected key") && behindQuotes(line, f.col):
+		f.message = `not valid YAML: behind quotes stands a colon; where a path has quotes, others stand around all of it: '"first name".x'`
+	case odd > 0 && !strings.Contains(f.message, "do not end"):
+		f.message += fmt.Sprintf("; look at the quotes of line %d", odd)
 	case strings.Contains(f.message, "flow") && strings.Contains(line, "${"):
 		f.message += `; inside {} and [] a reference needs quotes: "${NAME}"`
 	case strings.Contains(f.message, "mapping values") || strings.Contains(f.message, "block"):
 		f.message += "; look at the indentation of this line and of the one before, and put quotes around a value that holds a colon"
 	}
+}
+
+// behindQuotes reports that quotes end right before a column.
+func behindQuotes(line string, col int) bool {
+	r := []rune(line)
+	return col > 1 && col <= len(r) && (r[col-2] == '"' || r[col-2] == '\'')
+}
+
+// oddQuotes is n, or the line before, where it has double quotes of which one has
+// no other; 0 where neither does.
+func (s *source) oddQuotes(n int) int {
+	for _, k := range []int{n, n - 1} {
+		if k > 0 && strings.Count(s.lines[k-1], `"`)%2 == 1 && !strings.Contains(s.lines[k-1], `\"`) {
+			return k
+		}
+	}
+	return 0
 }
 
 // number lists all nodes in document order.
@@ -136,6 +162,11 @@ func syntaxFault(err error) *fault {
 		f.message += " (" + e.ContextMsg + ")"
 	}
 	switch {
+	case strings.Contains(e.ContextMsg, "quoted scalar") && strings.Contains(e.Message, "end of"):
+		// Of what stands before on that line nobody knows whether it is a secret's.
+		return &fault{e.ContextMark.Line, e.ContextMark.Column, 1, "not valid YAML: the quotes that begin here do not end"}
+	case strings.Contains(e.ContextMsg, "simple key"):
+		return &fault{e.ContextMark.Line, e.ContextMark.Column, 1, "not valid YAML: a key without a colon behind it"}
 	case strings.Contains(e.Message, "anchor"):
 		f.message = "an alias of an anchor that is not there; anchors and aliases are refused: write the value out"
 	case strings.ContainsAny(e.Message, "'\"") && !strings.Contains(e.Message, "did not find"):

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"go.yaml.in/yaml/v4"
 
@@ -227,6 +228,10 @@ func (l *loader) checkPath(n *yaml.Node, text string, it item) bool {
 	if start := it.src.textAt(n, text); start > 0 {
 		p.col = start + e.Column - 1
 	}
-	l.report(p, "", "not a record path: %s", e.Message)
+	said := ""
+	if n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0 && strings.Contains(e.Message, "double quotes") {
+		said = ", within those of YAML"
+	}
+	l.report(p, e.Mended, "not a record path: %s%s", e.Message, said)
 	return false
 }

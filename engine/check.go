@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/consentstream/consentstream/filters"
@@ -95,7 +94,7 @@ func (c *checker) checkStream(at string, w *Stream) {
 	}
 	for _, r := range s.rules {
 		if r.nested != nil && w.Format == schemas.Avro {
-			c.checkJSON(at+".fields["+r.text+"]."+nestedWord(r.nested.encoding), r.nested.rules, r.nested.layout)
+			c.checkJSON(at+".fields["+r.text+"]."+nestedWord(r.nested.encoding), s, r.nested.rules, r.nested.layout)
 		}
 	}
 	if w.Format != schemas.Avro {
@@ -119,7 +118,7 @@ func (c *checker) checkJSONStream(at string, s *CompiledStream) {
 		}
 		c.checkDeclared(at, s)
 	}
-	c.checkJSON(at+".fields", s.rules, plan.layout)
+	c.checkJSON(at+".fields", s, s.rules, plan.layout)
 	c.checkPlaces(at, s, plan.layout)
 	c.checkBindings(at, s, plan.layout)
 	c.checkView(at, s, plan)
@@ -193,37 +192,6 @@ func (c *checker) checkFields(at string, fields []FieldRule) {
 			c.checkNested(place, f)
 		}
 	}
-}
-
-// checkJSON finds what shows without a record in the rules of a JSON layout: those
-// that claim a position equally, and a .* whose names nobody classifies. They are
-// data themselves, so that nothing behind it would ever go out.
-func (c *checker) checkJSON(at string, rs ruleSet, layout schemas.Layout) {
-	for _, n := range layout.Nodes() {
-		var tie *tieError
-		if _, _, err := rs.category(n.Path); n.Path != "" && errors.As(err, &tie) {
-			c.add(at+"["+tie.A+"]", "%v", tie)
-		}
-	}
-	for _, r := range rs {
-		if keys := rs.unclassifiedKeys(r.path); keys != nil {
-			c.add(at+"["+r.text+"]", "the names that .* matches are data themselves: classify %s too, or name the members", keys)
-		}
-		if r.nested != nil {
-			c.checkJSON(at+"["+r.text+"]."+nestedWord(r.nested.encoding), r.nested.rules, r.nested.layout)
-		}
-	}
-}
-
-// unclassifiedKeys is the first .*~key of a path that no rule classifies.
-func (rs ruleSet) unclassifiedKeys(p schemas.Path) schemas.Path {
-	for i, step := range p {
-		keys := append(slices.Clone(p[:i+1]), schemas.Step{Kind: schemas.StepKey})
-		if step.Kind == schemas.StepAnyMember && !slices.ContainsFunc(rs, func(o pathRule) bool { return o.path.Covers(keys) }) {
-			return keys
-		}
-	}
-	return nil
 }
 
 func (c *checker) parsePath(at, text string) (schemas.Path, bool) {

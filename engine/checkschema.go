@@ -76,7 +76,7 @@ func (c *checker) checkRules(at string, s *CompiledStream, layout schemas.Layout
 // warnContested says of an array that some of its elements belong to nobody.
 func (c *checker) warnContested(at string, n schemas.Node, layout schemas.Layout) {
 	if n.Contested && !layout.Nodes()[n.Parent].Contested {
-		c.warn(at+".fields", "an element of %s that several paths choose, by [n] or by [key==\"v\"], is withheld", n.Path)
+		c.warn(at+".fields", chosenTwice, n.Path)
 	}
 }
 

@@ -92,7 +92,7 @@ func newVariants(named avroPaths, elem *avroPos) *avroVariants {
 			continue
 		}
 		for _, o := range v.steps {
-			if o.Kind != s.Kind || s.Kind == StepPredicate && o.Name != s.Name {
+			if s.Meets(o) {
 				v.contested = 1
 			}
 		}

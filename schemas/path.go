@@ -58,6 +58,10 @@ type PathError struct {
 	Path    string // the text, from configuration: it is no personal data
 	Column  int    // 1-based, in characters
 	Message string
+	// Mended is the Path that was probably meant; "" where nobody can tell.
+	Mended string
+
+	guess string // one step towards Mended, which may be wrong elsewhere
 }
 
 func (e *PathError) Error() string {
@@ -69,6 +73,7 @@ func ParsePath(s string) (Path, error) {
 	p := pathParser{text: s}
 	path, err := p.parse()
 	if err != nil {
+		err.mend()
 		return nil, err
 	}
 	return path, nil

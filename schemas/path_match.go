@@ -1,6 +1,10 @@
 package schemas
 
-import "cmp"
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
 
 // Covers reports that position is what p names or lies below it: then what is
 // said of p cascades to it. A position is a path as layouts write their nodes':
@@ -57,6 +61,48 @@ func (s Step) names(at Step) bool {
 		return at.Kind == StepMember || at.Kind == StepAnyMember
 	}
 	return s == at
+}
+
+// Meets reports that two steps, each [n] or [key=="v"], can choose one element of an
+// array.
+func (s Step) Meets(o Step) bool {
+	return s.chooses() && o.chooses() && (s.Kind != o.Kind || s.Kind == StepPredicate && s.Name != o.Name)
+}
+
+func (s Step) chooses() bool { return s.Kind == StepIndex || s.Kind == StepPredicate }
+
+// Respelled lists the paths to what is only spelled like p: of user.email the member
+// called "user.email", and the other way round.
+func (p Path) Respelled() (twins []Path) {
+	last := len(p) - 1
+	for last >= 0 && p[last].Kind != StepMember {
+		last--
+	}
+	for i := last - 1; i >= 0 && p[i].Kind == StepMember; i-- {
+		twins = append(twins, slices.Concat(p[:i], Path{{Kind: StepMember, Name: p[i : last+1].dotted()}}, p[last+1:]))
+	}
+	for i, s := range p {
+		if parts := strings.Split(s.Name, "."); s.Kind == StepMember && len(parts) > 1 && !slices.Contains(parts, "") {
+			twins = append(twins, slices.Concat(p[:i], members(parts), p[i+1:]))
+		}
+	}
+	return twins
+}
+
+// dotted are the names of members with dots between them.
+func (p Path) dotted() string {
+	names := make([]string, len(p))
+	for i, s := range p {
+		names[i] = s.Name
+	}
+	return strings.Join(names, ".")
+}
+
+func members(names []string) (p Path) {
+	for _, name := range names {
+		p = append(p, Step{Kind: StepMember, Name: name})
+	}
+	return p
 }
 
 // Compare says which of two paths that cover a position is more specific there:

@@ -11,9 +11,10 @@ import (
 type pathParser struct {
 	text string
 	pos  int
+	bare int // where the last name began that is not in quotes
 }
 
-func (p *pathParser) parse() (Path, error) {
+func (p *pathParser) parse() (Path, *PathError) {
 	if p.text == "" {
 		return nil, p.errorAt(0, "a path is empty")
 	}
@@ -39,7 +40,7 @@ func (p *pathParser) parse() (Path, error) {
 }
 
 // step reads the step behind path.
-func (p *pathParser) step(path Path) (Step, error) {
+func (p *pathParser) step(path Path) (Step, *PathError) {
 	switch {
 	case p.text[p.pos] == '[':
 		return p.element()
@@ -48,17 +49,17 @@ func (p *pathParser) step(path Path) (Step, error) {
 	case len(path) == 0:
 		return p.member()
 	case p.text[p.pos] != '.':
-		return Step{}, p.errorAt(p.pos, `expected "." or "["; a name with other characters is written in double quotes`)
+		return Step{}, p.noStep()
 	}
 	p.pos++
 	if p.pos == len(p.text) {
-		return Step{}, p.errorAt(p.pos, `expected a name after "."`)
+		return Step{}, p.errorAt(p.pos, `expected a name after "."`).instead(p.text[:p.pos-1])
 	}
 	return p.member()
 }
 
 // key reads the "~key" that ends a path.
-func (p *pathParser) key(path Path) (Step, error) {
+func (p *pathParser) key(path Path) (Step, *PathError) {
 	switch n := len(path); {
 	case p.text[p.pos:] != "~key":
 		return Step{}, p.errorAt(p.pos, `behind "~" stands "key", and nothing behind that`)
@@ -72,7 +73,7 @@ func (p *pathParser) key(path Path) (Step, error) {
 // maxIndexDigits keeps an index an int32: no record has more elements.
 const maxIndexDigits = 9
 
-func (p *pathParser) element() (Step, error) {
+func (p *pathParser) element() (Step, *PathError) {
 	start := p.pos
 	p.pos++
 	rest := p.text[p.pos:]
@@ -83,7 +84,8 @@ func (p *pathParser) element() (Step, error) {
 	case rest != "" && rest[0] == '-':
 		return Step{}, p.errorAt(p.pos, "an index counts from the beginning, from 0")
 	}
-	if digits, _, ok := strings.Cut(rest, "]"); ok && isDigits(digits) {
+	digits, _, closed := strings.Cut(rest, "]")
+	if isDigits(digits) && closed {
 		n, _ := strconv.Atoi(digits)
 		if len(digits) > maxIndexDigits || digits != strconv.Itoa(n) {
 			return Step{}, p.errorAt(p.pos, fmt.Sprintf("an index has at most %d digits and no zero in front", maxIndexDigits))
@@ -91,10 +93,13 @@ func (p *pathParser) element() (Step, error) {
 		p.pos += len(digits) + 1
 		return Step{Kind: StepIndex, Index: n}, nil
 	}
-	if rest == "" || rest[0] == ']' || rest[0] == '[' {
-		return Step{}, p.errorAt(start, `expected "[*]", "[n]" or "[key==\"v\"]"`)
+	switch {
+	case isDigits(digits):
+		return Step{}, p.errorAt(start, `the "[" does not end`).instead(p.text + "]")
+	case rest == "" || rest[0] == ']' || rest[0] == '[':
+		return Step{}, p.errorAt(start, `expected "[*]", "[n]" or [key=="v"]`).instead(p.text[:start] + "[*" + rest)
 	}
-	return p.predicate()
+	return p.predicate(start)
 }
 
 func isDigits(s string) bool {
@@ -106,18 +111,24 @@ func isDigits(s string) bool {
 	return s != ""
 }
 
-// predicate reads `key=="v"]`.
-func (p *pathParser) predicate() (Step, error) {
+// predicate reads `key=="v"]` behind the "[" at start.
+func (p *pathParser) predicate(start int) (Step, *PathError) {
 	name, err := p.name()
 	if err != nil {
 		return Step{}, err
 	}
-	if !strings.HasPrefix(p.text[p.pos:], "==") {
+	switch rest := p.text[p.pos:]; {
+	case strings.HasPrefix(rest, "=="):
+	case strings.HasPrefix(rest, "]"):
+		return Step{}, p.errorAt(p.pos, `expected "=="; a predicate is [key=="v"], and a member is written behind a "."`).instead(p.text[:start] + "." + quoteName(name) + rest[1:])
+	case strings.HasPrefix(rest, "="):
+		return Step{}, p.errorAt(p.pos, `expected "=="; a predicate is [key=="v"]`).instead(p.text[:p.pos] + "=" + rest)
+	default:
 		return Step{}, p.errorAt(p.pos, `expected "=="; a predicate is [key=="v"]`)
 	}
 	p.pos += len("==")
 	if p.pos == len(p.text) || p.text[p.pos] != '"' {
-		return Step{}, p.errorAt(p.pos, `expected a text in double quotes; a predicate is [key=="v"]`)
+		return Step{}, p.errorAt(p.pos, `expected a text in double quotes; a predicate is [key=="v"]`).instead(p.quotedValue())
 	}
 	value, err := p.quoted()
 	if err != nil {
@@ -130,7 +141,7 @@ func (p *pathParser) predicate() (Step, error) {
 	return Step{Kind: StepPredicate, Name: name, Value: value}, nil
 }
 
-func (p *pathParser) member() (Step, error) {
+func (p *pathParser) member() (Step, *PathError) {
 	switch rest := p.text[p.pos:]; {
 	case strings.HasPrefix(rest, "**"):
 		p.pos += len("**")
@@ -143,11 +154,12 @@ func (p *pathParser) member() (Step, error) {
 	return Step{Kind: StepMember, Name: name}, err
 }
 
-func (p *pathParser) name() (string, error) {
+func (p *pathParser) name() (string, *PathError) {
 	if p.text[p.pos] == '"' {
 		return p.quoted()
 	}
 	start := p.pos
+	p.bare = start
 	for p.pos < len(p.text) {
 		r, n := utf8.DecodeRuneInString(p.text[p.pos:])
 		if !isBare(r) {
@@ -156,12 +168,12 @@ func (p *pathParser) name() (string, error) {
 		p.pos += n
 	}
 	if p.pos == start {
-		return "", p.errorAt(start, "expected a name; a name with other characters is written in double quotes")
+		return "", p.noName()
 	}
 	return p.text[start:p.pos], nil
 }
 
-func (p *pathParser) quoted() (string, error) {
+func (p *pathParser) quoted() (string, *PathError) {
 	start := p.pos
 	var text []byte
 	for p.pos++; p.pos < len(p.text); p.pos++ {
@@ -179,7 +191,7 @@ func (p *pathParser) quoted() (string, error) {
 		}
 		text = append(text, p.text[p.pos])
 	}
-	return "", p.errorAt(start, "the quoted text does not end")
+	return "", p.errorAt(start, "the quoted text does not end").instead(p.endQuotes())
 }
 
 func (p *pathParser) errorAt(pos int, message string) *PathError {

@@ -96,7 +96,7 @@ func TestParsePathRefuses(t *testing.T) {
 		{"a[-1].b", 3, "from 0"},
 		{"a[01]", 3, "no zero in front"},
 		{"a[1000000000]", 3, "at most 9 digits"},
-		{"a[1", 4, `expected "=="`},
+		{"a[1", 2, `the "[" does not end`},
 		{"a[1 ]", 4, `expected "=="`},
 		{"a[key]", 6, `expected "=="`},
 		{`a[key="v"]`, 6, `expected "=="`},
@@ -128,6 +128,50 @@ func TestParsePathRefuses(t *testing.T) {
 		}
 		if pe.Column != tt.column || !strings.Contains(pe.Message, tt.message) {
 			t.Errorf("ParsePath(%q): %v; want column %d and %q", tt.text, pe, tt.column, tt.message)
+		}
+	}
+}
+
+func TestRespelled(t *testing.T) {
+	for text, want := range map[string]string{
+		"a": "", "a.b": `"a.b"`, "a.b.c": `a."b.c" "a.b.c"`, "l[*].a.b": `l[*]."a.b"`, "**.a.b": `**."a.b"`, "a.b[*].*": `"a.b"[*].*`, "a.*~key": "", "a.b.*~key": `"a.b".*~key`,
+		`"a.b"`: "a.b", `x."a.b"`: `"x.a.b" x.a.b`, `"a.b".*`: "a.b.*", `"a..b"`: "", `".a"`: "", `"."`: "", `a.*.b`: "",
+	} {
+		var got []string
+		for _, p := range mustPath(t, text).Respelled() {
+			got = append(got, p.String())
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s is respelled as %q, want %q", text, got, want)
+		}
+	}
+}
+
+func TestMeets(t *testing.T) {
+	for pair, want := range map[string]bool{
+		"[0] [1]": false, "[0] [0]": false, `[0] [k=="v"]`: true, `[k=="v"] [k=="w"]`: false, `[k=="v"] [j=="v"]`: true, "[0] [*]": false, "[*] [*]": false, `[k=="v"] k`: false,
+	} {
+		a, b, _ := strings.Cut(pair, " ")
+		if p, q := mustPath(t, a)[0], mustPath(t, b)[0]; p.Meets(q) != want || q.Meets(p) != want {
+			t.Errorf("%s meet: %v, want %v", pair, p.Meets(q), want)
+		}
+	}
+}
+
+// What a text was probably meant to be; "" where that is a guess too many.
+func TestMendedPaths(t *testing.T) {
+	for text, want := range map[string]string{
+		"a b": `"a b"`, "a.b c": `a."b c"`, "a.b c.d e[*]": `a."b c"."d e"[*]`, "xdm:a.xdm:b": `"xdm:a"."xdm:b"`, "a.@type": `a."@type"`,
+		`"a.b`: `"a.b"`, `a."b c`: `a."b c"`, `a[key=="v]`: `a[key=="v"]`, `a."b"c`: "", `"a" b`: "", `a"b`: "", `a"b".c`: `a."b".c`, `a b"c"`: "",
+		"'a b'.c": `"a b".c`, "a.'b'": `a."b"`, "“a b”": `"a b"`, "„a“.«b»": `"a"."b"`, "a.'b": "", "'": "",
+		"a['b c'].d": `a."b c".d`, `a["b.c"]`: `a."b.c"`, "a[b]": "a.b", "a[key='v']": `a[key=="v"]`, "a[key=v].b": `a[key=="v"].b`, `a[key=="v"`: "", "a[key": "",
+		"tags[]": "tags[*]", "[]": "[*]", "a[0": "a[0]", "a[": "", "a[-1]": "", "a.[*]": "a[*]", "a[*]b": "a[*].b", ".a": "a", "a..b": "a.b", "a.": "a", "a.b..": "a.b", ".": "",
+		"a.**.**": "", "a.b~keys": "", "a{b}": `"a{b}"`, "größe b": `"größe b"`, "a\\b": `"a\\b"`, "a[k=='it is']": `a[k=="it is"]`,
+	} {
+		_, err := ParsePath(text)
+		var pe *PathError
+		if !errors.As(err, &pe) || pe.Mended != want {
+			t.Errorf("ParsePath(%q) mends it to %+v, want %q", text, pe, want)
 		}
 	}
 }
@@ -245,7 +289,7 @@ func TestPathRoundTrip(t *testing.T) {
 }
 
 func FuzzParsePath(f *testing.F) {
-	for _, s := range []string{"a.b[*]", `"a.b".*`, "a[0]", `p[key=="x"].**`, "a.*~key", "**.a", `"\\"`, `p["]"=="\""]`} {
+	for _, s := range []string{"a.b[*]", `"a.b".*`, "a[0]", `p[key=="x"].**`, "a.*~key", "**.a", `"\\"`, `p["]"=="\""]`, "a.'b c'[x='y']", "“a”.@b", "a[]..b"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -254,6 +298,9 @@ func FuzzParsePath(f *testing.F) {
 			var pe *PathError
 			if p != nil || !errors.As(err, &pe) || pe.Column < 1 || pe.Column > utf8.RuneCountInString(s)+1 {
 				t.Fatalf("ParsePath(%q) = %v, %v", s, p, err)
+			}
+			if _, err := ParsePath(pe.Mended); pe.Mended != "" && err != nil {
+				t.Fatalf("%q is mended to %v", s, err)
 			}
 			return
 		}
