@@ -3,7 +3,9 @@ package consent
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"math"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -187,5 +189,28 @@ func TestUvarint(t *testing.T) {
 		if d := (decoder{b: b}); d.uvarint() != 0 || !d.bad {
 			t.Errorf("accepted %x", b)
 		}
+	}
+}
+
+// TestInterner: texts that look alike are told apart, beyond the limit too, and
+// none changes with the bytes that it was made of.
+func TestInterner(t *testing.T) {
+	in, b := NewInterner(20), []byte(nil)
+	var got, want []string
+	for round := range 3 {
+		for i := range 40 {
+			b = fmt.Appendf(b[:0], "%.*s%02da", i%3, "..", i+round%2)
+			got, want = append(got, in.String(b)), append(want, string(b))
+		}
+	}
+	if got = append(got, in.String(nil)); !slices.Equal(got, append(want, "")) {
+		t.Errorf("%q", got)
+	}
+	if len(in.known) != 20 {
+		t.Errorf("%d texts are kept", len(in.known))
+	}
+	b = append(b[:0], want[0]...)
+	if n := testing.AllocsPerRun(100, func() { in.String(b) }); n > 0 {
+		t.Errorf("%v allocations", n)
 	}
 }

@@ -170,8 +170,9 @@ func (d *decoder) strings(list []string) []string {
 // always. It holds at most limit texts; what comes later is copied each time.
 // It is NOT safe for concurrent use.
 type Interner struct {
-	known map[string]string
-	limit int
+	known  map[string]string
+	limit  int
+	recent [64]string // of known, by their looks
 }
 
 // NewInterner makes an Interner of at most limit texts.
@@ -181,12 +182,20 @@ func NewInterner(limit int) *Interner {
 
 // String is string(b).
 func (in *Interner) String(b []byte) string {
-	if s, ok := in.known[string(b)]; ok {
-		return s
+	if len(b) == 0 {
+		return ""
 	}
-	s := string(b)
-	if len(in.known) < in.limit {
+	recent := &in.recent[(len(b)^int(b[0])<<2^int(b[len(b)-1]))%len(in.recent)]
+	if *recent == string(b) {
+		return *recent
+	}
+	s, ok := in.known[string(b)]
+	if !ok {
+		if s = string(b); len(in.known) >= in.limit {
+			return s
+		}
 		in.known[s] = s
 	}
+	*recent = s
 	return s
 }

@@ -129,7 +129,9 @@ func (it *Item) reset(lane *Lane, in Input) {
 func (r *Result) begin(offset int64) {
 	a := &r.Audit
 	r.Outputs, r.outs = r.Outputs[:0], r.outs[:0]
-	*a = audit.Record{Offset: offset, Subjects: a.Subjects[:0], Decisions: a.Decisions[:0]}
+	subjects, decisions := a.Subjects[:0], a.Decisions[:0]
+	*a = audit.Record{}
+	a.Offset, a.Subjects, a.Decisions = offset, subjects, decisions
 }
 
 func (it *Item) fault(f *schemas.Fault) { it.State, it.Fault = StateFaulted, f }

@@ -230,7 +230,9 @@ func (it *Item) addDecision() *audit.Decision {
 	}
 	it.Audit.Decisions = ds
 	d := &ds[len(ds)-1]
-	*d = audit.Decision{Secondary: d.Secondary[:0]}
+	secondary := d.Secondary[:0]
+	*d = audit.Decision{}
+	d.Secondary = secondary
 	return d
 }
 

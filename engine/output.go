@@ -60,7 +60,9 @@ func (it *Item) addOutput() *Output {
 	}
 	it.Outputs = outs
 	o := &outs[len(outs)-1]
-	*o = Output{Headers: o.Headers[:0]}
+	headers := o.Headers[:0]
+	*o = Output{}
+	o.Headers = headers
 	return o
 }
 
@@ -215,6 +217,8 @@ func (b *Batch) commitOutput(it *Item, sp *streamPurpose, out *Output) *audit.Ou
 // addAuditOutput keeps an audit.Output for as long as the item. Pointers given
 // out before stay good when the slice grows: they keep the old array.
 func (it *Item) addAuditOutput(out *Output, c audit.Hash) *audit.Output {
-	it.outs = append(it.outs, audit.Output{Topic: out.Topic, Partition: out.Partition, Commitment: c})
-	return &it.outs[len(it.outs)-1]
+	it.outs = append(it.outs, audit.Output{})
+	o := &it.outs[len(it.outs)-1]
+	o.Topic, o.Partition, o.Commitment = out.Topic, out.Partition, c
+	return o
 }

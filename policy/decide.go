@@ -34,9 +34,6 @@ func Decide(p *Purpose, rows []*consent.Row, f *Facts, now int64, d *Decision) {
 	if d.Reason == "" {
 		d.Permit, d.Reason = true, bases[p.Basis].permit
 	}
-	if !d.Permit {
-		d.Gates = 0
-	}
 	if f.Suspect || f.EventTime > now {
 		d.Secondary = append(d.Secondary, EventTimeSuspect)
 	}
@@ -105,14 +102,12 @@ type state struct {
 	restricted      *consent.Denial
 }
 
-// gather looks at every slot that concerns the purpose: its own, its
-// ancestors' and "*".
+// gather makes the zero state that of a purpose: it looks at every slot that
+// concerns it, its own, its ancestors' and "*".
 func (s *state) gather(p *Purpose, rows []*consent.Row, f *Facts, now int64) {
-	*s = state{
-		p: p, rows: rows, now: now, eventTime: min(f.EventTime, now),
-		lastNo: -consent.Infinite, lastInteraction: -consent.Infinite, malformed: -consent.Infinite,
-		lseen: -consent.Infinite, lift: -consent.Infinite,
-	}
+	s.p, s.rows, s.now, s.eventTime = p, rows, now, min(f.EventTime, now)
+	s.lastNo, s.lastInteraction, s.malformed = -consent.Infinite, -consent.Infinite, -consent.Infinite
+	s.lseen, s.lift = -consent.Infinite, -consent.Infinite
 	for _, r := range rows {
 		if r == nil {
 			continue
@@ -178,7 +173,7 @@ func greater(a, b *consent.Denial) *consent.Denial {
 	return b
 }
 
-// judge collects the denials in row order and opens the gates.
+// judge collects the denials in row order and, where there is none, opens the gates.
 func (s *state) judge(d *Decision) {
 	p, legal := s.p, s.p.Basis == LegalObligation
 	if !legal {
@@ -197,6 +192,9 @@ func (s *state) judge(d *Decision) {
 	d.denyBy(s.objection(), Objection)
 	if p.Basis == Consent {
 		s.judgeConsent(d)
+	}
+	if d.Reason != "" {
+		return
 	}
 	if s.explicit() {
 		d.Gates |= GateExplicit

@@ -32,15 +32,22 @@ func (g *grant) add(y *consent.Terms, p *Purpose) {
 	if g.set && g.t > y.T {
 		return
 	}
-	one := grant{
-		set: true, key: y.Key, t: y.T, received: y.Received, pos: y.Pos, effective: y.Effective, expires: y.Expires, start: y.Start,
-		explicit: y.Explicit, proven: y.Proven, covered: subset(p.Recipients, y.Recipients),
-		noticeID: y.NoticeID, noticeVer: y.NoticeVer,
+	if !g.set || g.t < y.T {
+		g.take(y, p)
+		return
 	}
-	if g.set && g.t == y.T {
-		one.meet(g)
-	}
-	*g = one
+	before := *g
+	g.take(y, p)
+	g.meet(&before)
+}
+
+// take makes g the grant y by itself.
+func (g *grant) take(y *consent.Terms, p *Purpose) {
+	*g = grant{}
+	g.set, g.key, g.t, g.received, g.pos = true, y.Key, y.T, y.Received, y.Pos
+	g.effective, g.expires, g.start = y.Effective, y.Expires, y.Start
+	g.explicit, g.proven, g.covered = y.Explicit, y.Proven, subset(p.Recipients, y.Recipients)
+	g.noticeID, g.noticeVer = y.NoticeID, y.NoticeVer
 }
 
 func (g *grant) meet(o *grant) {
