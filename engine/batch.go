@@ -26,7 +26,8 @@ type Batch struct {
 	audTags []consent.Tag
 	index   map[consent.Tag]int32
 	arena   arena
-	long    schemas.Tape // of whichever long item is at work (memory.go)
+	long    schemas.Tape // of whichever long item was scanned last (memory.go)
+	longOf  *Item        // whose tape that is
 	noted   int          // entries on the tapes of this batch
 	work    int          // treatments that they take
 	text    []byte       // scratch for text that a decision does not keep

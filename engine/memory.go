@@ -8,8 +8,9 @@ import (
 
 // A record can need far more memory than it has bytes: a tape entry is 28 bytes
 // and an input byte can have two. So a batch keeps the tapes of usual records
-// only, up to maxEntries in all, and scans a long record again when it is
-// decided; what it has grown is given back when the batch is done (promise P9).
+// only, up to maxEntries in all, and of the longest. Other long records are scanned
+// again when they are decided; what has grown is given back when the batch is done
+// (promise P9).
 const (
 	maxItemEntries = 4096    // on one item's own tape: 112 KiB
 	maxEntries     = 1 << 20 // on the tapes of a batch: 28 MiB
@@ -67,8 +68,8 @@ func cost(it *Item, plan *Plan, tape *schemas.Tape) int {
 	return n
 }
 
-// setAside takes a long item's tape away from it, and keeps the memory for the
-// next long one.
+// setAside takes a long item's tape away from it. The batch keeps it in the place
+// of a smaller one.
 func (b *Batch) setAside(it *Item) {
 	if it.work.plan == nil {
 		return // a tombstone has no tape
@@ -79,8 +80,11 @@ func (b *Batch) setAside(it *Item) {
 		return
 	}
 	it.work.long = true
+	if b.longOf == it {
+		b.longOf = nil // of an earlier scan of it
+	}
 	if cap(it.tape.Entries) > cap(b.long.Entries) {
-		b.long = it.tape
+		b.long, b.longOf = it.tape, it
 	}
 	it.tape = schemas.Tape{}
 }
@@ -95,12 +99,14 @@ func (it *Item) forgetTape() {
 // retape scans a long item again. What has been scanned once is in order, so a
 // fault means that its bytes have changed since.
 func (b *Batch) retape(it *Item) *schemas.Fault {
-	if !it.work.long {
+	if !it.work.long || b.longOf == it {
 		return nil
 	}
+	b.longOf = nil
 	if err := it.work.plan.layout.Scan(it.work.payload, &b.long); err != nil {
 		return asFault(err)
 	}
+	b.longOf = it
 	return nil
 }
 
@@ -135,7 +141,7 @@ func (b *Batch) release() {
 	if max(cap(b.refs), cap(b.spans)) > maxRefs {
 		b.elements, b.refs, b.spans = nil, nil, nil
 	}
-	b.current = nil
+	b.current, b.longOf = nil, nil
 	b.result.release()
 }
 

@@ -85,7 +85,9 @@ func (s *avroScan) value(p *avroPos, i int) int {
 			}
 		}
 	case Array, Map:
-		i = s.blocks(p, i)
+		var n int
+		i, n = s.blocks(p, i)
+		s.ents[at].NameEnd = uint32(n)
 	case Union:
 		i = s.union(p, at, i)
 	case Opaque:
@@ -211,13 +213,14 @@ func (s *avroScan) branch(p *avroPos, i int) (branch, next int) {
 
 // blocks scans an array or a map (Avro 1.12, "Arrays", "Maps"): blocks of a
 // count and so many items, until a count of 0. A negative count is followed by
-// the size of the block in bytes, which must be what the items take.
-func (s *avroScan) blocks(p *avroPos, i int) int {
-	keys := s.keys.open()
-	for done := 0; ; {
+// the size of the block in bytes, which must be what the items take. It gives the
+// number of items.
+func (s *avroScan) blocks(p *avroPos, i int) (next, items int) {
+	keys, done := s.keys.open(), 0
+	for {
 		n, next := s.long(p, i)
 		if next < 0 {
-			return -1
+			return -1, 0
 		}
 		if n == 0 {
 			i = next
@@ -227,32 +230,32 @@ func (s *avroScan) blocks(p *avroPos, i int) int {
 		size := int64(-1)
 		if n < 0 {
 			if size, i = s.long(p, i); i < 0 {
-				return -1
+				return -1, 0
 			}
 			// -MinInt64 is negative still. The size is only compared, behind
 			// the items.
 			if n = -n; n < 0 || size < 0 {
-				return s.fail(CodeBadLength, p.node)
+				return s.fail(CodeBadLength, p.node), 0
 			}
 		}
 		if n > int64(s.budget/p.elem.weight) {
-			return s.fail(CodeTooManyItems, p.node)
+			return s.fail(CodeTooManyItems, p.node), 0
 		}
 		s.budget -= int(n) * p.elem.weight
 		start := i
 		if i = s.items(p, done, int(n), i); i < 0 {
-			return -1
+			return -1, 0
 		}
 		if size >= 0 && int64(i-start) != size {
-			return s.fail(CodeBadLength, p.node)
+			return s.fail(CodeBadLength, p.node), 0
 		}
 		done += int(n)
 	}
 	if p.typ.Kind == Map && s.keys.twice(s.src, keys, s.layout.seed) {
-		return s.fail(CodeDuplicateKey, p.node)
+		return s.fail(CodeDuplicateKey, p.node), 0
 	}
 	s.keys.close(keys)
-	return i
+	return i, done
 }
 
 // items scans the n items of one block, behind done others.

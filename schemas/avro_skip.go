@@ -35,7 +35,8 @@ func (s *avroScan) skip(p *avroPos, i int) int {
 		}
 		return i
 	case Array, Map:
-		return s.blocks(p, i)
+		i, _ = s.blocks(p, i)
+		return i
 	case Union:
 		b, next := s.branch(p, i)
 		if next < 0 {

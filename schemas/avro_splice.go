@@ -125,8 +125,10 @@ func (s *avroSplicer) keep(from, to uint32) {
 }
 
 func (s *avroSplicer) flush() {
-	s.dst = append(s.dst, s.src[s.from:s.to]...)
-	s.from = s.to
+	if s.from < s.to {
+		s.dst = append(s.dst, s.src[s.from:s.to]...)
+		s.from = s.to
+	}
 }
 
 // record runs steps over the entries that begin at j. The order of the steps is
@@ -182,10 +184,8 @@ func (s *avroSplicer) position(step *avroStep, j uint32) bool {
 func (s *avroSplicer) rebuild(step *avroStep, j uint32) bool {
 	s.prefix(step)
 	switch step.op {
-	case planArray:
-		return s.array(step, j)
-	case planMap:
-		return s.mapping(step, j)
+	case planArray, planMap:
+		return s.items(step, j)
 	case planUnion:
 		return s.position(&step.kids[s.ents[j].NameEnd], j+1)
 	}
@@ -204,14 +204,6 @@ func (s *avroSplicer) wrap(step *avroStep, e *Entry) bool {
 	return true
 }
 
-// count begins the one block of an array or map of n items.
-func (s *avroSplicer) count(n int64) {
-	s.flush()
-	if n > 0 {
-		s.dst = appendLong(s.dst, n)
-	}
-}
-
 // fits reports that the output has not become too large at step.
 func (s *avroSplicer) fits(step *avroStep) bool {
 	if len(s.dst) > s.most {
@@ -220,13 +212,22 @@ func (s *avroSplicer) fits(step *avroStep) bool {
 	return !s.large
 }
 
-// array writes the elements of the array at j as one block.
-func (s *avroSplicer) array(step *avroStep, j uint32) bool {
-	end, n := s.ents[j].Next, int64(0)
-	for k := j + 1; k < end; k = s.ents[k].Next {
-		n++
+// items writes the array or map at j, as one block if there is anything in it.
+func (s *avroSplicer) items(step *avroStep, j uint32) bool {
+	if n := s.ents[j].NameEnd; n > 0 {
+		s.dst = appendLong(s.dst, int64(n))
+		if ok := step.op == planArray && s.array(step, j) || step.op == planMap && s.mapping(step, j); !ok {
+			return false
+		}
+		s.flush()
 	}
-	s.count(n)
+	s.dst = append(s.dst, 0)
+	return true
+}
+
+// array writes the elements of the array at j.
+func (s *avroSplicer) array(step *avroStep, j uint32) bool {
+	end := s.ents[j].Next
 	for k := j + 1; k < end; k = s.ents[k].Next {
 		variant := NodeID(0)
 		if step.stride > 0 {
@@ -236,19 +237,13 @@ func (s *avroSplicer) array(step *avroStep, j uint32) bool {
 			return false
 		}
 	}
-	s.flush()
-	s.dst = append(s.dst, 0)
 	return true
 }
 
-// mapping writes the entries of the map at j as one block. Keys that a treatment
+// mapping writes the entries of the map at j. Keys that a treatment
 // makes the same fail it: one entry would hide another.
 func (s *avroSplicer) mapping(step *avroStep, j uint32) bool {
-	end, n := s.ents[j].Next, int64(0)
-	for k := j + 1; k < end; k = s.ents[k+1].Next {
-		n++
-	}
-	s.count(n)
+	end := s.ents[j].Next
 	key, keys := &step.kids[0], s.keys.open()
 	for k := j + 1; k < end; k = s.ents[k+1].Next {
 		if key.op != planReplace {
@@ -265,8 +260,6 @@ func (s *avroSplicer) mapping(step *avroStep, j uint32) bool {
 			return false
 		}
 	}
-	s.flush()
-	s.dst = append(s.dst, 0)
 	if s.node = key.node; s.keys.twice(s.dst, keys, s.layout.seed) {
 		return false
 	}

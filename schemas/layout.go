@@ -106,7 +106,7 @@ type Entry struct {
 	Start     uint32
 	End       uint32
 	NameStart uint32 // Avro: start of the value behind the branch number
-	NameEnd   uint32 // Avro: of a Union, the branch number
+	NameEnd   uint32 // Avro: of a Union, the branch number; of an array or map, the number of items
 	Next      uint32
 }
 
