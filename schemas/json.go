@@ -220,7 +220,7 @@ func (l *jsonLayout) member(id NodeID, hash uint64, text []byte, plain bool) Nod
 
 // element says where element i of an array at node id is, whose first character
 // is at pos or behind white space there.
-func (l *jsonLayout) element(id NodeID, i uint32, src []byte, pos int) NodeID {
+func (l *jsonLayout) element(id NodeID, i uint32, src []byte, pos int, ends *containerEnds) NodeID {
 	n := &l.trie[id]
 	at := n.elements
 	claims := 0
@@ -231,7 +231,7 @@ func (l *jsonLayout) element(id NodeID, i uint32, src []byte, pos int) NodeID {
 		}
 	}
 	if len(n.wants) > 0 {
-		child, more := n.predicate(src, pos)
+		child, more := n.predicate(src, pos, ends)
 		if more > 0 {
 			at = child
 		}

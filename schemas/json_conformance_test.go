@@ -222,11 +222,11 @@ func TestDuplicatesUnderCollisions(t *testing.T) {
 		for i := range n {
 			put(fmt.Sprintf("n%d", i))
 		}
-		if a, b, found := duplicates(src, names); found {
+		if a, b, found := new(jsonScratch).duplicates(src, names); found {
 			t.Fatalf("%d names: %s and %s are taken for equal", n, src[a.start:a.end], src[b.start:b.end])
 		}
 		put(`\u004e1`)
-		if a, b, found := duplicates(src, names); !found || compareNames(src, a, b) != 0 {
+		if a, b, found := new(jsonScratch).duplicates(src, names); !found || compareNames(src, a, b) != 0 {
 			t.Errorf("%d names: N1 beside n1 is not found", n)
 		}
 	}

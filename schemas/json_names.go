@@ -16,8 +16,8 @@ import (
 //
 // Each open object keeps a hash of every folded name; when it closes, equal
 // hashes are looked for, and the names behind them compared. Small objects are
-// compared pair by pair; large ones are sorted by hash, then by name, which is
-// n log n comparisons whatever names somebody sends.
+// compared pair by pair; large ones in a table, or, where hashes meet too often,
+// sorted by hash, then by name: n log n comparisons whatever names somebody sends.
 
 // pairwiseNames is the size up to which comparing all pairs is faster.
 const pairwiseNames = 32
@@ -29,9 +29,9 @@ type jsonName struct {
 }
 
 // duplicates finds two names of one object that are equal. It may reorder them.
-func duplicates(src []byte, names []jsonName) (a, b jsonName, found bool) {
+func (t *jsonScratch) duplicates(src []byte, names []jsonName) (a, b jsonName, found bool) {
 	if len(names) > pairwiseNames {
-		return duplicatesSorted(src, names)
+		return t.duplicatesHashed(src, names)
 	}
 	for i := 1; i < len(names); i++ {
 		h := names[i].hash
@@ -40,6 +40,29 @@ func duplicates(src []byte, names []jsonName) (a, b jsonName, found bool) {
 				return names[j], names[i], true
 			}
 		}
+	}
+	return a, b, false
+}
+
+// duplicatesHashed has a table at most half full of indexes in names + 1.
+func (t *jsonScratch) duplicatesHashed(src []byte, names []jsonName) (a, b jsonName, found bool) {
+	size := 1 << bits.Len(uint(2*len(names)-1))
+	if cap(t.table) < size {
+		t.table = make([]uint32, size)
+	}
+	table, met := t.table[:size], 0
+	clear(table)
+	for i, n := range names {
+		at := n.hash & uint64(size-1)
+		for ; table[at] != 0; at = (at + 1) & uint64(size-1) {
+			if o := names[table[at]-1]; o.hash == n.hash && compareNames(src, o, n) == 0 {
+				return o, n, true
+			}
+			if met++; met > 8*len(names) {
+				return duplicatesSorted(src, names)
+			}
+		}
+		table[at] = uint32(i + 1)
 	}
 	return a, b, false
 }
@@ -107,6 +130,16 @@ func appendFoldedJSON(dst, text []byte) []byte {
 		dst = utf8.AppendRune(dst, foldRune(r))
 	}
 	return dst
+}
+
+// hash is that of a scanned name between its quotes; plain says that it is ASCII
+// without escapes.
+func (t *jsonScratch) hash(text []byte, plain bool, seed uint64) uint64 {
+	if !plain {
+		text = appendFoldedJSON(t.folded[:0], text)
+		t.folded = text
+	}
+	return hashFolded(text, seed)
 }
 
 func equalFold(a, b string) bool {

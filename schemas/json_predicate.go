@@ -13,14 +13,18 @@ import (
 // predicate finds what claims the element at i: the child of the predicate that
 // it meets. claims is how many do, and above 1 also where a member of it is a
 // predicate's but for case, which one reader takes for it and another not.
-func (n *jsonNode) predicate(src []byte, i int) (child NodeID, claims int) {
+func (n *jsonNode) predicate(src []byte, i int, ends *containerEnds) (child NodeID, claims int) {
 	i = spaceEnd(src, i)
 	if i == len(src) || src[i] != '{' {
 		return 0, 0
 	}
 	open := len(n.wants)
 	for i++; open > 0; {
-		at, from, next := nextMember(src, i)
+		at, from := nextName(src, i)
+		if from < 0 {
+			break
+		}
+		next := ends.skip(src, from)
 		if next < 0 {
 			break
 		}
@@ -47,24 +51,31 @@ func (n *jsonNode) predicate(src []byte, i int) (child NodeID, claims int) {
 // quotes, where its value begins and what is behind it; next is -1 where there
 // is none.
 func nextMember(src []byte, i int) (name jsonName, value, next int) {
+	if name, value = nextName(src, i); value < 0 {
+		return name, 0, -1
+	}
+	return name, value, skipValue(src, value)
+}
+
+// nextName is nextMember without what is behind the value.
+func nextName(src []byte, i int) (name jsonName, value int) {
 	i = spaceEnd(src, i)
 	if i < len(src) && src[i] == ',' {
 		i = spaceEnd(src, i+1)
 	}
 	if i == len(src) || src[i] != '"' {
-		return name, 0, -1
+		return name, -1
 	}
 	end, _, code := stringEnd(src, i+1)
 	if code != "" {
-		return name, 0, -1
+		return name, -1
 	}
 	name.start, name.end = uint32(i), uint32(end)
 	i = spaceEnd(src, end)
 	if i == len(src) || src[i] != ':' {
-		return name, 0, -1
+		return name, -1
 	}
-	i = spaceEnd(src, i+1)
-	return name, i, skipValue(src, i)
+	return name, spaceEnd(src, i+1)
 }
 
 // skipValue returns what is behind the value at i, -1 where none ends. A record

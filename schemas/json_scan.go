@@ -9,8 +9,10 @@ import (
 type jsonScratch struct {
 	frames [maxJSONDepth]jsonFrame
 	names  []jsonName // members of the open objects, innermost last
-	folded []byte     // one folded name
-	text   []byte     // text on its way through a treatment
+	table  []uint32   // of duplicates
+	ends   containerEnds
+	folded []byte // one folded name
+	text   []byte // text on its way through a treatment
 }
 
 // jsonFrame is an open container.
@@ -40,6 +42,7 @@ type jsonScan struct {
 func (l *jsonLayout) Scan(src []byte, tape *Tape) error {
 	tape.Reset(len(l.nodes))
 	tape.scratch.json.names = tape.scratch.json.names[:0]
+	tape.scratch.json.ends.reset()
 	s := jsonScan{layout: l, src: src, tape: tape}
 	if code := s.document(); code != "" {
 		tape.Reset(len(l.nodes)) // fail closed: half a tape is no tape
@@ -234,7 +237,7 @@ func (s *jsonScan) item() Code {
 	}
 	s.nameStart, s.nameEnd = 0, 0
 	if f.inner {
-		s.target = s.layout.element(f.node, f.count, s.src, s.pos)
+		s.target = s.layout.element(f.node, f.count, s.src, s.pos, &s.tape.scratch.json.ends)
 		f.count++
 		if s.target == noNode {
 			s.tape.Unlisted++
@@ -259,7 +262,7 @@ func (s *jsonScan) name(f *jsonFrame) Code {
 	}
 	s.nameStart, s.nameEnd = uint32(start), uint32(end)
 	text := s.src[start+1 : end-1]
-	hash := s.hash(text, plain)
+	hash := s.tape.scratch.json.hash(text, plain, s.layout.seed)
 	s.tape.scratch.json.names = append(s.tape.scratch.json.names, jsonName{hash, s.nameStart, s.nameEnd})
 	if f.inner {
 		s.target = s.layout.member(f.node, hash, text, plain)
@@ -276,14 +279,6 @@ func (s *jsonScan) name(f *jsonFrame) Code {
 	}
 	s.pos++
 	return ""
-}
-
-func (s *jsonScan) hash(text []byte, plain bool) uint64 {
-	if !plain {
-		text = appendFoldedJSON(s.tape.scratch.json.folded[:0], text)
-		s.tape.scratch.json.folded = text
-	}
-	return hashFolded(text, s.layout.seed)
 }
 
 // equalName compares a validated JSON string with name, folded or as it is.
@@ -308,7 +303,7 @@ func (s *jsonScan) close(bracket byte) Code {
 		return CodeSyntax
 	}
 	if !f.array {
-		if a, b, found := duplicates(s.src, s.tape.scratch.json.names[f.names:]); found {
+		if a, b, found := s.tape.scratch.json.duplicates(s.src, s.tape.scratch.json.names[f.names:]); found {
 			s.blame(f, a, b)
 			return CodeDuplicateKey
 		}

@@ -300,16 +300,16 @@ func (s *jsonSplice) distinct(first, behind int) bool {
 			s.noteName(int(name.start))
 		}
 	}
-	_, _, found := duplicates(s.dst, s.tape.scratch.json.names[first:])
+	_, _, found := s.tape.scratch.json.duplicates(s.dst, s.tape.scratch.json.names[first:])
 	return !found
 }
 
 // noteName keeps the name at i of dst for distinct.
 func (s *jsonSplice) noteName(i int) {
 	scratch := &s.tape.scratch.json
-	end, _, _ := stringEnd(s.dst, i+1)
-	scratch.folded = appendFoldedJSON(scratch.folded[:0], s.dst[i+1:end-1])
-	scratch.names = append(scratch.names, jsonName{hashFolded(scratch.folded, s.layout.seed), uint32(i), uint32(end)})
+	end, plain, _ := stringEnd(s.dst, i+1)
+	hash := scratch.hash(s.dst[i+1:end-1], plain, s.layout.seed)
+	scratch.names = append(scratch.names, jsonName{hash, uint32(i), uint32(end)})
 }
 
 // replace writes what the treatment makes of a scalar. It reports false for
