@@ -95,7 +95,8 @@ func (c *candidate) add(text []byte, ok bool) {
 }
 
 // tag gives the index of a subject's tag. That of the audit is computed once for
-// each subject of the batch.
+// each subject of the batch. Neither is remembered beyond it: a table of the tags of
+// more people than a processor's cache holds takes as long to read as they take.
 func (b *Batch) tag(namespace string, id []byte) int32 {
 	tag, ok := b.engine.tagger.Tag(namespace, id)
 	if !ok {
