@@ -73,7 +73,8 @@ func seedRapid(t *testing.T, pairs int) {
 	if seed == "new" {
 		seed = strconv.FormatUint(rand.Uint64N(1<<62)+1, 10)
 	}
-	t.Logf("the pairs of CONSENTSTREAM_SEED=%s; one that is found has a -rapid.seed: repeat it as CONSENTSTREAM_SEED", seed)
+	t.Logf("to repeat this run: CONSENTSTREAM_SEED=%s CONSENTSTREAM_PAIRS=%d go test ./internal/proof -run Noninterference; "+
+		"to repeat what it finds, alone: CONSENTSTREAM_PAIRS=1 and, as CONSENTSTREAM_SEED, the -rapid.seed that is given with it", seed, pairs)
 	for name, value := range map[string]string{"rapid.seed": seed, "rapid.checks": strconv.Itoa(pairs)} {
 		f := flag.Lookup(name)
 		before := f.Value.String()
