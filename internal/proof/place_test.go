@@ -53,38 +53,40 @@ func takes(s schemas.Step, at place) bool {
 
 // states[j] says that the first j steps of a path can lead to a position.
 func states(path schemas.Path, pos position) []bool {
-	now := pass(path, append([]bool{true}, make([]bool, len(path))...))
-	for _, at := range pos {
-		next := make([]bool, len(path)+1)
-		for j, s := range path {
-			if now[j] && s.Kind == schemas.StepDeep {
-				next[j] = true
-			} else if now[j] && takes(s, at) {
-				next[j+1] = true
-			}
-		}
-		now = pass(path, next)
-	}
-	return now
-}
-
-// pass adds that a ** may stand for nothing.
-func pass(path schemas.Path, now []bool) []bool {
-	for j, s := range path {
-		now[j+1] = now[j+1] || now[j] && s.Kind == schemas.StepDeep
-	}
+	now, _ := walk(path, pos)
 	return now
 }
 
 // reach is how much of a position a path names, -1 for nothing of it: the rest
 // of the position lies below what it names.
 func reach(path schemas.Path, pos position) int {
-	for n := len(pos); n >= 0; n-- {
-		if states(path, pos[:n])[len(path)] {
-			return n
+	_, named := walk(path, pos)
+	return named
+}
+
+func walk(path schemas.Path, pos position) (now []bool, named int) {
+	now, next := make([]bool, len(path)+1), make([]bool, len(path)+1)
+	now[0], named = true, -1
+	for n := 0; ; n++ {
+		for j, s := range path { // a ** may stand for nothing
+			now[j+1] = now[j+1] || now[j] && s.Kind == schemas.StepDeep
 		}
+		if now[len(path)] {
+			named = n
+		}
+		if n == len(pos) {
+			return now, named
+		}
+		clear(next)
+		for j, s := range path {
+			if now[j] && s.Kind == schemas.StepDeep {
+				next[j] = true
+			} else if now[j] && takes(s, pos[n]) {
+				next[j+1] = true
+			}
+		}
+		now, next = next, now
 	}
-	return -1
 }
 
 // continues reports that a path may name something below a position.

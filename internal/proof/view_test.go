@@ -52,6 +52,9 @@ func (v *view) shown(category string, of about) (policy.Treatment, bool) {
 
 // about says whom the value at a position is about, or its key.
 func (v *view) about(pos position, category string, key bool) about {
+	if len(v.heard) == 1 {
+		return about{0}
+	}
 	bind := slices.DeleteFunc(slices.Clone(v.rules), func(r rule) bool { return r.subject == "" })
 	r, n, tied := most(bind, pos, key, func(a, b *rule) bool { return a.subject == b.subject })
 	switch own := v.identifies(pos); {
