@@ -3,6 +3,7 @@ package configs
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"github.com/consentstream/consentstream/engine"
 	"github.com/consentstream/consentstream/schemas"
@@ -37,7 +38,7 @@ func (l *loader) namespaceOf(o object, pol policyFile) string {
 		return ""
 	}
 	if len(pol.namespaces) > 0 && !slices.Contains(pol.namespaces, s.text) {
-		l.report(it.place(), s.nearest(pol.namespaces), "namespace %s is not in the policy", s.shown())
+		l.report(it.place(), s.nearest(pol.namespaces), "namespace %s is not in the policy, which has %s", s.shown(), strings.Join(pol.namespaces, ", "))
 	}
 	return s.text
 }

@@ -205,7 +205,7 @@ func (c *checker) checkTime(at string, w TimeRule, layout schemas.Layout) {
 func (c *checker) checkView(at string, s *CompiledStream, plan *Plan) {
 	for i := range s.purposes {
 		if plan.views[i].projection.Empty() {
-			c.add(at+".purposes["+s.purposes[i].purpose.ID+"]", "nothing of %s would be left for purpose %s", s.wiring.Topic, s.purposes[i].purpose.ID)
+			c.add(at+".purposes["+s.purposes[i].purpose.ID+"]", "nothing of %s would be left for purpose %s: it keeps none of the categories of its fields; classify more, or take the purpose out", s.wiring.Topic, s.purposes[i].purpose.ID)
 		}
 	}
 	kept := map[string][]string{}

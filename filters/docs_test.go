@@ -130,7 +130,9 @@ func examples(t *testing.T) map[string]string {
 	add("mask", `{mask: {keep_first: 1}}`, mustNew(t, "mask", Env{}, Param{"keep_first", int64(1)}), str("Zoë Müller"))
 	add("truncate", `{truncate: 2}`, mustNew(t, "truncate", Env{}, Param{"n", int64(2)}), str("10115"))
 	add("pseudonymize", `pseudonymize`, mustNew(t, "pseudonymize", goldenEnv("crm", 1)), str("42"), num("42"), str(someUUID))
-	add("encrypt", `encrypt`, mustNew(t, "encrypt", sealEnv("analytics", "email", 1)), str("somebody@example.org"))
+	for _, path := range []string{"email", "emails[0]", "emails[*]"} { // the token depends on the path
+		add("encrypt", "encrypt` at `"+path, mustNew(t, "encrypt", sealEnv("analytics", path, 1)), str("somebody@example.org"))
+	}
 	add("date_shift", `{date_shift: {days: 30}}`, mustNew(t, "date_shift", shift, Param{"days", int64(30)}), str("2026-02-20"), str("2026-02-27T10:00:00+01:00"))
 	add("bucket", `{generalize: {bucket: 10}}`, gen(Param{"bucket", "10"}), num("37"), num("-1"), decimalOf(money, 1999))
 	add("bucket", `{generalize: {bucket: [0, 18, 25, 35, 50, 65]}}`, gen(Param{"bucket", "0,18,25,35,50,65"}), num("17"), num("64"), num("101"))

@@ -28,7 +28,9 @@ Counts, and what of the consents counts for nothing, go to standard error.
 By default a line is the record's value (for an Avro stream in Avro's JSON
 encoding). With --records a line is
   {"key": "…", "headers": {"name": "…"}, "timestamp": "…", "value": …}
-where "value": null is a tombstone and "value_base64" gives raw bytes.`,
+where "value": null is a tombstone and "value_base64" gives raw bytes.
+
+docs/consent.md says what each reason means that a purpose was denied for.`,
 		Example: `  consentstream eval -c consentstream.yaml --topic marketing.events --consents consents.ndjson < events.ndjson
   consentstream eval -c consentstream.yaml --topic crm.contacts --schema contact.avsc --at 2026-11-01T12:00:00Z < contacts.ndjson`,
 		Args: noArgs,
@@ -109,6 +111,17 @@ func fillEval(job *eval.Config, cfg *configs.Config, schemaFile string) error {
 	return nil
 }
 
+// faultHint is what people run into with files of records.
+func faultHint(code string) string {
+	switch schemas.Code(code) {
+	case schemas.CodeNotEncodable:
+		return ` (no value of the writer schema in Avro's JSON encoding: every field stands there, and a union's value is named by its type, {"string": "x"})`
+	case schemas.CodeTruncated:
+		return " (a record is one line: where one goes over several, jq -c . makes one of them)"
+	}
+	return ""
+}
+
 // printSummary says for people how many records there were, and why purposes
 // were denied or records went to quarantine.
 func printSummary(w io.Writer, sum eval.Summary, consents string) error {
@@ -121,11 +134,7 @@ func printSummary(w io.Writer, sum eval.Summary, consents string) error {
 		lines = append(lines, fmt.Sprintf("  %s denied %d: %s", d.Purpose, n, d.Reason))
 	}
 	for f, n := range sum.Faults {
-		line := fmt.Sprintf("  quarantined %d: %s %s", n, f.Reason, f.Detail)
-		if f.Detail == string(schemas.CodeNotEncodable) {
-			line += ` (no value of the writer schema in Avro's JSON encoding, where a union's value is named by its type: {"string": "x"})`
-		}
-		lines = append(lines, line)
+		lines = append(lines, fmt.Sprintf("  quarantined %d: %s %s%s", n, f.Reason, f.Detail, faultHint(f.Detail)))
 	}
 	for _, line := range slices.Sorted(slices.Values(lines)) {
 		_, err = fmt.Fprintln(w, line)

@@ -76,6 +76,9 @@ func noArgs(c *cobra.Command, args []string) error {
 	if c.Flags().Lookup("config") != nil {
 		msg += "; the configuration is named by -c FILE"
 	}
+	if strings.Contains(c.Use, "< ") {
+		msg += ", and what is read is standard input: < FILE"
+	}
 	return errors.New(msg)
 }
 

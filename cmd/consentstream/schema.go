@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -119,6 +120,10 @@ type writer struct {
 	source string // for people
 }
 
+// avroFile is what Avro object container files begin with (Avro specification,
+// "Object Container Files").
+var avroFile = []byte("Obj\x01")
+
 // registryTimeout is how long the registry is waited for.
 const registryTimeout = 10 * time.Second
 
@@ -129,6 +134,9 @@ func writerSchema(ctx context.Context, std stdio, cfg *configs.Config, topic, fi
 		text, err := os.ReadFile(file)
 		if err != nil {
 			return writer{}, fmt.Errorf("--schema: %w", err)
+		}
+		if bytes.HasPrefix(text, avroFile) {
+			return writer{}, fmt.Errorf("--schema: %s is an Avro data file, of records and their schema: name a file with the schema alone, as avro-tools getschema prints it", file)
 		}
 		return writer{string(text), file, "the schema " + filepath.Base(file)}, nil
 	}

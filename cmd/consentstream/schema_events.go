@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 
@@ -8,6 +10,7 @@ import (
 
 	"github.com/consentstream/consentstream/configs"
 	"github.com/consentstream/consentstream/internal/infer"
+	"github.com/consentstream/consentstream/policy"
 	"github.com/consentstream/consentstream/schemas"
 )
 
@@ -49,9 +52,12 @@ With -c it prints only the fields that no rule of the stream classifies. With
 }
 
 func eventsStub(std stdio, f stubFlags, records bool) (*infer.Stub, error) {
-	_, stream, pol, err := f.wiring(std)
+	cfg, stream, pol, err := f.wiring(std)
 	if err != nil {
 		return nil, err
+	}
+	if cfg != nil && stream == nil {
+		fmt.Fprintf(std.err, "%s has no stream of topic %q, so a new one is proposed%s\n", *f.config, *f.topic, nearTopic(cfg, *f.topic))
 	}
 	if stream != nil && stream.Wiring.Format != schemas.JSON {
 		return nil, fmt.Errorf("stream %s is no plain JSON: propose from its schema: consentstream schema config -c %s --topic %s", *f.topic, *f.config, *f.topic)
@@ -78,6 +84,18 @@ func eventsStub(std stdio, f stubFlags, records bool) (*infer.Stub, error) {
 	return stub, nil
 }
 
+// nearTopic asks whether another topic was meant.
+func nearTopic(cfg *configs.Config, typed string) string {
+	var topics []string
+	for _, s := range cfg.Streams {
+		topics = append(topics, s.Wiring.Topic)
+	}
+	if near := policy.Nearest(typed, topics); near != "" {
+		return fmt.Sprintf("; did you mean %q?", near)
+	}
+	return ""
+}
+
 // splitAs are the fields as a stream sees them, which may be split. Where it is
 // split at the whole record and events are none, they are the elements already.
 func splitAs(s *configs.Stream, fields []infer.Field) []infer.Field {
@@ -92,7 +110,11 @@ func readSample(std stdio) (*infer.Sample, error) {
 	if isTerminal(std.in) {
 		fmt.Fprintln(std.err, "Reading events from the terminal; Ctrl-D ends.")
 	}
-	sample, err := infer.Read(std.in)
+	in := bufio.NewReader(std.in)
+	if head, _ := in.Peek(len(avroFile)); bytes.Equal(head, avroFile) {
+		return nil, errors.New("standard input: this is an Avro data file; events of Avro have a schema: consentstream schema config --schema FILE")
+	}
+	sample, err := infer.Read(in)
 	var place *infer.InputError
 	switch {
 	case errors.As(err, &place):

@@ -206,7 +206,7 @@ func seen(s Shape, count, of int) string {
 // propose weighs name and values. A value that names a person for sure counts more
 // than a name, but for one that says what is graver.
 func propose(path schemas.Path, n *node) Proposal {
-	name, byName := proposeName(path, n.kinds)
+	name, byName := proposeName(path, n.may)
 	value, sure := n.propose()
 	switch {
 	case value.Category == "":
@@ -249,8 +249,8 @@ func graver(category string) bool {
 func covers(category, below string) bool { return strings.HasPrefix(below, category+".") }
 
 // proposeName proposes by the name alone.
-func proposeName(path schemas.Path, k kinds) (p Proposal, ok bool) {
-	found := names.find(path, func(category string) bool { return k.may(category) })
+func proposeName(path schemas.Path, may func(category string) bool) (p Proposal, ok bool) {
+	found := names.find(path, may)
 	if found.category == "" {
 		return Proposal{}, false
 	}
@@ -279,6 +279,18 @@ func (k kinds) may(category string) bool {
 		never = words
 	}
 	return !slices.ContainsFunc(never, func(c string) bool { return category == c || covers(c, category) })
+}
+
+// may reports that the values may be data of a category.
+func (n *node) may(category string) bool {
+	s, _, most := n.shape()
+	return mayBe(category, n.kinds, most && s == Timestamp)
+}
+
+// mayBe reports so of values of these types, and of times: session_start is no id of
+// a session.
+func mayBe(category string, k kinds, time bool) bool {
+	return k.may(category) && !(time && strings.HasSuffix(category, "_id"))
 }
 
 // notes warns of what hides among other values.

@@ -102,7 +102,7 @@ func (d *dictionary) find(p schemas.Path, may func(category string) bool) (found
 		case !may(best.category):
 		case own:
 			return named{best.category, strings.Join(best.words, " "), false}
-		case !cascades(best.category):
+		case !best.cascades():
 		case found.category == "" || best.category == consentCategory:
 			found = named{best.category, strings.Join(best.words, " "), true}
 		}
@@ -112,10 +112,12 @@ func (d *dictionary) find(p schemas.Path, may func(category string) bool) (found
 
 const consentCategory = "user.privacy_preferences"
 
-// cascades reports a category that is proposed for what lies below a member of it.
-// An event and a system can hold anything, such as the text of a query.
-func cascades(category string) bool {
-	return category != "user.behavior" && category != "system" && !covers("system", category)
+// cascades reports that a phrase's category is proposed for what lies below a member
+// of that name. An event, a session and a system can hold anything, such as the text
+// of a query.
+func (p *phrase) cascades() bool {
+	session := p.words[len(p.words)-1] == "session"
+	return !session && p.category != "user.behavior" && p.category != "system" && !covers("system", p.category)
 }
 
 // members are the words of the names on the way, without the envelopes. A

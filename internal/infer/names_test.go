@@ -119,12 +119,17 @@ func TestNames(t *testing.T) {
 		{"campaign.term", "user.behavior.search_history"},
 		{"foo", ""},
 		{"x", ""},
+		{"session_id", "user.device.cookie_id"},
+		{"sessions[*].id", "user.device.cookie_id"},
+		{"sessions[*].scope", ""}, // a session holds anything
+		{"cookies.x", "user.device.cookie_id"},
+		{"persona.mergedWith", "user.unique_id"},
 	} {
 		p, err := schemas.ParsePath(c.path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, _ := proposeName(p, isString); got.Category != c.want {
+		if got, _ := proposeName(p, isString.may); got.Category != c.want {
 			t.Errorf("%s: got %q, want %q", c.path, got.Category, c.want)
 		}
 	}
@@ -150,7 +155,7 @@ func TestBooleansAndNumbers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, _ := proposeName(p, c.k); got.Category != c.want {
+		if got, _ := proposeName(p, c.k.may); got.Category != c.want {
 			t.Errorf("%s as %v: got %q, want %q", c.path, c.k.names(), got.Category, c.want)
 		}
 	}

@@ -59,7 +59,9 @@ func typeNames(t schemas.Type) []string {
 // proposeType proposes by the name, and else by a logical type that says what a
 // value is.
 func proposeType(path schemas.Path, t schemas.Type) Proposal {
-	if p, ok := proposeName(path, kindsOf(t)); ok {
+	time := strings.HasPrefix(t.Logical.String(), "timestamp-")
+	may := func(category string) bool { return mayBe(category, kindsOf(t), time) }
+	if p, ok := proposeName(path, may); ok {
 		return p
 	}
 	if path[len(path)-1].Kind == schemas.StepKey {
@@ -69,7 +71,7 @@ func proposeType(path schemas.Path, t schemas.Type) Proposal {
 	switch {
 	case t.Logical == schemas.UUID:
 		return Proposal{Category: "user.unique_id", Because: because}
-	case strings.HasPrefix(t.Logical.String(), "timestamp-"):
+	case time:
 		return Proposal{Category: "system.operations", Because: because}
 	}
 	return Proposal{}

@@ -105,7 +105,8 @@ func (s *Stub) purposes() string {
 }
 
 // subjectCategories are the categories of identifiers, the likeliest first.
-var subjectCategories = []string{"user.unique_id", "user.contact.email", "user.contact.phone_number", "user.unique_id.pseudonymous"}
+var subjectCategories = []string{"user.unique_id", "user.contact.email", "user.contact.phone_number", "user.unique_id.pseudonymous",
+	"user.device.cookie_id", "user.device.device_id"}
 
 // maxChoices is how many fields are offered for one thing.
 const maxChoices = 4

@@ -143,6 +143,8 @@ func TestFixtures(t *testing.T) {
 		{"adobe-xdm/marketing-field-subscription.example.1.json", `"xdm:subscriptions".shipped."xdm:subscribers".*~key: string = user.contact.email`},
 		{"debezium/serde-without-schema.json", "after.email: string = user.contact.email"},
 		{"debezium/serde-without-schema.json", "source.query: string = user.contact.email 1/1"},
+		{"unomi/persona-with-sessions-payload.json", "sessions[*].properties.sessionStartDate: string = system.operations"},
+		{"unomi/persona-with-sessions-payload.json", "sessions[*].scope: string 1/1"},
 	} {
 		text, err := os.ReadFile(filepath.Join(dir, c.file))
 		if err != nil {
@@ -166,6 +168,7 @@ func TestSchema(t *testing.T) {
 		{"name":"sent_at","type":"long"},
 		{"name":"u","type":["string","long"]},
 		{"name":"ref","type":{"type":"string","logicalType":"uuid"}},
+		{"name":"session_start","type":{"type":"long","logicalType":"timestamp-millis"}},
 		{"name":"email_verified","type":"boolean"},
 		{"name":"utm","type":{"type":"map","values":"string"}},
 		{"name":"foo","type":{"type":"array","items":{"type":"record","name":"I","fields":[{"name":"bar","type":"int"}]}}}]}`, nil)
@@ -178,6 +181,7 @@ at: timestamp-millis = system.operations
 sent_at: long = system.operations
 u: string|long
 ref: uuid = user.unique_id
+session_start: timestamp-millis = system.operations
 email_verified: boolean
 utm.*~key: string = user.behavior
 utm.*: string = user.behavior
@@ -190,6 +194,18 @@ foo[*].bar: int
 		if fields[i].Time != want {
 			t.Errorf("%s: time %q, want %q", fields[i].Path, fields[i].Time, want)
 		}
+	}
+}
+
+// An id of a device or a session may be all there is to tell people apart by.
+func TestStubWithoutPeople(t *testing.T) {
+	s, err := Read(strings.NewReader(`{"session_id":"x","n":1}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	if _, err := (&Stub{Format: "json", Fields: s.Fields(), Events: 1}).WriteTo(&b); err != nil || !strings.Contains(b.String(), "# subjects: {customer: {namespace: NAMESPACE, path: session_id}}   # proposed") {
+		t.Errorf("%v\n%s", err, b.String())
 	}
 }
 

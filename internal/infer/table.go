@@ -38,7 +38,7 @@ var nameRules = []nameRule{
 		PERSON name, PERSON/name, patient name, patient/name, name prefix, name suffix, anrede`},
 	{"user.unique_id", `^id, PERSON id, PERSON/id, PERSON uuid, PERSON guid, PERSON key, PERSON number, PERSON/number, PERSON/key,
 		external id, crm id, distinct id, uid, subject id, loyalty number, loyalty id, membership number, membership id, vid,
-		canonical vid, salesforce id, hubspot id, person ref, merged object id, kundennummer, alias`},
+		canonical vid, salesforce id, hubspot id, person ref, merged object id, merged with, merged into, merged from, kundennummer, alias`},
 	{"user.unique_id.pseudonymous", `anonymous id, pseudonym, pseudonymous id, pseudo id, hashed id, email hash, hashed email, email sha 256, email md 5, email sha, hash`},
 	// How to reach them.
 	{"user.contact.email", `email, e mail, mail, email address, mail address, mailto, reply to, courriel`},
