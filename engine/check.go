@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/consentstream/consentstream/filters"
@@ -234,6 +235,25 @@ func (c *checker) checkNames(at string, w *Stream) {
 		if strings.EqualFold(h.Name, ProofHeader) {
 			c.add(at+".headers["+h.Name+"]", "header %s is written by consentstream itself", ProofHeader)
 		}
+	}
+	c.checkHeaderSlip(at+".event_time", w.EventTime.Header, w.Headers)
+	for _, sub := range w.Subjects {
+		c.checkHeaderSlip(subjectAt(at, sub)+".header", sub.Header, w.Headers)
+	}
+}
+
+// checkHeaderSlip finds a header that is spelled almost like one with a category.
+// Whether records have it nobody can tell.
+func (c *checker) checkHeaderSlip(at, name string, headers []HeaderRule) {
+	named := make([]string, len(headers))
+	for i, h := range headers {
+		named[i] = h.Name
+	}
+	if slices.Contains(named, name) {
+		return
+	}
+	if near := policy.Nearest(name, named); name != "" && near != "" {
+		c.found = append(c.found, Finding{At: at, Message: "header " + name + " is not among headers; nobody can tell whether records have it", Nearest: near, Warning: true})
 	}
 }
 

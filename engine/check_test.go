@@ -115,6 +115,12 @@ func TestCheckJSON(t *testing.T) {
 		{func(w *engine.Stream) { w.Subjects[0].Paths = []string{"idd"} }, "streams[0].subjects[customer].path", "not among fields", "id", true},
 		{func(w *engine.Stream) { w.EventTime = engine.TimeRule{Path: "at", Header: "h"} }, "streams[0].event_time", "one of the two", "", false},
 		{func(w *engine.Stream) { w.EventTime = engine.TimeRule{Header: "h", Unit: "ms"} }, "streams[0].event_time", "has no unit", "", false},
+		{func(w *engine.Stream) {
+			w.EventTime, w.Headers = engine.TimeRule{Header: "ce_tme"}, []engine.HeaderRule{{Name: "ce_time", Category: "system"}}
+		}, "streams[0].event_time", "not among headers", "ce_time", true},
+		{func(w *engine.Stream) {
+			w.Subjects[0].Header, w.Headers = "ce_subjec", []engine.HeaderRule{{Name: "ce_subject", Category: "user.unique_id"}}
+		}, "streams[0].subjects[customer].header", "not among headers", "ce_subject", true},
 		{func(w *engine.Stream) { w.EventTime.Path = "att" }, "streams[0].event_time", "not among fields", "at", true},
 		{func(w *engine.Stream) { w.Fields = append(w.Fields, fieldRules("$.a", "user")...) }, "streams[0].fields[$.a]", "without $", "a", true},
 	} {

@@ -36,6 +36,7 @@ func TestCheckSpellings(t *testing.T) {
 		{"deep", usual, []string{"**", "user.behavior", "**.user.email", "user.contact"}, `[**] **."user.email" (not **.user.email)`},
 		{"two", usual, []string{"**", "user.behavior", "a.b", "user.contact", "a.c", "user.contact"}, `[**] "a.b" (not a.b), "a.c" (not a.c)`},
 		{"named", usual, []string{"**", "user.behavior", "user.email", "user.contact", `"user.email"`, "user.contact"}, ""},
+		{"named otherwise", usual, []string{"user.email", "user.contact", `"user.email"`, "user.behavior"}, ""},
 		{"nobody takes it", usual, []string{"user.email", "user.contact"}, ""},
 		{"dropped", usual, []string{"**", "user.content", "user.email", "user.contact"}, ""},
 		{"the same category", usual, []string{"**", "user.contact", "user.email", "user.contact"}, ""},

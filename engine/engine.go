@@ -27,15 +27,18 @@
 // a constant one, behind a closed gate, or under a subject's key that names
 // nobody (DESIGN section 5).
 //
-// A record has one or more subjects, and each element of a record that is split is
-// a record of its own (part.go). Every purpose is decided for every subject of
-// every element; what goes out by the permit of one of them is withheld where it is
-// about another who does not permit (subjects.go, DECISION D25).
+// A record has one or more subjects. The identifier of one stands in the key, in
+// headers and at paths of the value; all that the record has must name the same
+// person, and of the paths it must have one (subject.go, DECISION D7). Each element
+// of a record that is split is a record of its own (part.go). Every purpose is
+// decided for every subject of every element; what goes out by the permit of one of
+// them is withheld where it is about another who does not permit (subjects.go,
+// DECISION D25).
 //
-// The event time is the least of the record's own, its Kafka timestamp and the
-// Moment; what is missing, has no zone or was clamped is marked
-// EVENT_TIME_SUSPECT (DECISION D20). It is the output's timestamp only where
-// the purpose keeps it as a field, behind no gate.
+// The event time is the least of the record's own, in the value or in a header, its
+// Kafka timestamp and the Moment; what is missing, has no zone or was clamped is
+// marked EVENT_TIME_SUSPECT (DECISION D20). It is the output's timestamp only where
+// the purpose keeps it as a field or header, behind no gate.
 //
 // A batch's memory is bounded by constants (memory.go) and not by what was in
 // it once; in steady state nothing is allocated for a record.

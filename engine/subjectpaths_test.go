@@ -95,6 +95,8 @@ func TestSubjectAtPathsOfOtherSchemas(t *testing.T) {
 		{`{"name":"b","type":"string"},{"name":"a","type":["string",{"type":"record","name":"A","fields":[{"name":"x","type":"string"}]}]}`, `{"b":"42","a":{"A":{"x":"43"}}}`, unresolved},
 		{`{"name":"b","type":"string"},{"name":"a","type":{"type":"array","items":"string"}}`, `{"b":"42","a":["43"]}`, unresolved},
 		{`{"name":"b","type":"string"},{"name":"a","type":"double"}`, `{"b":"42","a":43}`, unresolved},
+		{`{"name":"b","type":"string"},{"name":"a","type":["string"]}`, `{"b":"42","a":{"string":"42"}}`, ""},
+		{`{"name":"b","type":"string"},{"name":"a","type":["string"]}`, `{"b":"42","a":{"string":"43"}}`, conflict},
 		{`{"name":"c","type":"string"}`, `{"c":"42"}`, unresolved},
 	} {
 		w := avroStream("a", "user.unique_id", "b", "user.unique_id", "c", "user.unique_id")
@@ -104,6 +106,18 @@ func TestSubjectAtPathsOfOtherSchemas(t *testing.T) {
 		r.install(1, avsc)
 		if got := said(t, r.decide(engine.Input{Value: framed(t, 1, avsc, c.value)})[0]); got != c.want {
 			t.Errorf("%s of %s: %q, want %q", c.value, c.fields, got, c.want)
+		}
+	}
+}
+
+// One path alone is read where its branch of a union is an identifier.
+func TestSubjectInUnion(t *testing.T) {
+	const avsc = `{"type":"record","name":"E","fields":[{"name":"id","type":["string",{"type":"record","name":"A","fields":[{"name":"x","type":"string"}]}]},{"name":"n","type":"int"}]}`
+	for id, want := range map[string]string{`{"string":"42"}`: "", `{"A":{"x":"42"}}`: unresolved} {
+		r := newRig(t, avroStream("id", "user.unique_id", "n", "user.behavior"), contract("p", "user.behavior", "keep"))
+		r.install(1, avsc)
+		if got := said(t, r.decide(engine.Input{Value: framed(t, 1, avsc, `{"id":`+id+`,"n":1}`)})[0]); got != want {
+			t.Errorf("%s: %q, want %q", id, got, want)
 		}
 	}
 }
