@@ -173,7 +173,7 @@ func (b *Batch) scan(it *Item) {
 			return
 		}
 	} else {
-		work := cost(it, plan, &it.tape)
+		work := cost(it, plan, it.work.payload, &it.tape)
 		if work > maxItemWork {
 			it.fault(&schemas.Fault{Code: schemas.CodeTooManyItems})
 			it.forgetTape()

@@ -68,7 +68,7 @@ func TestAvroOutputIsBounded(t *testing.T) {
 		text := `{"id":"42","l":[` + strings.TrimSuffix(strings.Repeat("1,", n), ",") + `]}`
 		return engine.Input{Value: framed(t, 1, avsc, text)}
 	}
-	items := r.decide(list(200_000), list(1000))
+	items := r.decide(list(150_000), list(1000))
 	if d := decision(t, items[0], "p"); d.Permit || d.Reason != string(policy.InputMalformed) {
 		t.Errorf("the long output: permit %v, %s", d.Permit, d.Reason)
 	}
@@ -94,10 +94,10 @@ func ones(n int) engine.Input {
 // is not decided: its fence would be too old when it is ready, for ever.
 func TestWorkIsBounded(t *testing.T) {
 	r := listWork(t, 4)
-	r.wantFault(r.add(ones(140_000))[0], schemas.CodeTooManyItems, "")
-	in := make([]engine.Input, 12)
+	r.wantFault(r.add(ones(41_000))[0], schemas.CodeTooManyItems, "")
+	in := make([]engine.Input, 14)
 	for i := range in {
-		in[i] = ones(50_000)
+		in[i] = ones(39_000)
 	}
 	items := r.add(in...)
 	err := r.run(r.lookUp(), engine.Moment{Now: r.now, Fence: r.states.Next()})
@@ -113,7 +113,7 @@ func TestWorkIsBounded(t *testing.T) {
 	for range 2 {
 		r.decide(in[:2]...)
 	}
-	if it := r.decide(ones(130_000))[0]; it.State != engine.StateDecided {
+	if it := r.decide(ones(39_900))[0]; it.State != engine.StateDecided {
 		t.Errorf("alone: state %d, %v", it.State, it.Fault)
 	}
 }
@@ -121,9 +121,28 @@ func TestWorkIsBounded(t *testing.T) {
 // What takes longer counts for more: 100,000 times encrypt are a third of a second.
 func TestDearWorkIsBounded(t *testing.T) {
 	r := newRig(t, jsonStream("id", "user.unique_id", "l[*]", "user.behavior"), contract("p", "user.unique_id", "keep", "user", "encrypt"))
-	r.wantFault(r.add(ones(33_000))[0], schemas.CodeTooManyItems, "")
-	if it := r.decide(ones(32_000))[0]; it.State != engine.StateDecided {
+	r.wantFault(r.add(ones(12_600))[0], schemas.CodeTooManyItems, "")
+	if it := r.decide(ones(12_400))[0]; it.State != engine.StateDecided {
 		t.Errorf("state %d, %v", it.State, it.Fault)
+	}
+}
+
+// The names of members are treated as their values are.
+func TestNamesAreWork(t *testing.T) {
+	r := newRig(t, jsonStream("id", "user.unique_id", "m.*~key", "user.behavior", "m.*", "user.behavior", "**.x.*~key", "user.behavior", "**.x.*", "user.behavior"),
+		contract("p", "user", "pseudonymize"), contract("q", "user", "pseudonymize"))
+	for _, name := range []string{"m", "x"} {
+		record := func(n int) engine.Input {
+			var b strings.Builder
+			for i := range n {
+				fmt.Fprintf(&b, `,"%d":0`, i)
+			}
+			return engine.Input{Value: []byte(`{"id":"42","` + name + `":{` + b.String()[1:] + `}}`)}
+		}
+		if it := r.decide(record(39_000))[0]; it.Fault != nil {
+			t.Errorf("78,000 names and values in %s: %v", name, it.Fault)
+		}
+		r.wantFault(r.add(record(41_000))[0], schemas.CodeTooManyItems, "")
 	}
 }
 

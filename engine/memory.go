@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"errors"
 
 	"github.com/consentstream/consentstream/schemas"
@@ -18,20 +19,23 @@ const (
 	maxDecisions   = 1 << 14 // on one item that a batch keeps room for: 4 MiB
 )
 
-// What deciding a batch may cost: the treatments of its records, which take up to
-// a quarter of a microsecond for each that they count as (plan.go, weight), and
-// the bytes of its outputs. A fence is good for
-// seconds, so a batch beyond this would be decided over and over and never be
-// committed. One record stays below both by itself.
+// What deciding a batch may cost: the treatments of its records, in units of work
+// (plan.go, weight) that take some 50 ns, and the bytes of its outputs. A record may
+// take 40 ms for its treatments, of the 100 that it may cost (promise P9). A fence is
+// good for seconds, so a batch beyond half of one would be decided over and over and
+// never be committed. One record stays below both by itself.
 const (
-	maxItemWork = 1 << 19
-	maxWork     = 2 << 20
+	maxItemWork = 800_000
+	maxWork     = 10_000_000
 	maxOutput   = 128 << 20
 )
 
-// textWork is how many bytes of a text that holds JSON count as a treatment: what
-// is in it is seen when it is treated, and a position takes two bytes at least.
-const textWork = 64
+// The work of what is no treatment: of deciding an element of a split record for a
+// purpose and a subject, and of reading a text that holds JSON, in bytes a unit.
+const (
+	decisionWork = 32
+	textBytes    = 16
+)
 
 // ErrBatchTooLarge is returned by Batch.Decide for a batch that costs more than
 // a transaction may: try again with fewer records. A batch of one is never that.
@@ -42,13 +46,14 @@ func (b *Batch) tooLarge() bool {
 	return b.n > 1 && (b.work > maxWork || b.arena.bytes > maxOutput)
 }
 
-// cost is the number of treatments that an item, or an element of it, takes over
-// all purposes.
-func cost(it *Item, plan *Plan, tape *schemas.Tape) int {
+// cost is the work that an item, or an element of it, takes over all purposes.
+func cost(it *Item, plan *Plan, payload []byte, tape *schemas.Tape) int {
 	n := 0
 	if len(it.Headers) > 0 {
 		for i := range it.Lane.Stream.purposes {
-			n += len(it.Headers) * len(it.Lane.Stream.purposes[i].headers)
+			for _, h := range it.Lane.Stream.purposes[i].headers {
+				n += len(it.Headers) * int(weight(h.via))
+			}
 		}
 	}
 	if plan == nil {
@@ -61,11 +66,27 @@ func cost(it *Item, plan *Plan, tape *schemas.Tape) int {
 			continue
 		}
 		n += int(work[id])
-		if texts != nil {
-			n += int(texts[id]) * int(entries[i].End-entries[i].Start) / textWork
+		if texts != nil && texts[id].purposes > 0 {
+			n += texts[id].cost(payload[entries[i].Start:entries[i].End])
 		}
 	}
 	return n
+}
+
+// textWork is what a text that holds JSON costs: so many purposes read it, and the
+// dearest treatments that they have for a position in it weigh so much together.
+type textWork struct{ purposes, dearest int32 }
+
+// cost is that of one text. What is in it shows only when it is treated; but behind
+// each position of it, but the last of each container, stands a comma, which may be
+// escaped, and of base64 nothing can be told. A text in a text is counted with what
+// it stands in.
+func (w textWork) cost(text []byte) int {
+	positions := 1 + bytes.Count(text, []byte{','}) + bytes.Count(text, []byte{'['}) + bytes.Count(text, []byte{'{'}) + bytes.Count(text, []byte(`\u`))
+	if !bytes.ContainsAny(text, "[{") {
+		positions = max(positions, len(text)*3/8+1)
+	}
+	return int(w.purposes)*len(text)/textBytes + int(w.dearest)*min(positions, schemas.MaxNestedEntries)
 }
 
 // setAside takes a long item's tape away from it. The batch keeps it in the place

@@ -72,6 +72,7 @@ type actions struct {
 	acts     []schemas.Action // by node
 	fields   []audit.Field
 	withheld []string // paths at whose type a treatment has no result
+	dearest  []int32  // by node, of a text: the greatest weight of a treatment in it
 }
 
 // setting is what the positions of a layout have from where it stands: in the
@@ -124,7 +125,7 @@ func pathWithin(text, path string) string {
 
 // actions settles what a purpose does with each node of a layout in a setting.
 func (s *CompiledStream) actions(p *policy.Purpose, layout schemas.Layout, found []resolved, in setting, gs *gates) (actions, error) {
-	a := actions{acts: make([]schemas.Action, len(layout.Nodes()))}
+	a := actions{acts: make([]schemas.Action, len(layout.Nodes())), dearest: make([]int32, len(layout.Nodes()))}
 	said := map[audit.Field]bool{}
 	for i, n := range layout.Nodes() {
 		if found[i] == (resolved{}) || !n.Leaf && layout.Format() == schemas.Avro {
@@ -135,7 +136,7 @@ func (s *CompiledStream) actions(p *policy.Purpose, layout schemas.Layout, found
 			return a, err
 		}
 		if f := found[i].nested; f != nil {
-			if a.acts[i], err = s.nestedAction(p, n.Type, f, s.inside(in, path, f), gs, &a); err != nil {
+			if a.acts[i], a.dearest[i], err = s.nestedAction(p, n.Type, f, s.inside(in, path, f), gs, &a); err != nil {
 				return a, fmt.Errorf("%s: %w", n.Path, err)
 			}
 			continue
@@ -155,33 +156,44 @@ func (s *CompiledStream) actions(p *policy.Purpose, layout schemas.Layout, found
 
 // nestedAction is what a purpose does with a text; what it does with what is in it
 // is added to outer. A text of which nothing can be left is dropped, or a null where a
-// null would stand in it: whether it is there is not to be told.
-func (s *CompiledStream) nestedAction(p *policy.Purpose, t schemas.Type, f *nestedField, in setting, gs *gates, outer *actions) (schemas.Action, error) {
+// null would stand in it: whether it is there is not to be told. dearest is the
+// greatest weight of a treatment of what is in it.
+func (s *CompiledStream) nestedAction(p *policy.Purpose, t schemas.Type, f *nestedField, in setting, gs *gates, outer *actions) (act schemas.Action, dearest int32, err error) {
 	a, err := s.actions(p, f.layout, f.found, in, gs)
 	if err != nil {
-		return schemas.Action{}, err
+		return act, 0, err
 	}
 	view, err := f.layout.Project(a.acts, "")
 	if err != nil {
-		return schemas.Action{}, err
+		return act, 0, err
 	}
 	outer.fields, outer.withheld = append(outer.fields, a.fields...), append(outer.withheld, a.withheld...)
 	if view.Empty() {
-		return schemas.Action{}, nil
+		return act, 0, nil
 	}
 	via, err := schemas.NewNested(f.encoding, f.layout, view)
 	if err != nil {
-		return schemas.Action{}, err
+		return act, 0, err
 	}
 	result, err := via.Result(t)
 	if err != nil { // the schema says that it is no text
 		outer.withheld = append(outer.withheld, in.text)
-		return schemas.Action{}, nil
+		return act, 0, nil
 	}
 	if !via.Shows(^uint32(0)) {
-		return a.standIn(), nil
+		return a.standIn(), 0, nil
 	}
-	return schemas.Action{Op: schemas.OpReplace, Via: via, Result: result}, nil
+	return schemas.Action{Op: schemas.OpReplace, Via: via, Result: result}, a.heaviest(), nil
+}
+
+// heaviest is the greatest weight of a treatment here or in a text here.
+func (a *actions) heaviest() (most int32) {
+	for i, act := range a.acts {
+		if act.Op == schemas.OpReplace {
+			most = max(most, a.dearest[i], weight(act.Via))
+		}
+	}
+	return most
 }
 
 // standIn stands for a text in which there is nothing to be seen.

@@ -112,6 +112,23 @@ func TestNestedTextCosts(t *testing.T) {
 	r.wantFault(r.value(long), schemas.CodeTooManyItems, "")
 }
 
+// What treats the elements of a text costs as many of them as may be in it.
+func TestNestedTreatmentsCost(t *testing.T) {
+	w := jsonStream("id", "user.unique_id")
+	w.Fields = append(w.Fields, textAt("l[*]", schemas.PlainText, engine.FieldRule{Path: "[*]", Category: "user.behavior"}))
+	r := newRig(t, w, contract("p", "user", "pseudonymize"), contract("q", "user", "pseudonymize"))
+	record := func(texts, n int, comma string) string {
+		text := fmt.Sprintf(`"[%s1]"`, strings.Repeat("1"+comma, n-1))
+		return `{"id":"42","l":[` + strings.Repeat(text+",", texts-1) + text + `]}`
+	}
+	for _, comma := range []string{",", `\u002c`} {
+		if it := r.value(record(7, 10_000, comma)); it.Fault != nil {
+			t.Errorf("70,000 elements with %s: %v", comma, it.Fault)
+		}
+		r.wantFault(r.value(record(9, 10_000, comma)), schemas.CodeTooManyItems, "")
+	}
+}
+
 func TestCheckNestedText(t *testing.T) {
 	deep := textAt("a", schemas.PlainText, fieldRules("x", "system")...)
 	for range 9 {

@@ -68,7 +68,7 @@ func (b *Batch) split(it *Item) bool {
 			it.fault(f)
 			return false
 		}
-		if work += len(s.purposes)*len(s.subjects) + cost(it, plan, &b.piece); work > maxItemWork {
+		if work += decisionWork*len(s.purposes)*len(s.subjects) + cost(it, plan, payload, &b.piece); work > maxItemWork {
 			it.fault(&schemas.Fault{Code: schemas.CodeTooManyItems, Path: plan.split.Path()})
 			return false
 		}

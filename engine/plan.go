@@ -46,9 +46,9 @@ type Plan struct {
 	subjects [][]schemas.NodeID // by subject, for each of its paths
 	time     schemas.NodeID     // nowhere: not in the value
 	timeRule timeRule
-	views    []view  // by purpose, as CompiledStream.purposes
-	work     []int32 // by node: how many purposes apply a treatment to its value
-	texts    []int32 // by node: how many of these look into a text; nil: none
+	views    []view     // by purpose, as CompiledStream.purposes
+	work     []int32    // by node: of the treatments of all purposes for its value (weight)
+	texts    []textWork // by node: of those that look into a text; nil: none
 	outputs  []OutputSchema
 	docs     []Document
 	weight   int // see maxPlanWeight
@@ -304,17 +304,24 @@ func (p *Plan) addWork(a actions) {
 		if act.Op != schemas.OpReplace || !p.layout.Nodes()[i].Leaf {
 			continue
 		}
-		p.work[i] += weight(act.Via)
 		if _, nested := act.Via.(*schemas.Nested); nested {
 			if p.texts == nil {
-				p.texts = make([]int32, len(a.acts))
+				p.texts = make([]textWork, len(a.acts))
 			}
-			p.texts[i]++
+			p.texts[i].purposes++
+			p.texts[i].dearest += a.dearest[i]
+			continue
 		}
+		at := i
+		if n := p.layout.Nodes()[i]; p.layout.Format() != schemas.Avro && strings.HasSuffix(n.Path, "~key") {
+			at = int(n.Parent) // a name has no entry of its own on the tape: that of its value counts for both
+		}
+		p.work[at] += weight(act.Via)
 	}
 }
 
-// weight is what a treatment counts in a record's work; encrypt takes long.
+// weight is what a treatment of a value counts in a record's work (memory.go): what
+// does not say otherwise takes about as long as a mask.
 func weight(via schemas.Transform) int32 {
 	if w, ok := via.(interface{ Weight() int }); ok {
 		return int32(w.Weight())

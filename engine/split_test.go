@@ -185,7 +185,7 @@ func TestSplitCost(t *testing.T) {
 	}
 	r := newRig(t, w, purposes...)
 	r.wantFault(r.value("["+strings.Repeat("{},", 99_999)+"{}]"), schemas.CodeTooManyItems, "[*]")
-	if it := r.value("[" + strings.Repeat("{},", 9_999) + "{}]"); it.Fault != nil || len(it.Audit.Decisions) != 100_000 {
+	if it := r.value("[" + strings.Repeat("{},", 1_999) + "{}]"); it.Fault != nil || len(it.Audit.Decisions) != 20_000 {
 		t.Errorf("%v, %d decisions", it.Fault, len(it.Audit.Decisions))
 	}
 }

@@ -55,6 +55,9 @@ func newDateShift(p *parameters, env Env) (Treatment, error) {
 	return &dateShift{days: int64(days), unit: unit, mac: keys.NewMAC(env.Key), subject: env.Subject}, nil
 }
 
+// Weight is as of pseudonymize.
+func (*dateShift) Weight() int { return 3 }
+
 func (*dateShift) Name() string   { return "date_shift" }
 func (*dateShift) Op() schemas.Op { return schemas.OpReplace }
 

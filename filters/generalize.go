@@ -98,6 +98,9 @@ func failed(buf []byte, at int, err error) (schemas.Value, []byte, error) {
 // that it does not take.
 type stringForm func(dst, text []byte) (out []byte, ok bool)
 
+// Weight is as of pseudonymize.
+func (stringForm) Weight() int { return 2 }
+
 func (f stringForm) Apply(buf []byte, v schemas.Value) (schemas.Value, []byte, error) {
 	if v.Kind != schemas.String || v.Logical != schemas.NoLogical {
 		return schemas.Value{}, buf, ErrValueType

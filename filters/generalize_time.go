@@ -67,6 +67,9 @@ func dateTakes(t schemas.Type) bool {
 // timeTakes is: values of t have a time of day.
 func timeTakes(t schemas.Type) bool { return plainString(t) || perSecond(t.Logical) != 0 }
 
+// Weight is as of pseudonymize.
+func (timeForm) Weight() int { return 4 }
+
 func (f timeForm) at(schemas.Type) (schemas.Transform, error) { return f, nil }
 
 func (f timeForm) Apply(buf []byte, v schemas.Value) (schemas.Value, []byte, error) {

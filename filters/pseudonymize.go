@@ -44,6 +44,10 @@ func newPseudonymize(env Env) (Treatment, error) {
 	return &pseudonymize{mac: keys.NewMAC(env.Key), epoch: byte(env.Epoch), prefix: prefix, domain: env.Domain, normalize: env.Normalize}, nil
 }
 
+// Weight is how many of the quickest treatments one takes the time of: those that
+// have none take about 50 ns.
+func (*pseudonymize) Weight() int { return 5 }
+
 func (*pseudonymize) Name() string   { return "pseudonymize" }
 func (*pseudonymize) Op() schemas.Op { return schemas.OpReplace }
 

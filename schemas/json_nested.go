@@ -16,9 +16,9 @@ const (
 	Base64URL          // RFC 4648 section 5 without padding
 )
 
-// maxNestedEntries is the most positions of a text that are looked at: whoever
-// bounds what a record may cost sees only its length.
-const maxNestedEntries = 1 << 16
+// MaxNestedEntries is the most positions of a text that are looked at: whoever
+// bounds what a record may cost does not see what is in it.
+const MaxNestedEntries = 1 << 16
 
 // Nested is the Transform that looks into a text field, or an Avro bytes field,
 // that holds JSON: it scans the text as a record of its own, writes what a
@@ -110,11 +110,9 @@ func (n *Nested) apply(buf []byte, v Value, gates uint32) (out Value, rest []byt
 	}
 	defer n.trim(len(v.Text))
 	text, err := n.decode(v)
+	n.tape.most = MaxNestedEntries
 	if n.tape.Reset(0); err == nil {
 		err = n.layout.Scan(text, &n.tape)
-	}
-	if len(n.tape.Entries) > maxNestedEntries {
-		err = errNested
 	}
 	if err == nil {
 		n.spliced, withheld, err = n.view.Splice(n.spliced[:0], text, &n.tape, gates)

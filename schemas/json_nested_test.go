@@ -59,8 +59,8 @@ func TestNestedInJSON(t *testing.T) {
 		{"not base64", Base64, 1, quoted(`{"sku":1}`), "", 1},
 		{"base64url", Base64URL, 1, quoted(raw([]byte(odd))), quoted(raw([]byte(`{"sku":"??>>","ip":null}`))), 0},
 		{"base64url with padding", Base64URL, 1, quoted(raw([]byte(`{"sku":12}`)) + "=="), "", 1},
-		{"many positions", PlainText, 1, quoted(`{"a":[` + strings.Repeat("0,", maxNestedEntries-3) + `0]}`), quoted(`{"a":[` + strings.Repeat("0,", maxNestedEntries-3) + `0],"ip":null}`), 0},
-		{"too many positions", PlainText, 1, quoted(`{"a":[` + strings.Repeat("0,", maxNestedEntries) + `0]}`), "", 1},
+		{"many positions", PlainText, 1, quoted(`{"a":[` + strings.Repeat("0,", MaxNestedEntries-3) + `0]}`), quoted(`{"a":[` + strings.Repeat("0,", MaxNestedEntries-3) + `0],"ip":null}`), 0},
+		{"too many positions", PlainText, 1, quoted(`{"a":[` + strings.Repeat("0,", MaxNestedEntries) + `0]}`), "", 1},
 	} {
 		l, p := project(t, []rule{{"payload", Action{Op: OpReplace, Via: nest(t, tt.encoding, inner)}}, {"id", keep}})
 		want := `{"id":1}`

@@ -55,10 +55,17 @@ func (s *jsonScan) document() Code {
 	if code := s.begin(); code != "" {
 		return code
 	}
+	most := s.tape.most
+	if most == 0 {
+		most = math.MaxInt
+	}
 	for {
 		opened, code := s.value()
 		if code != "" {
 			return code
+		}
+		if len(s.tape.Entries) > most {
+			return CodeTooManyItems
 		}
 		more := opened
 		if opened {

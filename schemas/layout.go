@@ -118,6 +118,7 @@ type Tape struct {
 	At []int32
 	// Unlisted counts JSON members that no path of the wiring covers (withheld).
 	Unlisted int
+	most     int // entries of a JSON record, beyond which the scan gives up; 0: all that come
 	// scratch of the scanners lives here, so that a scan allocates nothing.
 	scratch *scanScratch
 }
