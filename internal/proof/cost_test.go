@@ -20,66 +20,86 @@ import (
 const (
 	megabyte  = 1_000_000
 	maxMemory = 64 << 20
-	// maxTime is asserted; the aim is 100 ms. Processor time does not count what
-	// others do on the machine, but feels their use of its caches.
-	maxTime = 400 * time.Millisecond
+	maxTime   = 100 * time.Millisecond
 )
+
+// cost is what a record costs in a process that has seen none.
+type cost struct {
+	time    time.Duration // of all processors, the collection of garbage included
+	memory  uint64        // what it allocates or, where that is too much, holds at most while garbage is collected
+	outcome string
+}
+
+func (c cost) fine() bool { return c.time <= maxTime && c.memory <= maxMemory }
 
 // worst is the most that any record has cost.
 type worst struct {
-	memory  uint64
-	time    time.Duration
+	cost
 	records int
 }
 
-// P9: no record of a megabyte costs more than 64 MB, nor long, whatever it is
-// made of and whatever the configuration makes of it.
+// P9: no record of a megabyte costs more than 64 MB and 100 ms, whatever it is made
+// of and whatever the configuration makes of it, for up to three purposes.
 func TestCostIsBounded(t *testing.T) {
 	var most worst
 	for range 1 + pairsWanted(t)/50_000 {
 		rapid.Check(t, most.property)
 	}
-	t.Logf("%d hostile records, at most %v and %d MB", most.records, most.time.Round(time.Millisecond), most.memory>>20)
+	t.Log(&most)
+}
+
+func (m *worst) add(c cost) {
+	m.records++
+	m.memory, m.time = max(m.memory, c.memory), max(m.time, c.time)
+}
+
+func (m *worst) String() string {
+	return fmt.Sprintf("%d records, at most %v and %d MB", m.records, m.time.Round(time.Millisecond), m.memory>>20)
 }
 
 func (m *worst) property(t *rapid.T) {
 	format := pick(t, []schemas.Format{schemas.JSON, schemas.Avro})
 	w := drawWorld(t, format, true)
 	in := w.hostile(&drawer{T: t, format: format})
-	took, memory, outcome := w.cost(t, in)
-	m.records++
-	m.memory, m.time = max(m.memory, memory), max(m.time, took)
-	if took > maxTime || memory > maxMemory {
-		t.Fatalf("%d bytes (%.60q...) %s cost %v and %d MB\n%s", len(in.Value), in.Value, outcome, took, memory>>20, w.describe(0))
+	c := w.cost(t, in)
+	m.add(c)
+	if !c.fine() {
+		t.Fatalf("%d bytes (%.60q...) %s cost %v and %d MB\n%s", len(in.Value), in.Value, c.outcome, c.time, c.memory>>20, w.describe(0))
 	}
 }
 
-// cost is that of one record in a process that has seen none: what it allocates,
-// or, where that is too much, what it holds at most while garbage is collected.
-func (w *world) cost(t *rapid.T, in engine.Input) (took time.Duration, memory uint64, outcome string) {
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	took, outcome = w.timed(t, in)
-	runtime.ReadMemStats(&after)
-	if memory = after.TotalAlloc - before.TotalAlloc; memory > maxMemory {
-		memory = w.held(t, in)
+// tries is how often a record that seems too dear is tried again: what others do on
+// the machine makes memory slow, and so processor time long.
+const tries = 12
+
+// cost is the least of several runs.
+func (r *rig) cost(t rapid.TB, in engine.Input) (c cost) {
+	c.time = time.Hour
+	for n := 0; n < 2 && c.time > maxTime/3 || n < tries && c.time > maxTime; n++ {
+		var before, after runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		took, outcome := r.timed(t, in)
+		runtime.ReadMemStats(&after)
+		c.time, c.memory, c.outcome = min(c.time, took), max(c.memory, after.TotalAlloc-before.TotalAlloc), outcome
 	}
-	return took, memory, outcome
+	if c.memory > maxMemory {
+		c.memory = r.held(t, in)
+	}
+	return c
 }
 
-func (w *world) timed(t rapid.TB, in engine.Input) (took time.Duration, outcome string) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	w.batch = w.engine.NewBatch()
-	start := threadTime()
-	if err := w.decide(in, func(it *engine.Item) { outcome = fmt.Sprint(it.Fault, len(it.Outputs)) }); err != nil {
+func (r *rig) timed(t rapid.TB, in engine.Input) (took time.Duration, outcome string) {
+	r.batch = r.engine.NewBatch()
+	start := processTime()
+	if err := r.decide(in, func(it *engine.Item) { outcome = fmt.Sprint(it.Fault, len(it.Outputs)) }); err != nil {
 		t.Fatal(err)
 	}
-	return threadTime() - start, outcome
+	return processTime() - start, outcome
 }
 
 // held looks at the heap every now and then, and collects garbage often.
-func (w *world) held(t *rapid.T, in engine.Input) uint64 {
+func (r *rig) held(t rapid.TB, in engine.Input) uint64 {
 	runtime.GC()
 	defer debug.SetGCPercent(debug.SetGCPercent(5))
 	heap := func() uint64 {
@@ -90,7 +110,7 @@ func (w *world) held(t *rapid.T, in engine.Input) uint64 {
 	before, most, done := heap(), uint64(0), make(chan struct{})
 	go func() {
 		defer close(done)
-		w.timed(t, in)
+		r.timed(t, in)
 	}()
 	for {
 		select {
@@ -102,10 +122,9 @@ func (w *world) held(t *rapid.T, in engine.Input) uint64 {
 	}
 }
 
-func threadTime() time.Duration {
-	const thread = 1 // RUSAGE_THREAD
+func processTime() time.Duration {
 	var use syscall.Rusage
-	if err := syscall.Getrusage(thread, &use); err != nil {
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &use); err != nil {
 		panic(err)
 	}
 	return time.Duration(use.Utime.Nano() + use.Stime.Nano())
@@ -201,14 +220,14 @@ func (v *value) repeat(d *drawer, s *shape, size int) {
 func TestDearestTreatments(t *testing.T) {
 	for _, tr := range append(escapes, treatment("generalize", "date", "year"), treatment("generalize", "url_query", ""), treatment("date_shift", "days", int64(30))) {
 		for _, text := range []string{"%d", `"2026-02-%02d"`, `"/a%d?b"`} {
-			w := &world{rig: listing(t, tr)}
+			r := listing(t, tr)
 			var list strings.Builder
 			for i := range megabyte / (len(text) + 1) {
 				fmt.Fprintf(&list, text+",", i%27+1) // no value as the one before
 			}
 			in := engine.Input{Key: []byte("42"), Value: []byte(`{"l":[` + list.String() + "0]}")}
-			if took, outcome := w.timed(t, in); took > maxTime {
-				t.Errorf("%v of %d bytes: %v, %s", tr, len(in.Value), took, outcome)
+			if c := r.cost(t, in); !c.fine() {
+				t.Errorf("%v of %d bytes: %v and %d MB, %s", tr, len(in.Value), c.time, c.memory>>20, c.outcome)
 			}
 		}
 	}
