@@ -34,10 +34,10 @@ type storedBatch struct {
 }
 
 // takeDoubtful deals with a partition's error that is no answer of Kafka's, which
-// is else the hold h. What could be read before the fault is committed first: then
-// the session ends, and the next one begins at the fault.
+// is else the hold h. What could be read before the fault is committed first, and
+// then fetched from the fault on.
 func (s *session) takeDoubtful(p *kgo.FetchPartition, l *lane, h *Hold) error {
-	s.reopen = true // kgo may have moved on
+	s.halt(l) // kgo may have moved on
 	if len(p.Records) > 0 || l.position != l.offset {
 		return nil
 	}

@@ -30,7 +30,7 @@ func (s *session) gather(ctx context.Context) error {
 	defer cancel()
 	for bytes, step := 0, 1; ; step = min(2*step, pollStep) {
 		records, left := len(s.batch.Items()), s.w.cfg.Limits.Bytes-bytes
-		if records >= s.w.room() || left <= 0 || s.reopen || ctx.Err() != nil {
+		if records >= s.w.room() || left <= 0 || ctx.Err() != nil {
 			return nil
 		}
 		if bytes > 0 {
@@ -105,6 +105,9 @@ func (w *worker) grow() {
 func (s *session) takeTopic(t *kgo.FetchTopic) (bytes int, err error) {
 	for i := range t.Partitions {
 		p := &t.Partitions[i]
+		if s.halted(t.Topic, p.Partition) {
+			continue // fetched again by goOn
+		}
 		if err := s.takeError(t.Topic, p); err != nil {
 			return bytes, err
 		}

@@ -88,7 +88,7 @@ type session struct {
 	committing []*lane
 	begun      time.Time
 	ended      bool
-	reopen     bool // kgo's position is worth nothing any more: takeUnread
+	reopen     bool // kgo's position of a lane is worth nothing any more: takeUnread
 	// Over transactions of this session.
 	refused  map[source]refusal
 	suspects map[source]bool
@@ -237,6 +237,9 @@ func (s *session) loop(ctx context.Context, rebuild *pacer) error {
 			s.clear()
 			pace.reset()
 			rebuild.reset()
+			if s.reopen {
+				s.goOn()
+			}
 		} else if err := s.abort(err); err != nil {
 			return err
 		}
