@@ -34,10 +34,10 @@ type storedBatch struct {
 }
 
 // takeDoubtful deals with a partition's error that is no answer of Kafka's, which
-// is else the hold h. What could be read before the fault is committed first, and
-// then fetched from the fault on.
+// is else the hold h. What could be read before the fault is committed first: then
+// the session ends, and the next one begins at the fault.
 func (s *session) takeDoubtful(p *kgo.FetchPartition, l *lane, h *Hold) error {
-	s.halt(l) // kgo may have moved on
+	s.reopen = true // kgo may have moved on
 	if len(p.Records) > 0 || l.position != l.offset {
 		return nil
 	}
@@ -98,7 +98,7 @@ func findUnreadable(ctx context.Context, cl *kgo.Client, topic string, partition
 
 // rawLog is a piece of a partition's log as it is stored, and the client's own way
 // to unpack it: with another one's bounds a batch could be readable that the client
-// cannot read (a zstd window of more than Limits.Unpacked), or unpack to gigabytes.
+// cannot read (a zstd window of more than decompressBytes), or unpack to gigabytes.
 type rawLog struct {
 	kmsg.FetchResponseTopicPartition
 	unpack kgo.Decompressor
@@ -134,9 +134,6 @@ func fetchRaw(ctx context.Context, cl *kgo.Client, topic string, info topicInfo,
 	}
 	fetched := resp.(*kmsg.FetchResponse)
 	raw := &rawLog{unpack: cl.OptValue(kgo.WithDecompressor).(kgo.Decompressor)}
-	if u, ok := raw.unpack.(*unpacker); ok {
-		raw.unpack = u.one
-	}
 	err = kerr.ErrorForCode(fetched.ErrorCode)
 	for _, t := range fetched.Topics {
 		for _, p := range t.Partitions {

@@ -169,7 +169,7 @@ func (w *worker) scanAudit(ctx context.Context, scan map[int32][]*lane, ends []i
 			}
 			return nil
 		}
-		if err := fetches.Err0(); err != nil && !errors.Is(err, errFetchFull) {
+		if err := fetches.Err0(); err != nil {
 			return err
 		}
 		fetches.EachRecord(func(r *kgo.Record) {
@@ -199,11 +199,7 @@ func (l *lane) ownsAudit(value []byte) bool {
 // newReader makes a client without group and transactions that reads committed
 // records, control records too (they carry positions to the very end).
 func (w *worker) newReader(from map[string]map[int32]kgo.Offset) (*kgo.Client, error) {
-	unpacker, err := newUnpacker(w.cfg.Limits.Unpacked)
-	if err != nil {
-		return nil, err
-	}
-	opts := append(append(w.clientOpts(), unpacker.opts()...),
+	opts := append(w.clientOpts(),
 		kgo.ConsumePartitions(from), kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords(),
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()))
 	return kgo.NewClient(append(opts, w.cfg.KafkaOpts...)...)

@@ -13,8 +13,8 @@ import (
 )
 
 // pollStep is how many records are asked for at once, at most. What was fetched may
-// be far larger than a batch should be (Limits.Unpacked), and one poll hands out
-// all that fit the number.
+// be far larger than a batch should be (4 MB on the wire can unpack to 64 MB a
+// record batch), and one poll hands out all that fit the number.
 const pollStep = 32
 
 // gather polls until the batch is full or Limits.Wait has passed. Nothing is
@@ -30,7 +30,7 @@ func (s *session) gather(ctx context.Context) error {
 	defer cancel()
 	for bytes, step := 0, 1; ; step = min(2*step, pollStep) {
 		records, left := len(s.batch.Items()), s.w.cfg.Limits.Bytes-bytes
-		if records >= s.w.room() || left <= 0 || ctx.Err() != nil {
+		if records >= s.w.room() || left <= 0 || s.reopen || ctx.Err() != nil {
 			return nil
 		}
 		if bytes > 0 {
@@ -105,9 +105,6 @@ func (w *worker) grow() {
 func (s *session) takeTopic(t *kgo.FetchTopic) (bytes int, err error) {
 	for i := range t.Partitions {
 		p := &t.Partitions[i]
-		if s.halted(t.Topic, p.Partition) {
-			continue // fetched again by goOn
-		}
 		if err := s.takeError(t.Topic, p); err != nil {
 			return bytes, err
 		}
@@ -128,7 +125,7 @@ func (s *session) takeTopic(t *kgo.FetchTopic) (bytes int, err error) {
 func (s *session) takeError(topic string, p *kgo.FetchPartition) error {
 	var large *kgo.ErrDecompressTooLarge
 	switch {
-	case p.Err == nil, errors.Is(p.Err, errFetchFull):
+	case p.Err == nil:
 		return nil
 	case errors.As(p.Err, &large):
 		return s.takeTooLarge(p, large)
@@ -197,8 +194,13 @@ func (s *session) take(l *lane, r *kgo.Record) int {
 	return size
 }
 
-// maxHeaders is how many headers a session keeps room for.
-const maxHeaders = 1 << 17
+// headerBytes is what a header takes, in kgo's record and in ours, besides its
+// name and value: two bytes of a log can be one. maxHeaders is how many of them a
+// session keeps room for.
+const (
+	headerBytes = 80
+	maxHeaders  = 1 << 17
+)
 
 // inputHeaders borrows a slab: headers live until the batch is reset.
 func (s *session) inputHeaders(hs []kgo.RecordHeader) []engine.Header {

@@ -29,7 +29,6 @@ type lane struct {
 	// pending is the head that the open transaction commits.
 	pending audit.Head
 	inBatch bool
-	halted  bool // see session.halt
 	// unknown are ids of writer schemas that the registry did not have when the
 	// records at hand came; strangers: there were many the last time.
 	unknown   map[int]bool

@@ -10,7 +10,7 @@ import (
 )
 
 // codeBatchTooLarge is the code of records that nobody read: their record batch
-// unpacks to more than Limits.Unpacked.
+// decompresses to more than decompressBytes.
 const codeBatchTooLarge schemas.Code = "batch_too_large"
 
 // stops notes that the client has stopped a partition for such a batch. It reports
@@ -44,40 +44,6 @@ func (s *stops) Log(_ kgo.LogLevel, _ string, keyvals ...any) {
 	}
 }
 
-// halt leaves what the client hands out of l aside until goOn.
-func (s *session) halt(l *lane) { l.halted, s.reopen = true, true }
-
-func (s *session) halted(topic string, partition int32) bool {
-	if !s.reopen {
-		return false
-	}
-	l := s.lanes.get(topic, partition)
-	return l != nil && l.halted
-}
-
-// goOn makes the client fetch from what was just committed. All lanes are told: what
-// the client has fetched ahead it drops, and with it the report that it has stopped
-// another one. It takes no notice of an offset that it believes to be at, so that
-// each is told another one first.
-func (s *session) goOn() {
-	if s.lanes.losses() != s.losses {
-		return // a lane may be ours again meanwhile, further on
-	}
-	aside, at := map[string]map[int32]kgo.EpochOffset{}, map[string]map[int32]kgo.EpochOffset{}
-	for _, l := range s.lanes.snapshot() {
-		l.halted = false
-		if at[l.topic] == nil {
-			aside[l.topic], at[l.topic] = map[int32]kgo.EpochOffset{}, map[int32]kgo.EpochOffset{}
-		}
-		aside[l.topic][l.Partition] = kgo.EpochOffset{Epoch: -1, Offset: l.offset + 1}
-		at[l.topic][l.Partition] = kgo.EpochOffset{Epoch: l.epoch, Offset: l.offset}
-	}
-	s.cl.SetOffsets(aside)
-	s.stops.since.Store(0) // whatever it has stopped it fetches again
-	s.cl.SetOffsets(at)
-	s.reopen = false
-}
-
 // takeTooLarge is takeUnread for a batch that kgo does not unpack.
 func (s *session) takeTooLarge(p *kgo.FetchPartition, large *kgo.ErrDecompressTooLarge) error {
 	l := s.lanes.get(large.Topic, large.Partition)
@@ -93,12 +59,11 @@ func (s *session) takeTooLarge(p *kgo.FetchPartition, large *kgo.ErrDecompressTo
 // headers count as null. Offsets that compaction emptied before get a leaf too:
 // which they are only the batch could tell.
 //
-// kgo does not fetch the partition again, or has moved on, and its SetOffsets moves
-// what it goes back to after an abort. So nothing more of the lane is taken into
-// this transaction, and when that is committed the client is told to go on behind
-// the batch (goOn), or inside it where it holds more records than a transaction
-// takes: then the same error leads here again, for the rest. Where it is not
-// committed the session ends, and the next one begins at what was committed.
+// kgo does not fetch the partition again, and its SetOffsets would move what it
+// goes back to after an abort. So the session ends with this transaction, and
+// the next one begins at what was committed: behind the batch, or inside it
+// where it holds more records than a transaction takes. Then the same error
+// leads here again, for the rest.
 //
 // Kill: as in step 1 of the commit protocol.
 func (s *session) takeUnread(p *kgo.FetchPartition, l *lane, b storedBatch, code schemas.Code) error {
@@ -108,7 +73,7 @@ func (s *session) takeUnread(p *kgo.FetchPartition, l *lane, b storedBatch, code
 	case b.first > l.position && p.LogStartOffset > l.position:
 		return s.park(l, ParkOutOfRange)
 	}
-	s.halt(l)
+	s.reopen = true
 	first := max(b.first, l.position)
 	room := int64(max(0, s.w.room()-len(s.batch.Items())))
 	end := min(b.next, first+room)

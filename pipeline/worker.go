@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -88,7 +87,7 @@ type session struct {
 	committing []*lane
 	begun      time.Time
 	ended      bool
-	reopen     bool // kgo's position of a lane is worth nothing any more: takeUnread
+	reopen     bool // kgo's position is worth nothing any more: takeUnread
 	// Over transactions of this session.
 	refused  map[source]refusal
 	suspects map[source]bool
@@ -100,20 +99,21 @@ type session struct {
 
 // The client's buffers. One transaction takes at most 8 MB, which are 2 to 4 MB
 // on the wire; what is fetched ahead beyond that only costs memory (DESIGN
-// section 8).
+// section 8). A batch that decompresses to more than 64 MB is a bomb or a
+// mistake.
 const (
 	fetchBytes      = 4 << 20
+	decompressBytes = 64 << 20
 	linger          = 20 * time.Millisecond
 	bufferedRecords = 1 << 18
 )
 
-// clientOpts are the options of every client of the worker. One that consumes
-// needs an unpacker besides.
+// clientOpts are the options of every client of the worker.
 func (w *worker) clientOpts() []kgo.Opt {
 	return []kgo.Opt{
 		kgo.SeedBrokers(w.cfg.SeedBrokers...),
 		kgo.ClientID("consentstream/" + w.id),
-		kgo.MaxDecompressBatchBytes(min(w.cfg.Limits.Unpacked, math.MaxInt32)),
+		kgo.MaxDecompressBatchBytes(decompressBytes),
 		kgo.FetchMaxBytes(fetchBytes),
 		kgo.FetchMaxPartitionBytes(fetchBytes / 4),
 		kgo.MetadataMaxAge(30 * time.Second),
@@ -149,10 +149,12 @@ func (w *worker) open(ctx context.Context) (*session, context.Context, error) {
 	ctx, s.interrupt = context.WithCancel(ctx)
 	base, abandon := context.WithCancel(context.Background())
 	s.abandon = abandon
-	if err := s.connect(base); err != nil {
+	txn, err := kgo.NewGroupTransactSession(append(append(s.opts(), kgo.WithContext(base)), w.cfg.KafkaOpts...)...)
+	if err != nil {
 		abandon()
 		return nil, ctx, &Stop{Reason: "the Kafka client refuses its options: " + err.Error()}
 	}
+	s.txn, s.cl = txn, txn.Client()
 	idCtx, cancel := context.WithTimeout(ctx, w.cfg.Limits.Txn)
 	defer cancel()
 	if _, _, err := s.cl.ProducerID(idCtx); err != nil {
@@ -160,20 +162,6 @@ func (w *worker) open(ctx context.Context) (*session, context.Context, error) {
 		return nil, ctx, kafkaHold(HoldKafka, err)
 	}
 	return s, ctx, nil
-}
-
-// connect makes the client, which lives as long as base.
-func (s *session) connect(base context.Context) error {
-	unpacker, err := newUnpacker(s.w.cfg.Limits.Unpacked)
-	if err != nil {
-		return err
-	}
-	opts := append(s.opts(), append(unpacker.opts(), kgo.WithContext(base))...)
-	if s.txn, err = kgo.NewGroupTransactSession(append(opts, s.w.cfg.KafkaOpts...)...); err != nil {
-		return err
-	}
-	s.cl = s.txn.Client()
-	return nil
 }
 
 func (s *session) close() {
@@ -237,9 +225,6 @@ func (s *session) loop(ctx context.Context, rebuild *pacer) error {
 			s.clear()
 			pace.reset()
 			rebuild.reset()
-			if s.reopen {
-				s.goOn()
-			}
 		} else if err := s.abort(err); err != nil {
 			return err
 		}
