@@ -22,8 +22,8 @@
 //	prev    = the leaf before, or genesis at index 0
 //
 // Indexes count 0, 1, 2 within a lane. Source ranges touch: `from` is the
-// lane's next source offset, and afterwards that is offset+1 behind a record
-// or quarantine leaf and offset behind a gap; nothing follows a closed leaf.
+// lane's next source offset, and afterwards that is offset+1 after a record
+// or quarantine leaf and offset after a gap; nothing follows a closed leaf.
 // `start` is the `from` of index 0.
 //
 // The last leaf of a lane's transaction is signed with Ed25519 over

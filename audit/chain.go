@@ -43,7 +43,7 @@ func (c *Chain) Append(dst []byte, r *Record) ([]byte, error) {
 	return out, nil
 }
 
-// After is where the lane stands behind r, whose hash is leaf, for who has r from
+// After is where the lane stands after r, whose hash is leaf, for who has r from
 // a signature over it and not from its predecessors.
 func After(r *Record, leaf Hash) Chain {
 	c := Chain{Lane: r.Lane, Next: r.Index}
@@ -62,7 +62,7 @@ func (c *Chain) advance(r *Record, leaf Hash) {
 // FaultKind names what is wrong with a chain.
 type FaultKind string
 
-// The faults of a chain. Where a record was changed, the one behind it shows
+// The faults of a chain. Where a record was changed, the one after it shows
 // as a splice, since its Prev is that of the original.
 const (
 	FaultMalformed FaultKind = "malformed" // the bytes are no audit record
@@ -196,7 +196,7 @@ func (v *verifier) add(r *Record, leaf Hash) {
 	v.advance(r, leaf)
 }
 
-// falls reports that some partition's position is lower than before, or gone.
+// falls reports whether some partition's position is lower than before, or gone.
 func falls(before, now []int64) bool {
 	if len(now) < len(before) {
 		return true

@@ -18,7 +18,7 @@ import (
 //	"cs1." ‖ base64url without padding (RFC 4648 section 5) of body ‖ mac
 //
 // where body holds the fields below in their order: numbers as Avro's zigzag
-// varints, hashes and ids as they are, text and the fence behind their length
+// varints, hashes and ids as they are, text and the fence after their length
 // or count as a varint. mac is HMAC-SHA-256 under the key of the use
 // keys.UseOffset of the epoch KeyEpoch over
 //

@@ -126,7 +126,7 @@ func mask(line []rune, covered []bool, caret int) (shown []rune, at int) {
 	return shown, at
 }
 
-// guess cuts a line of a source that did not parse behind a word that
+// guess cuts a line of a source that did not parse right after a word that
 // introduces a secret, or at the user of a URL. Where an unfinished construct holds a secret on
 // an earlier line, nothing is shown: it may go on here.
 func (s *source) guess(line []rune, n int) []rune {
@@ -141,7 +141,7 @@ func (s *source) guess(line []rune, n int) []rune {
 	return line
 }
 
-// secretIn is where a secret may begin in line: behind a word that introduces
+// secretIn is where a secret may begin in line: after a word that introduces
 // one, or at the user of a URL; -1 for nowhere.
 func secretIn(line []rune) int {
 	start, user := 0, lastRune(line, '@')

@@ -19,7 +19,7 @@ type scalar struct {
 	literal bool // all of it stands in the file
 }
 
-// refers reports that the value holds a reference.
+// refers reports whether the value holds a reference.
 func (s scalar) refers() bool { return strings.Contains(s.node.Value, "${") }
 
 // isText reports a value in quotes or in a block: text, whatever it looks like.

@@ -15,7 +15,7 @@ func NewSecret(text string) Secret { return Secret{text: text} }
 // Reveal returns the text: to be handed to a client library, and nothing else.
 func (s Secret) Reveal() string { return s.text }
 
-// IsZero reports that there is no secret.
+// IsZero reports whether there is no secret.
 func (s Secret) IsZero() bool { return s.text == "" }
 
 // Format implements fmt.Formatter for every verb.

@@ -107,7 +107,7 @@ func (s *source) hint(f *fault) {
 	}
 }
 
-// behindQuotes reports that quotes end right before a column.
+// behindQuotes reports whether quotes end right before a column.
 func behindQuotes(line string, col int) bool {
 	r := []rune(line)
 	return col > 1 && col <= len(r) && (r[col-2] == '"' || r[col-2] == '\'')

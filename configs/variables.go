@@ -9,7 +9,7 @@ import (
 // variableName is what may stand between the braces of ${NAME}.
 var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
-// expand replaces the references of one scalar. literal reports that all of it
+// expand replaces the references of one scalar. literal reports whether all of it
 // stands in the file, since there were none or only their defaults were used.
 // The problem names the reference, never a value.
 func (l *loader) expand(text, dir string) (out string, literal bool, problem string) {
@@ -42,7 +42,7 @@ func (l *loader) expand(text, dir string) (out string, literal bool, problem str
 }
 
 // resolve gives the value of one reference (the text between the braces).
-// inFile reports that the value is the reference's own default.
+// inFile reports whether the value is the reference's own default.
 func (l *loader) resolve(ref, dir string) (value string, inFile bool, problem string) {
 	if path, ok := strings.CutPrefix(ref, "file:"); ok {
 		return l.resolveFile(path, dir)

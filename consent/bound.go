@@ -99,5 +99,5 @@ func (r *Row) bound() {
 	r.Slots = slices.DeleteFunc(r.Slots, func(s Slot) bool { return s.Key != "*" })
 }
 
-// Overflown reports that more was said of the identifier than a row may hold.
+// Overflown reports whether more was said of the identifier than a row may hold.
 func (r *Row) Overflown() bool { return r.Malformed == Infinite }

@@ -153,13 +153,13 @@ func (a Action) Family() (Family, bool) {
 	return Families, false
 }
 
-// Restrictive reports that the action can only deny.
+// Restrictive reports whether the action can only deny.
 func (a Action) Restrictive() bool {
 	f, ok := a.Family()
 	return ok && f != FamilyLift
 }
 
-// Permissive reports that the action grants.
+// Permissive reports whether the action grants.
 func (a Action) Permissive() bool { return a == Grant || a == Renew || a == OptIn }
 
 // rank orders the actions of one family at one instant: the clearer no wins.

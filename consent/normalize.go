@@ -99,7 +99,7 @@ func appendASCII(dst, text []byte, lower bool) (appended []byte, ok bool) {
 	return dst, true
 }
 
-// asciiDomain writes the domain of dst[n:], what is behind the last @, in the
+// asciiDomain writes the domain of dst[n:], what is after the last @, in the
 // form that DNS has: müller.example and xn--mller-kva.example are one mailbox's.
 // Plain ASCII stays as it is.
 func asciiDomain(dst []byte, n int) ([]byte, error) {
@@ -211,7 +211,7 @@ func isPlaceholder(word []byte) bool {
 	return false
 }
 
-// isInAnyCase reports that word, of its length, is lower but for the case of ASCII.
+// isInAnyCase reports whether word, of its length, is lower but for the case of ASCII.
 func isInAnyCase(word []byte, lower string) bool {
 	for i, c := range word {
 		if 'A' <= c && c <= 'Z' {

@@ -119,7 +119,7 @@ func (p *parser) purposes() []string {
 	return list
 }
 
-// ValidPurpose reports that id is a purpose id: [a-z][a-z0-9_]*, once or more,
+// ValidPurpose reports whether id is a purpose id: [a-z][a-z0-9_]*, once or more,
 // joined by dots.
 func ValidPurpose(id string) bool {
 	start := true

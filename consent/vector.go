@@ -6,7 +6,7 @@ import "encoding/binary"
 // does not fit into the offset metadata (DESIGN section 6).
 const MaxPartitions = 256
 
-// Covers reports that v takes into account everything that o does. Vectors of
+// Covers reports whether v takes into account everything that o does. Vectors of
 // different length are of different topics, so neither covers the other.
 func (v Vector) Covers(o Vector) bool {
 	if len(v) != len(o) {
@@ -20,7 +20,7 @@ func (v Vector) Covers(o Vector) bool {
 	return true
 }
 
-// Holds reports that every change of the row r lies below v: each last offset
+// Holds reports whether every change of the row r lies below v: each last offset
 // is one that v takes into account (D4).
 func (v Vector) Holds(r *Row) bool {
 	for p, last := range r.Last {

@@ -290,7 +290,7 @@ func (k *outputKey) tombstone(pt *part, d *policy.Decision, c consents) {
 	}
 }
 
-// none reports that a tombstone would have no key to remove by: a constant one
+// none reports whether a tombstone would have no key to remove by: a constant one
 // is everybody's.
 func (k *outputKey) none(pt *part, c consents) bool {
 	switch k.op {

@@ -52,7 +52,7 @@ type itemWork struct {
 	failed    bool // by the caller, for good
 	tombstone bool
 	long      bool   // its tape is made again when it is decided
-	payload   []byte // value behind the frame
+	payload   []byte // value after the frame
 	// elements of Batch.elements from firstElement on, and as many times the
 	// stream's subjects of Batch.refs from firstRef on, are its own.
 	elements, firstElement, firstRef int32
@@ -114,7 +114,7 @@ func (b *Batch) Fail(it *Item, code schemas.Code, path string) {
 	}
 }
 
-// Failed reports that Fail was called for an item.
+// Failed reports whether Fail was called for an item.
 func (b *Batch) Failed(it *Item) bool { return it.work.failed }
 
 // Current is the item that Decide is at, or was at when it panicked.

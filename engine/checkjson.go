@@ -10,7 +10,7 @@ import (
 
 // checkJSON finds what shows without a record in the rules of a JSON layout: those
 // that claim a position equally, and a .* whose names nobody classifies. They are
-// data themselves, so that nothing behind it would ever go out.
+// data themselves, so that nothing after it would ever go out.
 func (c *checker) checkJSON(at string, s *CompiledStream, rs ruleSet, layout schemas.Layout) {
 	for _, n := range layout.Nodes() {
 		var tie *tieError
@@ -85,13 +85,13 @@ func (c *checker) warnSpellings(at string, s *CompiledStream, rs ruleSet) {
 	}
 }
 
-// spellsOut reports that a rule names a position by its name.
+// spellsOut reports whether a rule names a position by its name.
 func (r *pathRule) spellsOut(at schemas.Path) bool {
 	n := len(r.path)
 	return n > 0 && r.path[n-1].Kind == schemas.StepMember && r.path.Names(at)
 }
 
-// showsMore reports that some purpose sees a category otherwise than what a rule
+// showsMore reports whether some purpose sees a category otherwise than what a rule
 // classifies, and not that as it is.
 func (s *CompiledStream) showsMore(category string, than *pathRule) bool {
 	for i := range s.purposes {

@@ -37,7 +37,7 @@ func (s *CompiledStream) resolveNodes(layout schemas.Layout) []resolved {
 	return found
 }
 
-// isKey reports that a node is the keys of a map, onto which nothing cascades.
+// isKey reports whether a node is the keys of a map, onto which nothing cascades.
 func isKey(n schemas.Node) bool { return strings.HasSuffix(n.Path, "~key") }
 
 // tagCategory is what the wiring says of a position's tags: the most specific
@@ -58,7 +58,7 @@ func (s *CompiledStream) tagCategory(tags []string) (category string, err error)
 	return category, nil
 }
 
-// below reports that a category is key or below it.
+// below reports whether a category is key or below it.
 func below(category, key string) bool { return strings.HasPrefix(category+".", key+".") }
 
 // reference are the types that the wiring's own schema gives each path; a union's
@@ -78,7 +78,7 @@ func (s *CompiledStream) newReference(avsc string) reference {
 	return r
 }
 
-// changed reports that a position has a type that the reference does not give it.
+// changed reports whether a position has a type that the reference does not give it.
 // Null may come and go: it is no value. A union is what its branches are.
 func (r reference) changed(n schemas.Node) bool {
 	types, known := r[n.Path]

@@ -93,7 +93,7 @@ func (it *Item) headerTime(name string) (ms int64, ok bool) {
 	return timeRule{text: true}.fromText(text)
 }
 
-// expected reports that a record should say when it happened: a tombstone has
+// expected reports whether a record should say when it happened: a tombstone has
 // headers, and no value.
 func (w *TimeRule) expected(tombstone bool) bool {
 	return w.Header != "" || w.Path != "" && !tombstone

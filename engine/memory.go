@@ -41,7 +41,7 @@ const (
 // a transaction may: try again with fewer records. A batch of one is never that.
 var ErrBatchTooLarge = errors.New("the batch costs more than one transaction may")
 
-// tooLarge reports that the batch must be made smaller.
+// tooLarge reports whether the batch must be made smaller.
 func (b *Batch) tooLarge() bool {
 	return b.n > 1 && (b.work > maxWork || b.arena.bytes > maxOutput)
 }
@@ -77,7 +77,7 @@ func cost(it *Item, plan *Plan, payload []byte, tape *schemas.Tape) int {
 // dearest treatments that they have for a position in it weigh so much together.
 type textWork struct{ purposes, dearest int32 }
 
-// cost is that of one text. What is in it shows only when it is treated; but behind
+// cost is that of one text. What is in it shows only when it is treated; but after
 // each position of it, but the last of each container, stands a comma, which may be
 // escaped, and of base64 nothing can be told. A text in a text is counted with what
 // it stands in.
@@ -131,7 +131,7 @@ func (b *Batch) retape(it *Item) *schemas.Fault {
 	return nil
 }
 
-// tape is where the item's positions stand; of a long item only behind retape.
+// tape is where the item's positions stand; of a long item only after retape.
 func (b *Batch) tape(it *Item) *schemas.Tape {
 	if it.work.long {
 		return &b.long

@@ -166,7 +166,7 @@ type headerPlan struct {
 }
 
 // treatHeaders keeps the headers that the purpose may see, in input order, and
-// counts those that their treatment does not take. Constants come behind them,
+// counts those that their treatment does not take. Constants come after them,
 // once each, whether or not the input has such headers (promise P6).
 func (b *Batch) treatHeaders(it *Item, sp *streamPurpose, out *Output, c consents) (withheld int) {
 	if len(sp.headers) == 0 {

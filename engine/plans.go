@@ -75,7 +75,7 @@ func (t *planTable) remove(id int, forgotten []*Plan) []*Plan {
 	return forgotten
 }
 
-// full reports that this turn has used as much as is remembered.
+// full reports whether this turn has used as much as is remembered.
 func (t *planTable) full(turn uint64) bool {
 	n, weight := 0, 0
 	for _, e := range t.byID {
@@ -96,11 +96,11 @@ func planWeight(layout schemas.Layout) int {
 	return len(layout.Nodes()) + paths/weightOfPaths
 }
 
-// Knows reports that a writer schema has been installed or refused, and not
+// Knows reports whether a writer schema has been installed or refused, and not
 // forgotten since.
 func (s *CompiledStream) Knows(schemaID int) bool { return s.plans.byID[schemaID] != nil }
 
-// Full reports that the records that were added since the last Batch.Reset use as
+// Full reports whether the records that were added since the last Batch.Reset use as
 // many writer schemas as a stream remembers: they need a smaller batch. A batch
 // of one record is never that.
 func (s *CompiledStream) Full() bool { return s.plans.full(s.engine.turn) }

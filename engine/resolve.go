@@ -82,7 +82,7 @@ func (rs ruleSet) at(p schemas.Path) (category string, rule int, err error) {
 	return rs[best].category, best, nil
 }
 
-// says reports that two rules say the same of a position.
+// says reports whether two rules say the same of a position.
 func (r *pathRule) says(o *pathRule) bool {
 	return r.category == o.category && r.namespace == o.namespace && r.nested == o.nested
 }

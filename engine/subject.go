@@ -123,7 +123,7 @@ type valueAt struct {
 	tape    *schemas.Tape
 }
 
-// missing reports that nothing stands there, or null. Where it cannot be told what
+// missing reports whether nothing stands there, or null. Where it cannot be told what
 // does, something does.
 func (at *valueAt) missing() bool {
 	if at.node < 0 {

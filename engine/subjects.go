@@ -70,7 +70,7 @@ func (s *CompiledStream) subject(name string) int {
 	return -1
 }
 
-// standsAt reports that the subject's identifier stands at a path of the value.
+// standsAt reports whether the subject's identifier stands at a path of the value.
 func (sub *streamSubject) standsAt(path string) bool { return slices.Contains(sub.paths, path) }
 
 // all are all subjects of the stream.
@@ -110,7 +110,7 @@ func (s *CompiledStream) bound(subject, category string) subjectSet {
 	return 0
 }
 
-// personal reports that data of a category is about people: all but the system's.
+// personal reports whether data of a category is about people: all but the system's.
 func personal(category string) bool {
 	return category != "system" && !strings.HasPrefix(category, "system.")
 }

@@ -114,7 +114,7 @@ func (c constant) asJSON(onlyNumber bool) (schemas.Value, bool) {
 	return schemas.Value{}, false
 }
 
-// intFits reports that x is exactly a value of t.
+// intFits reports whether x is exactly a value of t.
 func intFits(x int64, t schemas.Type) bool {
 	day := map[schemas.Logical]int64{schemas.TimeMillis: 86_400_000, schemas.TimeMicros: 86_400_000_000}[t.Logical]
 	if day != 0 && (x < 0 || x >= day) {

@@ -66,7 +66,7 @@ func (d *decimal) read(v schemas.Value) error {
 	return nil
 }
 
-// append writes x as a value of the type behind buf.
+// append writes x as a value of the type after buf.
 func (d *decimal) append(buf []byte) (schemas.Value, []byte, error) {
 	if d.x.CmpAbs(&d.limit) >= 0 {
 		return schemas.Value{}, buf, ErrValue

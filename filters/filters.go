@@ -29,7 +29,7 @@
 // mask and truncate count Unicode code points and never cut between code points
 // that show as one character: combining marks, variation selectors, joiners
 // and what they join, emoji modifiers, flags, conjoining jamo, CR LF (UAX #29,
-// without prepended marks and Indic conjuncts). They cut before such a cluster rather than behind it, so
+// without prepended marks and Indic conjuncts). They cut before such a cluster rather than after it, so
 // that never more than the stated number of code points shows.
 //
 // # Tokens
@@ -269,7 +269,7 @@ func refuse(name string, t schemas.Type) error {
 	return fmt.Errorf("%s does not take %s; use %s", name, typeName(t), strings.Join(append(fit, "drop"), " or "))
 }
 
-// plain reports that t carries no logical type, so that its kind says it all.
+// plain reports whether t carries no logical type, so that its kind says it all.
 func plain(t schemas.Type) bool { return t.Logical == schemas.NoLogical }
 
 // scalarType is a type of kind k, nullable as t is.

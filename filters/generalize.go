@@ -73,7 +73,7 @@ func withoutUnit(f form, t schemas.Type) string {
 	return ""
 }
 
-// generalizeTakes reports that some form takes t.
+// generalizeTakes reports whether some form takes t.
 func generalizeTakes(t schemas.Type) bool {
 	switch t.Kind {
 	case schemas.Null, schemas.Any:

@@ -23,7 +23,7 @@ func (emailForm) word() string                               { return "email" }
 func (emailForm) takes(t schemas.Type) bool                  { return plainString(t) }
 func (emailForm) at(schemas.Type) (schemas.Transform, error) { return stringForm(emailDomain), nil }
 
-// emailDomain appends what stands behind the last "@" (a quoted local part may
+// emailDomain appends what stands after the last "@" (a quoted local part may
 // hold one). It takes an addr-spec of RFC 5322 with white space around it; no
 // display name, no address of a host in brackets.
 func emailDomain(dst, text []byte) (out []byte, ok bool) {

@@ -12,7 +12,7 @@ import (
 // ipPrefix keeps the first bits of an IP address and zeroes the others.
 type ipPrefix struct{ v4, v6 int }
 
-// newIPPrefix reads "24,48". Behind bit 64 an IPv6 address has only the
+// newIPPrefix reads "24,48". After bit 64 an IPv6 address has only the
 // interface (RFC 4291 section 2.5.1), which is one machine's.
 func newIPPrefix(v any, _ *parameters) (form, error) {
 	text, _ := v.(string)

@@ -231,7 +231,7 @@ func (f numericForm) float(buf []byte, v schemas.Value, bits int) (schemas.Value
 }
 
 // settleFloat settles the shortest decimal that stands for x. What it writes
-// behind buf is cut off again.
+// after buf is cut off again.
 func (f numericForm) settleFloat(buf []byte, x float64, bits int) (n int64, rest []byte, ok bool) {
 	at := len(buf)
 	buf = strconv.AppendFloat(buf, x, 'e', -1, bits)

@@ -138,7 +138,7 @@ func TestGeneralizeText(t *testing.T) {
 		{Param{"url_query", ""}, "http://u:p/w@shop.example/", wrong}, // where the password ends is anybody's guess
 		{Param{"url_query", ""}, "https://[2001:db8::1]:443/x", "https://[2001:db8::1]:443/x"},
 		{Param{"url_query", ""}, "https://[2001:db8::1]", "https://[2001:db8::1]"},
-		{Param{"url_query", ""}, "https://[::1]u:/w@shop.example/", wrong}, // again a password, behind what is no host
+		{Param{"url_query", ""}, "https://[::1]u:/w@shop.example/", wrong}, // again a password, after what is no host
 		{Param{"url_query", ""}, "https://u]:80/w@shop.example/", wrong},
 		{Param{"url_query", ""}, "https://[]/", wrong},
 		{Param{"url_query", ""}, "//@/", wrong},

@@ -42,7 +42,7 @@ func (urlForm) takes(t schemas.Type) bool { return plainString(t) }
 func (f urlForm) at(schemas.Type) (schemas.Transform, error) { return stringForm(f.apply), nil }
 
 // apply takes "scheme://…", "//host…", "/path…" and "?query" (RFC 3986 section
-// 4.2). A URL without "//" behind its scheme (mailto:, tel:, data:) is all
+// 4.2). A URL without "//" after its scheme (mailto:, tel:, data:) is all
 // content, and what readers of URLs disagree on (white space, control
 // characters, backslashes) hides in it; neither is taken.
 func (f urlForm) apply(dst, text []byte) (out []byte, ok bool) {
@@ -76,7 +76,7 @@ func (f urlForm) apply(dst, text []byte) (out []byte, ok bool) {
 	return f.appendQuery(dst, query), true
 }
 
-// isHost reports a host, or an address in brackets, with nothing but a port behind
+// isHost reports a host, or an address in brackets, with nothing but a port after
 // it: a password with a "/" in it ends the authority early, and would stand there.
 func isHost(host []byte) bool {
 	name, port, _ := bytes.Cut(host, []byte{':'})
@@ -91,7 +91,7 @@ func isHost(host []byte) bool {
 	return len(name) > 0 && !bytes.ContainsAny(name, "[]") && len(rest) == 0 && len(ds) <= 5
 }
 
-// authority gives where the host begins: behind "//". 0 is a path without one.
+// authority gives where the host begins: after "//". 0 is a path without one.
 func authority(text []byte) (start int, ok bool) {
 	scheme := 0
 	for scheme < len(text) && schemeChar(text[scheme]) {

@@ -160,7 +160,7 @@ func (p *pseudonymize) canonical(v schemas.Value) ([]byte, error) {
 	return p.normalized(raw)
 }
 
-// normalized appends the normal form behind raw, in the same scratch. Only
+// normalized appends the normal form after raw, in the same scratch. Only
 // that it failed is said: the normaliser's error may know the value.
 func (p *pseudonymize) normalized(raw []byte) ([]byte, error) {
 	all, err := p.normalize(raw, raw)

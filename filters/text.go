@@ -37,7 +37,7 @@ func suffix(s []byte, n int) int {
 
 const zeroWidthJoiner = '\u200d'
 
-// boundary reports that s may be cut at byte i, which lies between code points.
+// boundary reports whether s may be cut at byte i, which lies between code points.
 func boundary(s []byte, i int) bool {
 	if i == 0 || i == len(s) {
 		return true

@@ -38,7 +38,7 @@ func TestMask(t *testing.T) {
 		{2, 3, "*", "123456789", "12****789"},
 		{2, 3, "*", "12345678", "*********"},           // 8 < 2+3+4: hidden whole
 		{2, 3, "•", "Zoë Müller", "Zo••••ler"},         // characters, not bytes
-		{2, 0, "*", "Zoe\u0308abcde", "Zo****"},        // combining mark behind the cut
+		{2, 0, "*", "Zoe\u0308abcde", "Zo****"},        // combining mark after the cut
 		{3, 0, "*", "Zoe\u0308abcde", "Zo*****"},       // never an e that stands for an ë
 		{0, 2, "*", "abcdefe\u0308x", "*****x"},        // nor a mark without its letter
 		{1, 0, "*", "👨\u200d👩\u200d👧 family", "*****"}, // joined: more than one code point

@@ -16,7 +16,7 @@ import (
 	"github.com/consentstream/consentstream/schemas"
 )
 
-// fits reports that v is a value of t that a splicer can write.
+// fits reports whether v is a value of t that a splicer can write.
 func fits(t schemas.Type, v schemas.Value) bool {
 	switch t.Kind {
 	case schemas.Any:
@@ -154,7 +154,7 @@ func drawUnscaled(t *rapid.T, typ schemas.Type) *big.Int {
 var known = []error{ErrValue, ErrValueType, ErrNoSubject, ErrDropped}
 
 // TestResultsAreOfTheirType: whatever the value, what Apply yields is of the
-// type that At promised, behind what the buffer held; where it errs it yields
+// type that At promised, after what the buffer held; where it errs it yields
 // nothing and says so in a fixed text; and it never writes into its input.
 func TestResultsAreOfTheirType(t *testing.T) {
 	all := samples(t)

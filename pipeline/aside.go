@@ -49,7 +49,7 @@ func (s *session) setAside(ctx context.Context, l *lane, u *unlearned) {
 	s.w.board.holdLane(s.w.number, l.key(), u.hold)
 }
 
-// asideInBatch reports that the batch has records of lanes that are set aside.
+// asideInBatch reports whether the batch has records of lanes that are set aside.
 func (s *session) asideInBatch() bool {
 	for _, l := range s.active {
 		if s.aside[l.key()] != nil {

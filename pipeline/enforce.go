@@ -98,7 +98,7 @@ func (s *session) transactIdle(ctx context.Context) error {
 	return s.commit(f, 0)
 }
 
-// moved reports that some lane has something new to commit.
+// moved reports whether some lane has something new to commit.
 func (s *session) moved(f *fence) bool {
 	for _, l := range s.lanes.snapshot() {
 		h := &l.head

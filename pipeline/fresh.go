@@ -186,7 +186,7 @@ func (w *worker) scanAudit(ctx context.Context, scan map[int32][]*lane, ends []i
 	return nil
 }
 
-// ownsAudit reports that a framed audit record belongs to l.
+// ownsAudit reports whether a framed audit record belongs to l.
 func (l *lane) ownsAudit(value []byte) bool {
 	_, payload, f := schemas.ParseFrame(value)
 	if f != nil {

@@ -100,7 +100,7 @@ func (e *Enforcer) watchLimits(ctx context.Context) error {
 }
 
 // limitsChanged reads the limits after a topic has refused records for their size.
-// It reports that the session's client works with others.
+// It reports whether the session's client works with others.
 func (s *session) limitsChanged() bool {
 	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
 	defer cancel()
@@ -108,5 +108,5 @@ func (s *session) limitsChanged() bool {
 	return s.limitsOld()
 }
 
-// limitsOld reports that the session's client was made with other limits.
+// limitsOld reports whether the session's client was made with other limits.
 func (s *session) limitsOld() bool { return s.w.limits.version.Load() != s.limits }

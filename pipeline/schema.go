@@ -17,7 +17,7 @@ import (
 const registryPatience = 250 * time.Millisecond
 
 // unlearned is a schema that cannot be learned now. ask asks the registry for
-// what is missing and reports that it answered in a way that is worth trying
+// what is missing and reports whether it answered in a way that is worth trying
 // again for; it is called by other goroutines and touches nothing of the worker.
 type unlearned struct {
 	hold *Hold
@@ -150,7 +150,7 @@ func (s *session) learn(ctx context.Context, l *lane, id int) error {
 // one document on the policies topic can say what is done with.
 const codePlanTooLarge schemas.Code = "plan_too_large"
 
-// citable reports that the plan's documents fit their topic. One that does not
+// citable reports whether the plan's documents fit their topic. One that does not
 // could never be produced, and would hold every lane of the worker: whoever may
 // register schemas must not be able to (promise P9).
 func (w *worker) citable(p *engine.Plan) bool {

@@ -33,7 +33,7 @@ func (e *Enforcer) watchStates(ctx context.Context, topic ConsentTopic) error {
 	return nil
 }
 
-// away reports that the store did not answer, which may pass by itself. All else
+// away reports whether the store did not answer, which may pass by itself. All else
 // that Check says is something that somebody has to mend.
 func away(err error) bool {
 	var a interface{ Away() bool }

@@ -42,7 +42,7 @@ func Categories() []string { return slices.Concat(fideslang.Categories, fideslan
 // DataUses are all data uses that ship, ascending. The caller owns the list.
 func DataUses() []string { return slices.Clone(fideslang.Uses) }
 
-// ValidCategory reports that key is a category: fideslang's or one below `x.`.
+// ValidCategory reports whether key is a category: fideslang's or one below `x.`.
 // An extension that is spelled almost like one that ships is refused: a slip
 // must not take a category out of the special ones.
 func ValidCategory(key string) bool {
@@ -69,7 +69,7 @@ func firstNames(key string, n int) string {
 	return strings.Join(names[:min(n, len(names))], ".")
 }
 
-// ValidDataUse reports that key is one of fideslang's data uses.
+// ValidDataUse reports whether key is one of fideslang's data uses.
 func ValidDataUse(key string) bool {
 	_, ok := slices.BinarySearch(fideslang.Uses, key)
 	return ok
@@ -101,7 +101,7 @@ func within(set []string, category string) string {
 	return ""
 }
 
-// covers reports that category is key or below it. The empty key covers nothing.
+// covers reports whether category is key or below it. The empty key covers nothing.
 func covers(key, category string) bool {
 	return key != "" && strings.HasPrefix(category, key) && (len(category) == len(key) || category[len(key)] == '.')
 }
@@ -150,7 +150,7 @@ func Grounds(category string) []string {
 	return nil
 }
 
-// shows reports that something of the value may be left. What is not known to
+// shows reports whether something of the value may be left. What is not known to
 // hide it shows it.
 func (t Treatment) shows() bool {
 	switch t.Name {

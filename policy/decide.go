@@ -39,7 +39,7 @@ func Decide(p *Purpose, rows []*consent.Row, f *Facts, now int64, d *Decision) {
 	}
 }
 
-// retained reports that the record has outlived the purpose's retention.
+// retained reports whether the record has outlived the purpose's retention.
 func (p *Purpose) retained(f *Facts, now int64) bool {
 	return p.Retention > 0 && now >= after(min(f.EventTime, now), p.Retention)
 }
@@ -128,7 +128,7 @@ func (s *state) gather(p *Purpose, rows []*consent.Row, f *Facts, now int64) {
 	}
 }
 
-// concerns reports that what was said of key holds for purpose id: the same, an
+// concerns reports whether what was said of key holds for purpose id: the same, an
 // ancestor by dots, or all.
 func concerns(key, id string) bool {
 	if key == "*" || key == id {
@@ -204,7 +204,7 @@ func (s *state) judge(d *Decision) {
 	}
 }
 
-// grounded reports that a rule of p relies on a ground.
+// grounded reports whether a rule of p relies on a ground.
 func (p *Purpose) grounded() bool {
 	for i := range p.Treat {
 		if p.Treat[i].Ground != "" {
@@ -214,7 +214,7 @@ func (p *Purpose) grounded() bool {
 	return false
 }
 
-// limited reports that the gate of grounds is closed (GateGround).
+// limited reports whether the gate of grounds is closed (GateGround).
 func (s *state) limited() bool {
 	return s.erased != nil || s.stateMalformed() ||
 		s.greatest(consent.FamilySensitive, func(n *consent.Denial, key string) bool {
@@ -318,7 +318,7 @@ func withdrawal(n *consent.Denial) Reason {
 	return ConsentWithdrawn
 }
 
-// explicit reports that the explicit-consent gate is open (GateExplicit).
+// explicit reports whether the explicit-consent gate is open (GateExplicit).
 func (s *state) explicit() bool {
 	if !s.faultless || !s.g.explicit || s.erased != nil || s.restricted != nil || s.stateMalformed() {
 		return false

@@ -66,7 +66,7 @@ func (g *grant) meet(o *grant) {
 	}
 }
 
-// beats reports that the grant overtakes a denial of key: strictly later, and
+// beats reports whether the grant overtakes a denial of key: strictly later, and
 // naming key or something below it. Both concern one purpose, hence lie on one
 // path, where the longer name is the lower.
 func (g *grant) beats(n *consent.Denial, key string) bool {
@@ -104,7 +104,7 @@ func (g *grant) until(s *state) int64 {
 	return end
 }
 
-// noticed reports that a grant's notice will do: the same notice, at least at
+// noticed reports whether a grant's notice will do: the same notice, at least at
 // the version that the purpose asks for. Versions compare by number when both
 // are 1 to 18 digits, else only equality counts (D16).
 func (p *Purpose) noticed(id, version string) bool {
@@ -135,7 +135,7 @@ func versionNumber(s string) (n int64, ok bool) {
 	return n, true
 }
 
-// subset reports that every element of a is in b. Both are few: a purpose has
+// subset reports whether every element of a is in b. Both are few: a purpose has
 // a handful of recipients.
 func subset(a, b []string) bool {
 	for _, x := range a {

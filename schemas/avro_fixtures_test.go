@@ -23,7 +23,7 @@ func fixture(t *testing.T, name string) []byte {
 }
 
 // Schemas that people try first (kafka-connect-datagen), and a message of
-// apache/avro in single-object encoding, behind its header of 10 bytes.
+// apache/avro in single-object encoding, after its header of 10 bytes.
 func TestAvroFixtures(t *testing.T) {
 	for _, name := range []string{"clickstream_users_schema", "pageviews_schema", "ratings_schema", "users_array_map_schema", "users_schema"} {
 		l := mustAvro(t, string(fixture(t, "confluent-datagen/"+name+".avro")))

@@ -29,7 +29,7 @@ func (k *mapKeys) push(start, end int) {
 	k.spans = append(k.spans, keySpan{uint32(start), uint32(end)})
 }
 
-// twice reports that two keys of the map that began at base are the same bytes
+// twice reports whether two keys of the map that began at base are the same bytes
 // of b.
 func (k *mapKeys) twice(b []byte, base int, seed maphash.Seed) bool {
 	spans := k.spans[base:]

@@ -11,7 +11,7 @@ type planOp uint8
 const (
 	planDrop    planOp = iota
 	planKeep           // its span as it is, all below included
-	planWrap           // its value, behind the branch number of a derived union
+	planWrap           // its value, after the branch number of a derived union
 	planGated          // that where the gate is open, else null
 	planNull           // null whatever the input
 	planReplace        // what via makes of it

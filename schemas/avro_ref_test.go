@@ -174,7 +174,7 @@ func (ty *gtype) canBe(name string) bool {
 	return false
 }
 
-// is reports that member name of v is the text.
+// is reports whether member name of v is the text.
 func (v *gval) is(ty *gtype, name, text string) bool {
 	if ty.kind == "union" {
 		return v.kids[0].is(ty.subs[v.branch], name, text)

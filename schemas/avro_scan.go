@@ -9,7 +9,7 @@ type avroScratch struct {
 }
 
 // avroScan is one walk over a record. Its functions take the offset of a value
-// and return the offset behind it, or -1 after fail. They recurse over the
+// and return the offset after it, or -1 after fail. They recurse over the
 // schema, whose depth is bounded, never over the input.
 type avroScan struct {
 	src    []byte
@@ -201,7 +201,7 @@ func (s *avroScan) blocks(p *avroPos, i int) (next, items int) {
 			if size, i = s.long(p, i); i < 0 {
 				return -1, 0
 			}
-			// -MinInt64 is negative still. The size is only compared, behind
+			// -MinInt64 is negative still. The size is only compared, after
 			// the items.
 			if n = -n; n < 0 || size < 0 {
 				return s.fail(CodeBadLength, p.node), 0
@@ -227,7 +227,7 @@ func (s *avroScan) blocks(p *avroPos, i int) (next, items int) {
 	return i, done
 }
 
-// items scans the n items of one block, behind done others.
+// items scans the n items of one block, after done others.
 func (s *avroScan) items(p *avroPos, done, n, i int) int {
 	for k := range n {
 		at := len(s.ents)

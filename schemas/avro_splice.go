@@ -132,7 +132,7 @@ func (s *avroSplicer) flush() {
 }
 
 // record runs steps over the entries that begin at j. The order of the steps is
-// that of the schema, so each finds its entry behind the one before.
+// that of the schema, so each finds its entry after the one before.
 func (s *avroSplicer) record(steps []avroStep, j uint32) bool {
 	for k := range steps {
 		step := &steps[k]
@@ -204,7 +204,7 @@ func (s *avroSplicer) wrap(step *avroStep, e *Entry) bool {
 	return true
 }
 
-// fits reports that the output has not become too large at step.
+// fits reports whether the output has not become too large at step.
 func (s *avroSplicer) fits(step *avroStep) bool {
 	if len(s.dst) > s.most {
 		s.node, s.large = step.node, true

@@ -122,5 +122,5 @@ func (u *derivedUnion) number(kids []avroPlan) {
 	}
 }
 
-// unionNull reports that p is the null of a union of several branches.
+// unionNull reports whether p is the null of a union of several branches.
 func (p *avroPos) unionNull() bool { return p.node < 0 }

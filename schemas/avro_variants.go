@@ -24,7 +24,7 @@ func (n *avroPaths) add(p Path) {
 	n.live = append(n.live, state)
 }
 
-// set adds that path[i:] is left. It reports that this may name what is here.
+// set adds that path[i:] is left. It reports whether this may name what is here.
 func (s *livePath) set(i int) (ends bool) {
 	if i == len(s.path) {
 		return true
@@ -142,7 +142,7 @@ func (v *avroVariants) choose(l *avroLayout, src []byte, ents []Entry, at, n int
 	return chosen
 }
 
-// holds reports that predicate i is true of an element.
+// holds reports whether predicate i is true of an element.
 func (v *avroVariants) holds(i int, l *avroLayout, src []byte, ents []Entry, at int) bool {
 	field := v.fields[i][0]
 	if ents[at].Kind == Union {

@@ -131,7 +131,7 @@ var promotions = map[Kind][]Kind{
 	Int: {Long, Float, Double}, Long: {Float, Double}, Float: {Double}, String: {Bytes}, Bytes: {String},
 }
 
-// readable reports that a reader of type now can read what old has written.
+// readable reports whether a reader of type now can read what old has written.
 func readable(old, now Type) bool {
 	if old.Logical != now.Logical || old.Logical == Decimal && (old.Precision != now.Precision || old.Scale != now.Scale) {
 		return false

@@ -86,7 +86,7 @@
 //
 // # Avro: what is accepted
 //
-// Exactly one value of the schema, with no byte behind it. Varints have at most
+// Exactly one value of the schema, with no byte after it. Varints have at most
 // 10 bytes and 64 bits, those of an int 32; booleans are 0 or 1; branch numbers
 // and enum indexes are in range; strings and map keys are UTF-8 (RFC 3629, no
 // surrogates); no map has a key twice, which readers would settle differently; a
@@ -137,7 +137,7 @@
 // surrogates, two members whose names are equal after unescaping and case
 // folding, a scalar at the top level, a second document, more than 64 containers
 // in each other. A value of a type that its treatment does not take is removed and
-// counted. Nulls and constants stand behind the other members of their container,
+// counted. Nulls and constants stand after the other members of their container,
 // whether or not the input held them. The names that .* matches are data, as the
 // keys of a map are. Which bytes come out, and the other details, stand in
 // json.go; the path language is that of [Path].

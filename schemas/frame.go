@@ -29,7 +29,7 @@ func ParseFrame(value []byte) (id int, payload []byte, f *Fault) {
 	return int(n), value[frameBytes:], nil
 }
 
-// AppendFrame appends the frame of schema id to dst; the payload goes behind it.
+// AppendFrame appends the frame of schema id to dst; the payload goes after it.
 func AppendFrame(dst []byte, id int) []byte {
 	return binary.BigEndian.AppendUint32(append(dst, frameMagic), uint32(id))
 }

@@ -35,7 +35,7 @@ import (
 // wholly kept container its white space. Around it there is no white space. The
 // members of an object stand in the order of the input, named as the wiring
 // names them, or, where no path names them, as in the input but without escapes
-// that RFC 8259 section 7 does not demand; behind
+// that RFC 8259 section 7 does not demand; after
 // them stand nulls and constants, in the order in which paths first name them.
 // What a treatment yields is written with the escapes that RFC 8259 section 7
 // demands and no others.
@@ -111,7 +111,7 @@ type jsonNode struct {
 	wants    []jsonPredicate
 }
 
-// parts reports that paths lead further from here.
+// parts reports whether paths lead further from here.
 func (n *jsonNode) parts() bool { return n.objects || n.arrays }
 
 // jsonMember is a child by name.
@@ -219,7 +219,7 @@ func (l *jsonLayout) member(id NodeID, hash uint64, text []byte, plain bool) Nod
 }
 
 // element says where element i of an array at node id is, whose first character
-// is at pos or behind white space there.
+// is at pos or after white space there.
 func (l *jsonLayout) element(id NodeID, i uint32, src []byte, pos int, ends *containerEnds) NodeID {
 	n := &l.trie[id]
 	at := n.elements

@@ -10,7 +10,7 @@ import (
 // The paths of a wiring as one automaton. A node is a set of places in paths
 // (items) that a position can be at, with the paths that classify it: those
 // that ended last on the way there, and of those the most specific (Path.Compare).
-// Where no path holds a ** this is the tree of the paths. Behind a ** equal sets
+// Where no path holds a ** this is the tree of the paths. After a ** equal sets
 // are one node, which is what makes the automaton finite.
 
 // jsonItem is a place in a rule: before its step at.
@@ -28,7 +28,7 @@ type jsonBuilder struct {
 	layout *jsonLayout
 	rules  []jsonRule
 	known  map[string]NodeID // by what makes two positions one
-	keys   map[NodeID]NodeID // the position of the names at a position behind .*
+	keys   map[NodeID]NodeID // the position of the names at a position after .*
 	edges  int
 	deep   bool // a rule has **
 	start  jsonState
@@ -91,7 +91,7 @@ type jsonState struct {
 	scalar bool
 }
 
-// close adds the places behind a ** that is left out.
+// close adds the places after a ** that is left out.
 func (b *jsonBuilder) close(s *jsonState) {
 	for i := 0; i < len(s.live); i++ {
 		it := s.live[i]
@@ -162,7 +162,7 @@ func (b *jsonBuilder) best(rules []int32) (best []int32) {
 	return slices.Compact(best)
 }
 
-// jsonWay is one way out of a node. It is fixed where it is not right behind a
+// jsonWay is one way out of a node. It is fixed where it is not right after a
 // **, and sure where there is no ** before it at all.
 type jsonWay struct {
 	step        Step
@@ -190,7 +190,7 @@ func (b *jsonBuilder) state(parent NodeID, way jsonWay, s jsonState) (NodeID, er
 	return b.node(n, t, s)
 }
 
-// path names a node that a way leads to from up. A node behind a ** is shared by
+// path names a node that a way leads to from up. A node after a ** is shared by
 // many ways; of the paths that lead to it, it gets the shortest that was found.
 func (b *jsonBuilder) path(up Path, way jsonWay, s jsonState) Path {
 	if !way.fixed {
@@ -211,7 +211,7 @@ func (w *jsonWay) behind(path Path) Path {
 	return append(path, w.step)
 }
 
-// leads reports that a path leads to s, where each ** of it is one step over what
+// leads reports whether a path leads to s, where each ** of it is one step over what
 // no rule names. So whoever looks for the rules of the path finds those of s.
 func (b *jsonBuilder) leads(path Path, s jsonState) bool {
 	at := b.start
@@ -224,7 +224,7 @@ func (b *jsonBuilder) leads(path Path, s jsonState) bool {
 	return slices.Equal(at.live, s.live) && slices.Equal(at.done, s.done) && slices.Equal(at.apart, s.apart) && at.scalar == s.scalar && (slices.Equal(at.keys, s.keys) || path[len(path)-1].Kind == StepMember)
 }
 
-// takenBy reports that a step of a rule, other than **, takes a step of a position.
+// takenBy reports whether a step of a rule, other than **, takes a step of a position.
 func (s Step) takenBy(rule Step) bool { return rule.names(s) }
 
 func (b *jsonBuilder) tooLarge() error {

@@ -81,7 +81,7 @@ func (l jsonTypeList) String() string {
 	return strings.Join(l, " or ")
 }
 
-// closed reports that a shape says what may stand in a container: else all that
+// closed reports whether a shape says what may stand in a container: else all that
 // does is kept.
 func (s *jsonShape) closed() bool { return s.Additional != nil || s.Items != nil || len(s.AnyOf) > 0 }
 

@@ -209,7 +209,7 @@ func TestJSONLarge(t *testing.T) {
 }
 
 // Equal hashes must neither hide a duplicate nor invent one, nor cost the
-// square of their number: names are ordered behind them.
+// square of their number: names are ordered after them.
 func TestDuplicatesUnderCollisions(t *testing.T) {
 	for _, n := range []int{2, pairwiseNames, pairwiseNames + 1, 20_000} {
 		var src []byte

@@ -9,7 +9,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// What is behind a container is the same whether it is skipped or known.
+// What is after a container is the same whether it is skipped or known.
 func TestContainerEnds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		src := []byte(drawJSONText(t, 4))

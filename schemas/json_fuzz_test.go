@@ -83,7 +83,7 @@ func FuzzJSONPaths(f *testing.F) {
 	})
 }
 
-// holds reports that a scalar stands in a member of this name; what other rules
+// holds reports whether a scalar stands in a member of this name; what other rules
 // find deeper in it is theirs.
 func holds(v any, name string) bool {
 	switch v := v.(type) {

@@ -159,7 +159,7 @@ func TestJSONEmpty(t *testing.T) {
 	}
 }
 
-// Elements told apart behind many ** are compared once, not from each place that
+// Elements told apart after many ** are compared once, not from each place that
 // leads to them: with gates that took 13 s.
 func TestProjectElementsBehindDeep(t *testing.T) {
 	l, err := NewJSON([]string{"**[0].a.**.b", "**[1].c.**.d", "**[2].e.**.f", "**[0].g.**.h", "**[1].i.**.j"})

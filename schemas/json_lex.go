@@ -8,10 +8,10 @@ import (
 )
 
 // The tokens of RFC 8259. The functions here are given all of the record and
-// an offset, and return the offset behind the token.
+// an offset, and return the offset after the token.
 
-// stringEnd validates a string whose first character (behind the quote) is at
-// i. plain reports that it is ASCII without escapes. Code "" is fine.
+// stringEnd validates a string whose first character (after the quote) is at
+// i. plain reports whether it is ASCII without escapes. Code "" is fine.
 func stringEnd(src []byte, i int) (end int, plain bool, code Code) {
 	plain = true
 	for i < len(src) {
@@ -146,7 +146,7 @@ func jsonRune(b []byte, i int) (r rune, next int) {
 
 // numberEnd validates the number that starts at i. What follows it is the
 // caller's to judge: the grammar allows no number to be a longer one's prefix
-// with anything but a digit, "." or "e" behind, and those no caller takes.
+// with anything but a digit, "." or "e" after, and those no caller takes.
 func numberEnd(src []byte, i int) (end int, code Code) {
 	if src[i] == '-' {
 		i++

@@ -80,7 +80,7 @@ func (n *Nested) Result(t Type) (Type, error) {
 	return nullable(t), nil
 }
 
-// Shows reports that under these open gates something of a text can be left. Where
+// Shows reports whether under these open gates something of a text can be left. Where
 // nothing can, the position is a null.
 func (n *Nested) Shows(gates uint32) bool { return n.view.live[n.view.plan(gates)] }
 

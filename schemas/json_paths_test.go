@@ -48,7 +48,7 @@ func drawPaths(t *rapid.T) (paths []string) {
 	return paths
 }
 
-// ambiguous reports that paths say of a position what cannot both be.
+// ambiguous reports whether paths say of a position what cannot both be.
 func ambiguous(paths []string) bool {
 	_, err := NewJSON(paths)
 	return err != nil

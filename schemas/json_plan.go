@@ -95,7 +95,7 @@ func (p *jsonProjection) resolve(acts []Action, open int) []Action {
 	return acts
 }
 
-// closed reports that under these open gates an action lets nothing through that it
+// closed reports whether under these open gates an action lets nothing through that it
 // would let through under others.
 func (a *Action) closed(gates uint32) bool {
 	if n, ok := a.Via.(*Nested); ok && a.Op == OpReplace && !n.Shows(gates) {
@@ -147,7 +147,7 @@ func (c *jsonCompiler) compile() (plan []jsonStep, something bool, err error) {
 	return c.steps, c.live[0].any() || len(c.steps[0].tail) > 0, nil
 }
 
-// takesScalars reports that a scalar at a node is its action's to treat: it is
+// takesScalars reports whether a scalar at a node is its action's to treat: it is
 // a leaf, or ** lets it be anything. A container that must be one is not.
 func (n *jsonNode) takesScalars() bool { return n.scalar || n.objects == n.arrays }
 

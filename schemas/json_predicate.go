@@ -7,7 +7,7 @@ import (
 
 // Predicates are looked at before their element is scanned: only so does the
 // scan know at which nodes the element's members are. What is skipped here is
-// validated by the scan behind it, so of bytes that are no JSON anything may be
+// validated by the scan after it, so of bytes that are no JSON anything may be
 // said.
 
 // predicate finds what claims the element at i: the child of the predicate that
@@ -47,8 +47,8 @@ func (n *jsonNode) predicate(src []byte, i int, ends *containerEnds) (child Node
 	return child, claims
 }
 
-// nextMember reads the member at i, behind its comma: where its name lies, with
-// quotes, where its value begins and what is behind it; next is -1 where there
+// nextMember reads the member at i, after its comma: where its name lies, with
+// quotes, where its value begins and what is after it; next is -1 where there
 // is none.
 func nextMember(src []byte, i int) (name jsonName, value, next int) {
 	if name, value = nextName(src, i); value < 0 {
@@ -57,7 +57,7 @@ func nextMember(src []byte, i int) (name jsonName, value, next int) {
 	return name, value, skipValue(src, value)
 }
 
-// nextName is nextMember without what is behind the value.
+// nextName is nextMember without what is after the value.
 func nextName(src []byte, i int) (name jsonName, value int) {
 	i = spaceEnd(src, i)
 	if i < len(src) && src[i] == ',' {
@@ -78,7 +78,7 @@ func nextName(src []byte, i int) (name jsonName, value int) {
 	return name, spaceEnd(src, i+1)
 }
 
-// skipValue returns what is behind the value at i, -1 where none ends. A record
+// skipValue returns what is after the value at i, -1 where none ends. A record
 // of arrays in each other is skipped once for each of them that has predicates,
 // so this is fast.
 func skipValue(src []byte, i int) int {
@@ -120,7 +120,7 @@ func scalarEnd(src []byte, i int) int {
 	return i
 }
 
-// bracketOrQuote finds the next bracket or quote at or behind i.
+// bracketOrQuote finds the next bracket or quote at or after i.
 func bracketOrQuote(src []byte, i int) int {
 	const ones, high = 0x0101010101010101, 0x8080808080808080
 	for ; len(src)-i >= 8; i += 8 {
@@ -128,7 +128,7 @@ func bracketOrQuote(src []byte, i int) int {
 		quote := w ^ '"'*ones
 		open := (w | 0x20*ones) ^ '{'*ones // [ and { differ in one bit, as ] and } do
 		end := (w | 0x20*ones) ^ '}'*ones
-		// Borrows may mark more bytes, but only behind the first that is rightly marked.
+		// Borrows may mark more bytes, but only after the first that is rightly marked.
 		if m := ((quote-ones)&^quote | (open-ones)&^open | (end-ones)&^end) & high; m != 0 {
 			return i + bits.TrailingZeros64(m)>>3
 		}

@@ -104,7 +104,7 @@ func (s *jsonScan) begin() Code {
 	return CodeSyntax
 }
 
-// end wants nothing but white space behind the root.
+// end wants nothing but white space after the root.
 func (s *jsonScan) end() Code {
 	s.space()
 	if s.pos < len(s.src) {

@@ -69,7 +69,7 @@ func TestDeriveJSONSchema(t *testing.T) {
 	number := Action{Op: OpConst, Via: fixedValue{Value{Kind: Number, Text: []byte("1.5")}}}
 	for _, tt := range []struct {
 		rules []rule
-		want  string // behind the draft
+		want  string // after the draft
 	}{
 		{[]rule{{"id", keep}, {"price", keep}, {"note", null}, {"gone", drop}}, `"type":"object","properties":{"id":{"type":"integer"},"price":{"type":"number"},"note":{"type":"null"}},"additionalProperties":false`},
 		{[]rule{{"id", gated}, {"note", text(replace, String)}, {"n", number}}, `"type":"object","properties":{"id":{"type":["null","integer"]},"note":{"type":["null","string"]},"n":{"type":"number"}},"additionalProperties":false`},

@@ -31,7 +31,7 @@ type jsonStep struct {
 	// jsonReplace has nameVia make their names.
 	names   jsonDo
 	nameVia Transform
-	tail    []byte // `"a":null,"b":1`, written behind the other members of an object
+	tail    []byte // `"a":null,"b":1`, written after the other members of an object
 	late    []jsonLate
 }
 
@@ -154,7 +154,7 @@ func (s *jsonSplice) renamed(step *jsonStep, entry uint32) (live bool) {
 	return live
 }
 
-// fixed writes the members that stand behind the others of an object, of the
+// fixed writes the members that stand after the others of an object, of the
 // late ones those that are not in wrote.
 func (s *jsonSplice) fixed(step *jsonStep, live bool, wrote uint64) {
 	if len(step.tail) > 0 {
@@ -290,9 +290,9 @@ func (s *jsonSplice) keptName(e *Entry) {
 	*scratch = rest[:0]
 }
 
-// distinct reports that no two names of an object are equal, but for case, where
+// distinct reports whether no two names of an object are equal, but for case, where
 // treatments have made some of them: those noted from first on, and those of the
-// members that stand behind them.
+// members that stand after them.
 func (s *jsonSplice) distinct(first, behind int) bool {
 	for i := behind; i >= 0; {
 		var name jsonName

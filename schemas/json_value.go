@@ -8,7 +8,7 @@ import (
 )
 
 // Value returns Null, Bool, Number (its literal as Text) and String (unescaped
-// as Text, in src itself where it holds no escape, else behind scratch).
+// as Text, in src itself where it holds no escape, else after scratch).
 func (l *jsonLayout) Value(src []byte, e Entry, scratch []byte) (v Value, rest []byte, ok bool) {
 	return jsonValue(src, &e, scratch)
 }

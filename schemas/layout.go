@@ -55,7 +55,7 @@ type Projection interface {
 	Splice(dst, src []byte, tape *Tape, gates uint32) (out []byte, withheld int, err error)
 	// Schema is the derived schema, of Avro or JSON Schema; "" for plain JSON.
 	Schema() string
-	// Empty reports that nothing of the record is left.
+	// Empty reports whether nothing of the record is left.
 	Empty() bool
 }
 
@@ -105,7 +105,7 @@ type Entry struct {
 	Kind      Kind // kind of the value that is there; Null for a null branch
 	Start     uint32
 	End       uint32
-	NameStart uint32 // Avro: start of the value behind the branch number
+	NameStart uint32 // Avro: start of the value after the branch number
 	NameEnd   uint32 // Avro: of a Union, the branch number; of an array or map, the number of items
 	Next      uint32
 }
@@ -173,5 +173,5 @@ const (
 	JSONSchema        // JSON behind the same frame as Avro, with a JSON Schema
 )
 
-// Framed reports that a value names its schema in a frame (frame.go).
+// Framed reports whether a value names its schema in a frame (frame.go).
 func (f Format) Framed() bool { return f == Avro || f == JSONSchema }

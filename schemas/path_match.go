@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Covers reports that position is what p names or lies below it: then what is
+// Covers reports whether position is what p names or lies below it: then what is
 // said of p cascades to it. A position is a path as layouts write their nodes':
 // its steps are members, map values (*), keys (~key), elements ([*]), and the
 // elements [n] and [key=="v"] that some path of the wiring names, which [*]
@@ -20,7 +20,7 @@ func (p Path) Covers(position Path) bool {
 	return covers(p, position, true)
 }
 
-// Names reports that p covers position by its own name, and not only by what lies
+// Names reports whether p covers position by its own name, and not only by what lies
 // above it: a ** at its end names nothing.
 func (p Path) Names(position Path) bool {
 	return p.Covers(position) && p.trimDeep().reach(position) == len(position)
@@ -52,7 +52,7 @@ func covers(rule, position Path, cascade bool) bool {
 	}
 }
 
-// names reports that a step of a rule other than ** names a step of a position.
+// names reports whether a step of a rule other than ** names a step of a position.
 func (s Step) names(at Step) bool {
 	switch s.Kind {
 	case StepElements:
@@ -63,7 +63,7 @@ func (s Step) names(at Step) bool {
 	return s == at
 }
 
-// Meets reports that two steps, each [n] or [key=="v"], can choose one element of an
+// Meets reports whether two steps, each [n] or [key=="v"], can choose one element of an
 // array.
 func (s Step) Meets(o Step) bool {
 	return s.chooses() && o.chooses() && (s.Kind != o.Kind || s.Kind == StepPredicate && s.Name != o.Name)

@@ -34,7 +34,7 @@ func (e *PathError) mend() {
 	}
 }
 
-// noStep says why no step begins behind another.
+// noStep says why no step begins after another.
 func (p *pathParser) noStep() *PathError {
 	before, rest := p.text[:p.pos], p.text[p.pos:]
 	switch last := before[len(before)-1]; {

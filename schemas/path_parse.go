@@ -39,7 +39,7 @@ func (p *pathParser) parse() (Path, *PathError) {
 	return path, nil
 }
 
-// step reads the step behind path.
+// step reads the step after path.
 func (p *pathParser) step(path Path) (Step, *PathError) {
 	switch {
 	case p.text[p.pos] == '[':
@@ -111,7 +111,7 @@ func isDigits(s string) bool {
 	return s != ""
 }
 
-// predicate reads `key=="v"]` behind the "[" at start.
+// predicate reads `key=="v"]` after the "[" at start.
 func (p *pathParser) predicate(start int) (Step, *PathError) {
 	name, err := p.name()
 	if err != nil {

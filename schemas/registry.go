@@ -186,7 +186,7 @@ func (r *Registry) forget() {
 	}
 }
 
-// patient reports that an unknown id is worth asking for again.
+// patient reports whether an unknown id is worth asking for again.
 func (r *Registry) patient() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -295,7 +295,7 @@ func follows(last, derived sr.Schema) error {
 	return Compatible(last.Schema, derived.Schema)
 }
 
-// notFound reports that the registry itself says so: by one of its codes
+// notFound reports whether the registry itself says so: by one of its codes
 // (40401 subject, 40402 version, 40403 schema, 40404 soft-deleted subject). The
 // bare 404 of a proxy, or of a wrong base URL, would quarantine whole topics.
 func notFound(err error) bool {

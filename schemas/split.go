@@ -96,7 +96,7 @@ func (s *Splitter) Elements(dst []Span, src []byte, tape *Tape) ([]Span, error) 
 		e := tape.Entries[i]
 		span := Span{e.Start, e.End}
 		if avro {
-			span.Start = e.NameStart // behind the branch of a nullable element
+			span.Start = e.NameStart // after the branch of a nullable element
 			if e.Kind != Record {
 				return nil, &Fault{Code: CodeTopLevelScalar, Path: s.outer.Nodes()[s.element].Path}
 			}

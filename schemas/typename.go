@@ -41,7 +41,7 @@ func (t Type) String() string {
 	return s
 }
 
-// IsInteger reports that a JSON number has neither fraction nor exponent: then
+// IsInteger reports whether a JSON number has neither fraction nor exponent: then
 // its text is the only one of its value, and what is equal can be looked up and
 // pseudonymized by it (RFC 8259 section 6 allows no leading zeros). Minus zero is
 // not such a text: zero has another one already.

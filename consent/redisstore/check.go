@@ -44,7 +44,7 @@ func (s *Store) judge(info map[string]string) Code {
 	return ""
 }
 
-// grew tells whether evicted_keys rose since it was first seen. A restarted
+// grew reports whether evicted_keys rose since it was first seen. A restarted
 // server counts from 0 again, which is not a rise: what it lost, it lost with
 // its watermarks.
 func (s *Store) grew(evicted int64) bool {
@@ -56,7 +56,7 @@ func (s *Store) grew(evicted int64) bool {
 	return evicted+1 > first
 }
 
-// full tells whether Redis refuses writes by now.
+// full reports whether Redis refuses writes by now.
 func full(info map[string]string) bool {
 	limit, err := strconv.ParseInt(info["maxmemory"], 10, 64)
 	if err != nil || limit == 0 {

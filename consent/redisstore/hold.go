@@ -127,7 +127,7 @@ func (s *Store) named(err error) error {
 	return err
 }
 
-// Away reports that the server did not answer: waiting may be all there is to do.
+// Away reports whether the server did not answer: waiting may be all there is to do.
 func (h *Hold) Away() bool {
 	return h.Code == Unreachable || h.Code == Slow || h.Code == Loading
 }

@@ -230,7 +230,7 @@ func (s *Store) readRows(sc *scratch, q *asked, fields *reply, tags []consent.Ta
 	return ""
 }
 
-// decodes tells whether the row of answer i can be used.
+// decodes reports whether the row of answer i can be used.
 func (s *Store) decodes(into *consent.Snapshot, i int) Code {
 	row, _, err := into.State(i)
 	if err != nil || row != nil && len(row.Last) > s.epoch.Partitions {

@@ -30,7 +30,7 @@ type Mark struct {
 	raw   []byte // as it stands in Redis, for the compare
 }
 
-// Exists tells whether the bucket has a watermark.
+// Exists reports whether the bucket has a watermark.
 func (m *Mark) Exists() bool { return len(m.raw) > 0 }
 
 // sealer makes and checks the MACs of one epoch. It is not safe for concurrent

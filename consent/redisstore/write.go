@@ -35,7 +35,7 @@ type Page struct {
 	known []bool // by tag: Load found a row
 }
 
-// Rebuild tells whether only Reset can bring the page's bucket back.
+// Rebuild reports whether only Reset can bring the page's bucket back.
 func (p *Page) Rebuild() bool {
 	var h *Hold
 	return errors.Is(p.Err, ErrCorrupt) || errors.As(p.Err, &h) && h.Code.rebuildable()
@@ -73,7 +73,7 @@ func (s *Store) Load(ctx context.Context, pages []*Page) error {
 	return nil
 }
 
-// someWorked tells that the MULTI ran, though commands in it failed.
+// someWorked reports whether the MULTI ran, though commands in it failed.
 func someWorked(cmds []asked) bool {
 	for i := range cmds {
 		if cmds[i].hlen.Err() == nil {

@@ -160,7 +160,7 @@ func createAudit(ctx context.Context, adm *kadm.Client, s *spec) error {
 	return errors.New("no audit topic in the embedded stack's list")
 }
 
-// create tells whether the topic is new.
+// create reports whether the topic is new.
 func create(ctx context.Context, adm *kadm.Client, t devstack.Topic) (bool, error) {
 	settings := make(map[string]*string, len(t.Configs))
 	for name, value := range t.Configs {

@@ -118,7 +118,7 @@ func (j exampleJob) textCanary(t *testing.T, v any) any {
 	return v
 }
 
-// isMap reports that a rule classifies the names of the object's members: another
+// isMap reports whether a rule classifies the names of the object's members: another
 // one is no new field then.
 func (j exampleJob) isMap(path schemas.Path) bool {
 	if j.wiring.Split != "" {

@@ -312,7 +312,7 @@ func (x example) checkAudience(t *testing.T, in string, all []line) {
 
 var base64JSON = regexp.MustCompile(`"(eyJ[A-Za-z0-9+/]+=*)"`)
 
-// legible is a text with what stands in it in base64 behind it.
+// legible is a text with what stands in it in base64 after it.
 func legible(text string) string {
 	for _, m := range base64JSON.FindAllStringSubmatch(text, -1) {
 		if inner, err := base64.StdEncoding.DecodeString(m[1]); err == nil {

@@ -7,7 +7,7 @@
 //
 // A name is split into words (camelCase, snake_case, other separators, and words
 // written together such as firstname), and the words are looked up in a table of
-// phrases (table.go), behind those of the members it lies in. The phrase that
+// phrases (table.go), after those of the members it lies in. The phrase that
 // ends last wins, of these the longest: last_login_ip is an IP address, and
 // device.id is a device's. A name without any phrase takes the category of the
 // member it lies in, if that says something of all that lies there: an address

@@ -55,7 +55,7 @@ func (s *Sample) settle(n *node) {
 	}
 }
 
-// sureName reports that a member beside others whose names are data has a name
+// sureName reports whether a member beside others whose names are data has a name
 // all the same: one that is known, or that nearly all objects have.
 func (n *node) sureName(name string) bool {
 	return names.known.knows(name) || n.objects >= 5 && n.members[name].values*10 >= n.objects*9
@@ -127,7 +127,7 @@ func (s *Sample) shareKey(n *node, v variant) {
 	s.adopt(n.elements, v.name, key)
 }
 
-// pairs reports that every element is an object with a key and a value.
+// pairs reports whether every element is an object with a key and a value.
 func (n *node) pairs() bool {
 	if n.elements != nil && (n.elements.values != n.unnamed || !n.elements.hasValue()) {
 		return false

@@ -159,7 +159,7 @@ func (l *lister) inside(n *node) []Field {
 	return in.fields
 }
 
-// once reports that a record can have a position only once.
+// once reports whether a record can have a position only once.
 func once(path schemas.Path) bool {
 	return !slices.ContainsFunc(path, func(s schemas.Step) bool { return s.Kind != schemas.StepMember })
 }
@@ -245,7 +245,7 @@ func graver(category string) bool {
 	return policy.Special(category) || policy.Criminal(category) || covers("user.content", category) || category == "x.user.communications_content"
 }
 
-// covers reports that a category lies below another.
+// covers reports whether a category lies below another.
 func covers(category, below string) bool { return strings.HasPrefix(below, category+".") }
 
 // proposeName proposes by the name alone.
@@ -269,7 +269,7 @@ var (
 	yesNoOnly = append(slices.Clone(words), notYesNo...)
 )
 
-// may reports that values of these types may be data of a category.
+// may reports whether values of these types may be data of a category.
 func (k kinds) may(category string) bool {
 	never := []string(nil)
 	switch k &^ isNull {
@@ -281,7 +281,7 @@ func (k kinds) may(category string) bool {
 	return !slices.ContainsFunc(never, func(c string) bool { return category == c || covers(c, category) })
 }
 
-// may reports that the values may be data of a category.
+// may reports whether the values may be data of a category.
 func (n *node) may(category string) bool {
 	s, _, most := n.shape()
 	return mayBe(category, n.kinds, most && s == Timestamp)

@@ -112,7 +112,7 @@ func (d *dictionary) find(p schemas.Path, may func(category string) bool) (found
 
 const consentCategory = "user.privacy_preferences"
 
-// cascades reports that a phrase's category is proposed for what lies below a member
+// cascades reports whether a phrase's category is proposed for what lies below a member
 // of that name. An event, a session and a system can hold anything, such as the text
 // of a query.
 func (p *phrase) cascades() bool {
@@ -121,7 +121,7 @@ func (p *phrase) cascades() bool {
 }
 
 // members are the words of the names on the way, without the envelopes. A
-// predicate's text is a name, and a value behind it none: it says what the entry
+// predicate's text is a name, and a value after it none: it says what the entry
 // is for.
 func (d *dictionary) members(p schemas.Path) [][]string {
 	var out [][]string
@@ -145,7 +145,7 @@ func (d *dictionary) members(p schemas.Path) [][]string {
 }
 
 // best is the phrase that ends last in words, of these the longest, and of these
-// the one that says where the member begins; it ends at or behind own.
+// the one that says where the member begins; it ends at or after own.
 func (d *dictionary) best(words []string, own int) (best phrase, ok bool) {
 	for end := len(words); end > own; end-- {
 		for _, p := range d.byLast[words[end-1]] {

@@ -89,10 +89,10 @@ func (n *node) texts() (total int) {
 	return total
 }
 
-// scalarOnly reports that a position never held anything.
+// scalarOnly reports whether a position never held anything.
 func (n *node) scalarOnly() bool { return n.kinds&(isObject|isArray) == 0 }
 
-// uniform reports that all values but nulls were of one type.
+// uniform reports whether all values but nulls were of one type.
 func (n *node) uniform() bool { return bits.OnesCount8(uint8(n.kinds&^isNull)) <= 1 }
 
 // merge adds what src knows to n. Every position of src that n has too is free

@@ -315,7 +315,7 @@ func numberShape(text string) Shape {
 	return NoShape
 }
 
-// dataName reports that a member's name is data by its looks, and its shape.
+// dataName reports whether a member's name is data by its looks, and its shape.
 func dataName(name string) (Shape, bool) {
 	if len(name) > maxPlainName || strings.IndexFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) >= 0 {
 		return NoShape, true

@@ -198,7 +198,7 @@ func (f *Field) comment(events int) string {
 	return strings.Join(append(parts, f.Notes...), " | ")
 }
 
-// commentColumn is where comments begin: behind most of the lines.
+// commentColumn is where comments begin: after most of the lines.
 func commentColumn(lines []line) int {
 	width := 0
 	for _, l := range lines {

@@ -9,7 +9,7 @@ import (
 // Elements is the path of the elements of an event that is an array itself.
 const Elements = "[*]"
 
-// Arrays reports that the events that fields are of are arrays.
+// Arrays reports whether the events that fields are of are arrays.
 func Arrays(fields []Field) bool {
 	return slices.ContainsFunc(fields, func(f Field) bool { return f.Path[0].Kind == schemas.StepElements })
 }
@@ -35,7 +35,7 @@ type Rule struct {
 	Inside []Rule
 }
 
-// Covered reports that one of rules covers the field: its category cascades to it.
+// Covered reports whether one of rules covers the field: its category cascades to it.
 func (f *Field) Covered(rules []Rule) bool {
 	return slices.ContainsFunc(rules, func(r Rule) bool { return r.Path.Covers(f.Path) })
 }
@@ -59,7 +59,7 @@ func New(fields []Field, rules []Rule) []Field {
 	return out
 }
 
-// above reports that a rule is for what may lie in the field.
+// above reports whether a rule is for what may lie in the field.
 func (f *Field) above(rules []Rule) bool {
 	n := len(f.Path)
 	return slices.ContainsFunc(rules, func(r Rule) bool { return len(r.Path) > n && slices.Equal(r.Path[:n], f.Path) })

@@ -6,7 +6,7 @@ import (
 )
 
 // split cuts a name into lower-case words: at everything that is neither letter
-// nor digit, between letters and digits, before an upper-case letter behind a
+// nor digit, between letters and digits, before an upper-case letter after a
 // lower-case one, and before the last letter of an acronym (IPAddress).
 func split(name string) []string {
 	var words []string
@@ -32,7 +32,7 @@ func split(name string) []string {
 	return words
 }
 
-// startsWord reports that a word starts at runes[i], by the kinds of characters.
+// startsWord reports whether a word starts at runes[i], by the kinds of characters.
 func startsWord(runes []rune, i int) bool {
 	before, r := runes[i-1], runes[i]
 	switch {
@@ -107,7 +107,7 @@ func (v vocabulary) cut(word string, n int) []string {
 
 func joinable(word string) bool { return len(word) > 2 || word == "id" || word == "ip" }
 
-// knows reports that a text is a name beyond doubt: all its words stand in the
+// knows reports whether a text is a name beyond doubt: all its words stand in the
 // vocabulary. Single digits may stand beside them (address 1).
 func (v vocabulary) knows(text string) bool {
 	if len(text) > maxPlainName || strings.ContainsFunc(text, func(r rune) bool { return r > unicode.MaxASCII || !unicode.IsPrint(r) }) {

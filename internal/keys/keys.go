@@ -3,7 +3,7 @@
 // # File
 //
 // One JSON object, strictly read: an unknown, repeated or differently cased
-// member, a missing one, and anything behind the object are refused.
+// member, a missing one, and anything after the object are refused.
 //
 //	{"version": 1,
 //	 "epochs": [{"epoch": 1, "state": "active", "root": "<32 bytes, base64>"}],

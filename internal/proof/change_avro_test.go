@@ -88,17 +88,17 @@ func (c *changer) looksAt(pos position, names ...[]string) bool {
 	return slices.ContainsFunc(slices.Concat(names...), func(name string) bool { return looked(c.rules, pos, name) })
 }
 
-// peeksIn reports that a purpose sees something of what a shape at pos can hold.
+// peeksIn reports whether a purpose sees something of what a shape at pos can hold.
 func (c *changer) peeksIn(s *shape, pos position) bool {
 	return c.some(s, pos, func(_ policy.Treatment, seen bool) bool { return seen })
 }
 
-// rebuilt reports that a container at pos is not copied whole.
+// rebuilt reports whether a container at pos is not copied whole.
 func (c *changer) rebuilt(s *shape, pos position) bool {
 	return c.some(s, pos, func(t policy.Treatment, seen bool) bool { return !seen || t.Name != "keep" })
 }
 
-// some reports that something holds for how the purpose sees some leaf of a
+// some reports whether something holds for how the purpose sees some leaf of a
 // shape. The keys of a map are one: without them nothing of it is there.
 func (c *changer) some(s *shape, pos position, holds func(t policy.Treatment, seen bool) bool) bool {
 	switch s.kind {

@@ -67,7 +67,7 @@ func (c *changer) called(pos position, name string) (is called) {
 	return is
 }
 
-// blind reports that the purpose sees nothing of a member and can see nothing
+// blind reports whether the purpose sees nothing of a member and can see nothing
 // of what lies in it. The name of an entry is data itself: where it is not
 // shown, nothing of the entry is.
 func (c *changer) blind(pos position, name string) bool {
@@ -157,7 +157,7 @@ func (c *changer) junk(v *value, pos position) {
 	}
 }
 
-// decides reports that what is done with an element depends on a member of it: a
+// decides reports whether what is done with an element depends on a member of it: a
 // predicate looks at it, or it is spelt almost as one at which a predicate does.
 func (c *changer) decides(pos position, name string) bool {
 	n := len(pos)
@@ -194,7 +194,7 @@ func (c *changer) items(o *value, pos position, seen bool) {
 }
 
 // spot is where an element may stand more: anywhere, or where some are told by
-// their number, behind all.
+// their number, after all.
 func (c *changer) spot(array position, n int) int {
 	ways, _ := c.ways(array)
 	for _, way := range ways {
@@ -219,7 +219,7 @@ func (c *changer) ways(array position) (left []schemas.Path, bind bool) {
 	return left, bind
 }
 
-// alike reports that the purpose sees the same of the elements that one [n] or
+// alike reports whether the purpose sees the same of the elements that one [n] or
 // [key=="v"] chooses as of all others: then which these are is not for it to see.
 func (c *changer) alike(array position) bool {
 	ways, bind := c.ways(array)
@@ -245,7 +245,7 @@ func (c *changer) alike(array position) bool {
 	return true
 }
 
-// sameOf reports that a purpose sees of a value the same at either of two
+// sameOf reports whether a purpose sees of a value the same at either of two
 // positions. A treatment is of single values, and does not come to members that no
 // path names; a token is of its path, as what is in a text is, and a pseudonym of
 // its category.

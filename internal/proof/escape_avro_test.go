@@ -108,7 +108,7 @@ func (p *avroPlanter) record(b []byte, path string, def map[string]any) []byte {
 	return b
 }
 
-// recurs reports that a union has a branch that the value lies in already.
+// recurs reports whether a union has a branch that the value lies in already.
 func (p *avroPlanter) recurs(t any) bool {
 	union, ok := t.([]any)
 	return ok && slices.ContainsFunc(union, func(b any) bool {

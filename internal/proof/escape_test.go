@@ -102,7 +102,7 @@ func (p *planted) out(t *testing.T, paths []string) (purposes []string, all stri
 	return purposes, all
 }
 
-// hidden reports that a position cannot be seen while some are unclassified:
+// hidden reports whether a position cannot be seen while some are unclassified:
 // it is one of them, or an entry of a map whose keys are.
 func hidden(path string, unclassified func(string) bool) bool {
 	if unclassified(path) {

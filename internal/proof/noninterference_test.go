@@ -19,7 +19,7 @@ import (
 // its purposes.
 const pairsEach = 6
 
-// thorough reports that this is the run that takes its time.
+// thorough reports whether this is the run that takes its time.
 func thorough() bool { return os.Getenv("CONSENTSTREAM_PAIRS") != "" }
 
 // pairsWanted is CONSENTSTREAM_PAIRS, by default what takes a few seconds.

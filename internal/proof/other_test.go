@@ -86,12 +86,12 @@ func (o *rival) swap(subject, who int, parts []*changer) int {
 	return pick(o.T, slices.DeleteFunc(people, func(p int) bool { return !alike(p) }))
 }
 
-// shifts reports that the purpose has dates moved by whose they are.
+// shifts reports whether the purpose has dates moved by whose they are.
 func (o *rival) shifts() bool {
 	return slices.ContainsFunc(o.w.policy.Purposes[o.purpose].Treat, func(r policy.Rule) bool { return r.Treatment.Name == "date_shift" })
 }
 
-// reveals reports that the purpose sees who a subject of a part is, in some way.
+// reveals reports whether the purpose sees who a subject of a part is, in some way.
 func (o *rival) reveals(c *changer, subject int) bool {
 	_, byPath := c.sees(path(o.w.idPath(subject)))
 	_, byKey := c.seesRecordKey()
@@ -100,7 +100,7 @@ func (o *rival) reveals(c *changer, subject int) bool {
 	return o.w.byPath(subject) && byPath || byKey && keyed == subject || name != "" && c.seesHeader(name)
 }
 
-// bears reports that what is shown to a purpose may depend on what a subject has
+// bears reports whether what is shown to a purpose may depend on what a subject has
 // said: it is the main one, or something is about it.
 func (w *world) bears(purpose, subject int) bool {
 	cat, of, _, _ := w.keyRule()
@@ -116,7 +116,7 @@ func (w *world) bears(purpose, subject int) bool {
 	return one < 0 || one == subject || w.anyOf(purpose, subject, w.rules)
 }
 
-// anyOf reports that by some of the rules something may be about a subject, of which
+// anyOf reports whether by some of the rules something may be about a subject, of which
 // all that are bound are bound to another one.
 func (w *world) anyOf(purpose, subject int, rules []rule) bool {
 	return slices.ContainsFunc(rules, func(r rule) bool {
@@ -128,7 +128,7 @@ func (w *world) anyOf(purpose, subject int, rules []rule) bool {
 	})
 }
 
-// matters reports that a purpose does with a category what can depend on a decision.
+// matters reports whether a purpose does with a category what can depend on a decision.
 func (w *world) matters(purpose int, category string) bool {
 	r, ok := w.policy.Purposes[purpose].Rule(category)
 	return ok && r.Treatment.Name != "drop" && r.Treatment.Name != "redact" && r.Treatment.Name != ""

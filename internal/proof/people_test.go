@@ -145,7 +145,7 @@ func (w *world) keyed() int {
 // main is the subject that decides whether there is an output.
 func (w *world) main() int { return max(0, w.keyed()) }
 
-// byKey reports that the key that came names a subject, byPath that the value does.
+// byKey reports whether the key that came names a subject, byPath that the value does.
 func (w *world) byKey(subject int) bool {
 	s := &w.stream.Subjects[subject]
 	return s.Key || w.stream.Split == "" && w.stream.Key.Subject == s.Name

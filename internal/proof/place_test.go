@@ -89,7 +89,7 @@ func walk(path schemas.Path, pos position) (now []bool, named int) {
 	}
 }
 
-// continues reports that a path may name something below a position.
+// continues reports whether a path may name something below a position.
 func continues(path schemas.Path, pos position) bool {
 	now := states(path, pos)
 	for j := range path {
@@ -144,7 +144,7 @@ func (r *rule) split() (path schemas.Path, key bool) {
 	return path, false
 }
 
-// named reports that a rule names a position, and not only what lies above it.
+// named reports whether a rule names a position, and not only what lies above it.
 func named(rules []rule, pos position) bool {
 	return slices.ContainsFunc(rules, func(r rule) bool {
 		path, key := r.split()
@@ -216,7 +216,7 @@ func weight(s schemas.Step) int {
 	return 2
 }
 
-// claimed reports that two different [n] or [key=="v"] claim an element on the
+// claimed reports whether two different [n] or [key=="v"] claim an element on the
 // way to a position: all of it is withheld then.
 func claimed(rules []rule, pos position) bool {
 	for i := range pos {
@@ -242,7 +242,7 @@ func claimed(rules []rule, pos position) bool {
 	return false
 }
 
-// looked reports that a predicate on this member of the elements stands at an
+// looked reports whether a predicate on this member of the elements stands at an
 // array: what the member holds decides how its element is treated.
 func looked(rules []rule, array position, name string) bool {
 	for r := range rules {

@@ -127,7 +127,7 @@ func (d *drawer) headers() (list []engine.Header) {
 	return list
 }
 
-// naming are the headers that name a subject, behind the others.
+// naming are the headers that name a subject, after the others.
 func (w *world) naming(d *drawer, who []int) (list []engine.Header) {
 	for i, s := range w.stream.Subjects {
 		if s.Header == "" || who[i] == nobody && d.rarely(2) {
@@ -203,7 +203,7 @@ func (d *drawer) object(s *shape) *value {
 	return v
 }
 
-// same reports that two records are one, but for how their headers are held.
+// same reports whether two records are one, but for how their headers are held.
 func same(a, b *engine.Input) bool { return describe(a) == describe(b) }
 
 func (w *world) look(t *rapid.T, r *record) (map[string]string, string) {

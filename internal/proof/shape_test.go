@@ -226,7 +226,7 @@ func (s *shape) family() string {
 	return scalars[s.kind].family
 }
 
-// hasText reports that a record, or one of a union, has a member that a
+// hasText reports whether a record, or one of a union, has a member that a
 // predicate can look at.
 func (s *shape) hasText(name string) bool {
 	if s.kind == "union" {

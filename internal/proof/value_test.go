@@ -75,7 +75,7 @@ func (v *value) encoded(e schemas.Encoding) string {
 	return in
 }
 
-// holds reports that a value is a text of JSON, as is declared. A scalar is none.
+// holds reports whether a value is a text of JSON, as is declared. A scalar is none.
 func (n *nest) holds(v *value) bool {
 	return v.kind == text && v.kids[0].kind != single && v.kids[0].kind != text && v.encoded(v.encoding) == v.encoded(n.encoding)
 }

@@ -27,7 +27,7 @@ func (w *world) view(purpose int, who []int) *view {
 	return v
 }
 
-// gets reports that the purpose gets anything of the part at all.
+// gets reports whether the purpose gets anything of the part at all.
 func (v *view) gets() bool { return v.heard[v.w.main()].permit }
 
 // shown is the treatment by which a purpose sees something of a category that is
@@ -118,7 +118,7 @@ func (v *view) inside(pos position, n *nest) *view {
 	return &in
 }
 
-// passes reports that entries go out under the key of the one at a position, or
+// passes reports whether entries go out under the key of the one at a position, or
 // what stands for it: that of a constant is there for each entry.
 func (v *view) passes(pos position) bool {
 	if _, ok := v.seesKey(pos); ok {
@@ -128,7 +128,7 @@ func (v *view) passes(pos position) bool {
 	return ok && r.Treatment.Name == "constant"
 }
 
-// peeks reports that a purpose may see something at a position, or could see
+// peeks reports whether a purpose may see something at a position, or could see
 // something below it if there were.
 func (v *view) peeks(pos position) bool {
 	if _, ok := v.sees(pos); ok {
@@ -145,7 +145,7 @@ func (v *view) peeks(pos position) bool {
 	return false
 }
 
-// couldShow reports that a purpose may see something by a rule below a position,
+// couldShow reports whether a purpose may see something by a rule below a position,
 // whomever that is about.
 func (v *view) couldShow(pos position, r *rule) bool {
 	return slices.ContainsFunc(v.bindings(pos, r), func(whom binding) bool {

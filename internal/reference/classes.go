@@ -313,7 +313,7 @@ func prefix(text string, v4, v6 int) (string, bool) {
 
 var label = regexp.MustCompile(`^[\p{L}\p{Nd}\p{M}]([\p{L}\p{Nd}\p{M}-]*[\p{L}\p{Nd}\p{M}])?$`)
 
-// domain is what stands behind the last @, in lower case.
+// domain is what stands after the last @, in lower case.
 func domain(text string) (string, bool) {
 	text = strings.TrimSpace(text)
 	at := strings.LastIndex(text, "@")

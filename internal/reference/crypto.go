@@ -136,7 +136,7 @@ func (l Lane) Genesis(start int64) [32]byte {
 // Leaf is the hash of an audit record without its frame.
 func Leaf(record []byte) [32]byte { return sha256.Sum256(join([]byte{0}, record)) }
 
-// Signed reports that sig is the enforcer's signature under a leaf.
+// Signed reports whether sig is the enforcer's signature under a leaf.
 func (k *Keys) Signed(l Lane, index int64, leaf [32]byte, sig []byte) bool {
 	msg := join([]byte("consentstream transaction v1"), lp(l.Cluster), l.bytes(), i64(index), leaf[:])
 	return ed25519.Verify(k.Public(), msg, sig)

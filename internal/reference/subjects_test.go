@@ -73,7 +73,7 @@ func (d *drawn) policy() string {
 	return b.String()
 }
 
-// binding is what may stand behind a category.
+// binding is what may stand after a category.
 func (d *drawn) field(category string, subjects int) string {
 	more := ""
 	if d.one("bound", 3) {

@@ -183,7 +183,7 @@ func (t *tree) fault() string {
 	return ""
 }
 
-// lone reports that reading a string made replacement characters of its own.
+// lone reports whether reading a string made replacement characters of its own.
 func lone(raw, text string) bool {
 	written := strings.Count(raw, "\ufffd") + strings.Count(strings.ToLower(raw), `\ufffd`)
 	return strings.Count(text, "\ufffd") > written

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Permitted tells whether subject s has granted the n-th purpose: 70 % have,
+// Permitted reports whether subject s has granted the n-th purpose: 70 % have,
 // independently per purpose.
 func (g *Generator) Permitted(s, n int) bool {
 	r := splitmix(g.cfg.Seed ^ uint64(s)*0xA24BAED4963EE407 ^ uint64(n+1)<<48)
