@@ -36,9 +36,9 @@
 //	commitment = H(0x02 ‖ nonce ‖ lp(topic) ‖ i32(partition) ‖ opt(key) ‖ i64(timestamp, ms)
 //	               ‖ { 0x01 ‖ lp(header key) ‖ opt(header value) } ‖ 0x00 ‖ opt(value))
 //
-// with the headers in their order, without the header cs-proof: that one holds
-// the nonce and nothing else does, so that the audit does not tell anybody
-// what a small output was.
+// with the headers in their order, except cs-proof. That header holds the nonce
+// and is the only place that does, so nobody can use the audit to find out what a
+// small output was by trying all values.
 //
 // # Partitions
 //
@@ -88,9 +88,9 @@ type Record struct {
 	// From and Offset: nothing deliverable lay in [From, Offset).
 	From   int64
 	Offset int64
-	// Context stands in the first leaf of a lane's transaction; nil: inherited.
+	// Context is set in the first leaf of a lane's transaction; nil: inherited.
 	Context *Context
-	// Cut is the consent position that the decisions stand at where that is
+	// Cut is the consent position that the decisions were made at, where that is
 	// above the context's fence (DECISION D4); empty: at the fence.
 	Cut []int64
 	// Reason, Detail and Path of a quarantined record, a gap or a closing.

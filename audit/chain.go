@@ -43,8 +43,9 @@ func (c *Chain) Append(dst []byte, r *Record) ([]byte, error) {
 	return out, nil
 }
 
-// After is where the lane stands after r, whose hash is leaf, for who has r from
-// a signature over it and not from its predecessors.
+// After returns where the lane stands after r, whose hash is leaf. It is for a
+// caller that trusts r because of a signature over it, not because it has seen r's
+// predecessors.
 func After(r *Record, leaf Hash) Chain {
 	c := Chain{Lane: r.Lane, Next: r.Index}
 	c.advance(r, leaf)
@@ -196,7 +197,7 @@ func (v *verifier) add(r *Record, leaf Hash) {
 	v.advance(r, leaf)
 }
 
-// falls reports whether some partition's position is lower than before, or gone.
+// falls reports whether any partition's position is lower than before, or missing.
 func falls(before, now []int64) bool {
 	if len(now) < len(before) {
 		return true

@@ -14,8 +14,8 @@ type Field struct {
 	Category  string `json:"category"`
 	Treatment string `json:"treatment"`      // with its parameters
 	Gate      string `json:"gate,omitempty"` // "explicit_consent", or a ground such as "art9_2_h"; "": none
-	// Subject is whom the position is about, where the stream has several
-	// subjects: one of them, "*" for all; "": nobody.
+	// Subject names the subject that the position is about, where the stream has
+	// several: one of them, or "*" for all; "": nobody.
 	Subject string `json:"subject,omitempty"`
 }
 

@@ -30,7 +30,7 @@ func (s *source) hideSecrets() {
 	}
 }
 
-// secretWord reports a key that is a secret's, well or badly spelled.
+// secretWord reports whether a key introduces a secret, even misspelled.
 func secretWord(key string) bool {
 	lower := strings.ToLower(key)
 	for _, w := range []string{"pass", "secret", "pwd", "token", "credential"} {
@@ -141,8 +141,8 @@ func (s *source) guess(line []rune, n int) []rune {
 	return line
 }
 
-// secretIn is where a secret may begin in line: after a word that introduces
-// one, or at the user of a URL; -1 for nowhere.
+// secretIn is the index in line at which a secret may begin: after a word that
+// introduces one, or at the user of a URL; -1 for none.
 func secretIn(line []rune) int {
 	start, user := 0, lastRune(line, '@')
 	for i := 0; i <= len(line); i++ {

@@ -9,8 +9,8 @@ import (
 	"github.com/consentstream/consentstream/schemas"
 )
 
-// subjects reads the subjects of a stream, in the file's order; none where one of
-// them is unsound, so that nothing is said of what refers to it.
+// subjects reads the subjects of a stream, in the file's order. It returns none
+// where one of them has an error, so that what refers to it is not reported too.
 func (l *loader) subjects(o object, pol policyFile) []engine.SubjectRule {
 	var out []engine.SubjectRule
 	before := l.errors()
@@ -115,7 +115,7 @@ func (l *loader) fields(o object, word string, pol policyFile) []engine.FieldRul
 	return out
 }
 
-// field reads a category, or a category with what else is said of a position.
+// field reads a category, or a mapping with a category and further properties.
 func (l *loader) field(e item, pol policyFile) engine.FieldRule {
 	rule := engine.FieldRule{Path: e.key.Value}
 	if shapeOf(e.node) != "a map" {

@@ -208,7 +208,7 @@ func (l *loader) entries(it item, secrets bool) ([]item, bool) {
 	return out, true
 }
 
-// badKey reports a key that is no text; merge keys and aliases are vet's.
+// badKey adds an error for a key that is not text; vet reports merge keys and aliases.
 func (l *loader) badKey(e item) {
 	if e.key.Kind != yaml.AliasNode && e.key.Tag != "!!merge" {
 		l.report(e.keyPlace(), "", "a key must be text, not %s", shapeOf(e.key))

@@ -22,8 +22,9 @@ type scalar struct {
 // refers reports whether the value holds a reference.
 func (s scalar) refers() bool { return strings.Contains(s.node.Value, "${") }
 
-// isText reports a value in quotes or in a block: text, whatever it looks like.
-// References need quotes inside {} and [], so they are typed by what they give.
+// isText reports whether the value is quoted or a block scalar, and so is text
+// whatever it looks like. References need quotes inside {} and [], so their type is
+// that of what they expand to.
 func (s scalar) isText() bool { return s.node.Style&^yaml.FlowStyle != 0 && !s.refers() }
 
 // shown is how messages give the value: what stands in the file, never what a

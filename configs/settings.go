@@ -80,8 +80,8 @@ func (l *loader) registry(o object) SchemaRegistry {
 	return r
 }
 
-// needsPassword refuses a user name without a password: it would connect as
-// nobody in particular.
+// needsPassword refuses a user name without a password: the client would connect
+// without authenticating.
 func (l *loader) needsPassword(o object) {
 	_, user := o.items["username"]
 	_, password := o.items["password"]
@@ -135,8 +135,8 @@ func hostOf(text string) (host string, ok bool) {
 	return host, ok
 }
 
-// loopback reports a host that is this machine. Names but localhost are not
-// looked up: Load connects to nothing.
+// loopback reports whether a host is this machine. Names other than localhost are
+// not looked up: Load connects to nothing.
 func loopback(host string) bool {
 	if strings.EqualFold(host, "localhost") {
 		return true

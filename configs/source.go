@@ -113,8 +113,8 @@ func behindQuotes(line string, col int) bool {
 	return col > 1 && col <= len(r) && (r[col-2] == '"' || r[col-2] == '\'')
 }
 
-// oddQuotes is n, or the line before, where it has double quotes of which one has
-// no other; 0 where neither does.
+// oddQuotes returns n, or the line before, whichever has an unpaired double quote;
+// 0 where neither has.
 func (s *source) oddQuotes(n int) int {
 	for _, k := range []int{n, n - 1} {
 		if k > 0 && strings.Count(s.lines[k-1], `"`)%2 == 1 && !strings.Contains(s.lines[k-1], `\"`) {

@@ -127,7 +127,7 @@ func (l *loader) purposesOf(o object, pol policyFile) []scalar {
 	return named
 }
 
-// inPolicyOrder lists the purposes that are named and sound as the policy does.
+// inPolicyOrder lists the purposes that are named and valid, in the policy's order.
 func inPolicyOrder(named []scalar, pol policyFile) []string {
 	var out []string
 	for _, p := range pol.purposes {
@@ -216,8 +216,8 @@ func (o object) path(name string) string {
 	return s.text
 }
 
-// checkPath reports a text that is no record path, at the character where it
-// stops being one; true is fine.
+// checkPath adds an error for a text that is not a record path, at the character
+// where it stops being one; it returns true for a valid path.
 func (l *loader) checkPath(n *yaml.Node, text string, it item) bool {
 	_, err := schemas.ParsePath(text)
 	var e *schemas.PathError

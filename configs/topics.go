@@ -66,8 +66,8 @@ func (l *loader) outputTopic(topic string, p scalar) topicUse {
 	return topicUse{name, "the output of " + topic + " for " + p.text, p.place(), true, false}
 }
 
-// metricName is what Kafka tells topics apart by: names that differ only in "."
-// and "_" share it, so that a broker refuses to create the second.
+// metricName is the form by which Kafka compares topic names: names that differ
+// only in "." and "_" collide, and a broker refuses to create the second.
 func metricName(topic string) string { return strings.ReplaceAll(topic, ".", "_") }
 
 // reportClash reports at the second use, unless only the first is in the file.

@@ -39,8 +39,9 @@ func (l *loader) treat(o object) []policy.Rule {
 	return rules
 }
 
-// redactedAnyway reports a rule that policy.Purpose.Rule turns into redact: a
-// special or criminal category that would show without a gate (DECISION D23).
+// redactedAnyway reports whether policy.Purpose.Rule turns a rule into redact: it
+// does so for a special or criminal category that would show without a gate
+// (DECISION D23).
 func (l *loader) redactedAnyway(r policy.Rule) bool {
 	p := policy.Purpose{Treat: []policy.Rule{r}}
 	effective, ok := p.Rule(r.Category)
@@ -201,7 +202,8 @@ func (l *loader) constant(e item) (any, bool) {
 	return s.text, true
 }
 
-// plain reports a number that YAML readers write in several ways.
+// plain adds an error, unless ok, for a number that YAML readers do not all read
+// alike. It returns ok.
 func (l *loader) plain(e item, s scalar, ok bool) bool {
 	if !ok {
 		l.report(e.place(), "", "%s is not a plain decimal number, true or false; put quotes around text", s.shown())

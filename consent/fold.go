@@ -150,8 +150,8 @@ func (a *Attribute) join(b Attribute, equal func(a, b Attribute) Attribute) {
 	}
 }
 
-// erased reports a whole erasure: it is final, nothing is remembered after it
-// but what denies (D13).
+// erased reports whether the person was erased as a whole. That is final: after it
+// only what denies is remembered (D13).
 func (r *Row) erased() bool {
 	s := r.Slot("*")
 	return s != nil && s.No[FamilyErase].Set

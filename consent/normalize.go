@@ -176,8 +176,9 @@ func appendRunes(dst, text []byte, rule Normalization) ([]byte, error) {
 	return dst, nil
 }
 
-// invisible reports what nobody sees and no white space rule takes away: a zero
-// width space that was pasted along would hide an objection.
+// invisible reports whether r is a character that nobody sees and that trimming
+// white space does not remove: with a zero-width space pasted along, an objection
+// would not be found.
 func invisible(r rune) bool {
 	return r > unicode.MaxLatin1 && unicode.In(r, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector) || r == '\u00ad'
 }
@@ -211,7 +212,8 @@ func isPlaceholder(word []byte) bool {
 	return false
 }
 
-// isInAnyCase reports whether word, of its length, is lower but for the case of ASCII.
+// isInAnyCase reports whether word equals lower, ignoring ASCII case; both have the
+// same length.
 func isInAnyCase(word []byte, lower string) bool {
 	for i, c := range word {
 		if 'A' <= c && c <= 'Z' {

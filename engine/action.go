@@ -10,9 +10,9 @@ import (
 	"github.com/consentstream/consentstream/schemas"
 )
 
-// action settles what a purpose does with a node of a category, and gives it the
-// gate of whom it is about. ok is false where the treatment has no result for the
-// node's type, or there are too many gates: it is dropped then.
+// action decides what a purpose does with a node of a category, and gives it the
+// gate of the subjects that it is about. ok is false, and the node dropped, where
+// the treatment has no result for the node's type or there are too many gates.
 func (s *CompiledStream) action(p *policy.Purpose, n schemas.Node, category string, at site, gs *gates) (a schemas.Action, f audit.Field, ok bool) {
 	f = audit.Field{Path: at.path, Category: category, Treatment: "drop", Subject: s.boundName(at.about)}
 	rule, ruled := p.Rule(category)
@@ -290,8 +290,8 @@ func (k *outputKey) tombstone(pt *part, d *policy.Decision, c consents) {
 	}
 }
 
-// none reports whether a tombstone would have no key to remove by: a constant one
-// is everybody's.
+// none reports whether a tombstone would have no key by which to remove anything;
+// a constant key is everybody's.
 func (k *outputKey) none(pt *part, c consents) bool {
 	switch k.op {
 	case schemas.OpKeep, schemas.OpReplace:

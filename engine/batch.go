@@ -75,7 +75,7 @@ func (b *Batch) Reset() {
 	b.arena.reset()
 }
 
-// Items lists the records in the order of Add.
+// Items lists the records in the order in which they were added.
 func (b *Batch) Items() []*Item { return b.items[:b.n] }
 
 // Tags lists the tags of all subjects of the batch, each once.
@@ -104,8 +104,9 @@ func (b *Batch) Rescan(it *Item) {
 	b.scan(it)
 }
 
-// Fail sends an item to quarantine for good, whatever Decide would say or has
-// just said: while Decide hands the item over, its Result is a quarantine's then.
+// Fail sends an item to quarantine for good, whatever Decide would say. When called
+// while Decide hands the item over, it turns its Result into that of a quarantined
+// one.
 func (b *Batch) Fail(it *Item, code schemas.Code, path string) {
 	it.work.failed = true
 	it.fault(&schemas.Fault{Code: code, Path: path})

@@ -91,8 +91,8 @@ func (r *pathRule) spellsOut(at schemas.Path) bool {
 	return n > 0 && r.path[n-1].Kind == schemas.StepMember && r.path.Names(at)
 }
 
-// showsMore reports whether some purpose sees a category otherwise than what a rule
-// classifies, and not that as it is.
+// showsMore reports whether some purpose shows more of a category than of what the
+// rule than classifies.
 func (s *CompiledStream) showsMore(category string, than *pathRule) bool {
 	for i := range s.purposes {
 		p := s.purposes[i].purpose

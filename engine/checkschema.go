@@ -232,7 +232,8 @@ func (s *CompiledStream) classifiedAt(at, path string) string {
 	return at + ".tags"
 }
 
-// joins guesses whether a kept field is unique to a record or a person.
+// joins guesses whether a kept field is unique to a record or a person, so that two
+// outputs could be joined by it.
 func joins(s *CompiledStream, plan *Plan, f audit.Field) bool {
 	name := strings.ToLower(f.Path)
 	if slices.ContainsFunc(s.subjects, func(sub streamSubject) bool { return sub.standsAt(f.Path) }) || plan.time >= 0 && f.Path == plan.layout.Nodes()[plan.time].Path {

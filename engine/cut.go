@@ -6,10 +6,10 @@ import (
 	"github.com/consentstream/consentstream/consent"
 )
 
-// cut is the consent position that a record's decisions stand at: at the fence or,
-// where a subject's row was changed above it, at the least of the watermarks that
-// its subjects' rows were read under. Then no row may hold a change that this one
-// leaves out (DECISION D4).
+// cut is the consent position that a record's decisions are made at: the fence or,
+// where a subject's row was changed above it, the least of the watermarks that its
+// subjects' rows were read under. In that case no row may hold a change at or above
+// this position (DECISION D4).
 type cut struct {
 	fence consent.Vector
 	least consent.Vector // of the watermarks; empty: none was read

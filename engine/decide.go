@@ -7,13 +7,12 @@ import (
 )
 
 // Decide decides every scanned item at one moment, in their order, splices what
-// is permitted, and hands each item over with its Result as soon as it is decided
-// or, if it was faulted, in its place. One in StateNeedsSchema is passed over. It
-// starts over at each call: nothing of an
-// earlier one stays, and what an earlier one wrote is void.
+// is permitted, and passes each item with its Result to each as soon as it is
+// decided; a faulted item is passed in its turn. An item in StateNeedsSchema is
+// skipped. Each call starts over: what an earlier one decided and wrote is void.
 //
-// An error ends it and says that nothing that it has handed over counts:
-// ErrInconsistentCut, ErrBatchTooLarge, an error of st, or one of each.
+// An error ends it and means that nothing passed to each counts. It is
+// ErrInconsistentCut, ErrBatchTooLarge, an error of st, or one that each returned.
 func (b *Batch) Decide(st States, m Moment, each func(*Item) error) error {
 	b.arena.reset()
 	b.undecide()
@@ -89,8 +88,8 @@ func (b *Batch) decideItem(it *Item, st States, m Moment) error {
 }
 
 // decidePart decides each purpose for each subject of a part (DECISION D25). The
-// main subject comes last, since what the others permit is withheld or not from
-// the output that it permits.
+// main subject comes last: its permit writes the output, and by then it must be
+// known what the others permit.
 func (b *Batch) decidePart(pt *part, st States, now int64) error {
 	it, s := pt.item, pt.item.Lane.Stream
 	first := int32(len(it.Audit.Subjects))
@@ -193,9 +192,9 @@ func (pt *part) facts(subject int, now int64) policy.Facts {
 	return f
 }
 
-// conclude makes the main subject's verdict on purpose i the part's and, on a
-// permit, writes the output. Where a treatment cannot take the value that is
-// there, this purpose is denied, not the record: whether another purpose's output
+// conclude makes the main subject's verdict on purpose i that of the part and, on a
+// permit, writes the output. Where a treatment does not take the value that is
+// there, this purpose is denied and not the record: whether another purpose's output
 // exists must not depend on what this one does with a field (promise P6).
 func (b *Batch) conclude(pt *part, i int, d *audit.Decision, facts *policy.Facts, now int64) {
 	it := pt.item

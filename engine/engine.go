@@ -9,39 +9,39 @@
 // record at one Moment and splices what is permitted. Decide may be called
 // again with newer states: it starts over, nothing of an earlier call stays.
 //
-// What the engine cannot know it withholds: a field without a category, a
+// The engine withholds what it cannot know: a field without a category, a
 // category without a rule, a type that a treatment does not take, a subject
 // that cannot be read, a schema that does not parse (promise P1). A record that
-// cannot be processed becomes an Item in StateFaulted with a closed code and a
-// path of rule names (promises P8, P9); it never ends the batch.
+// cannot be processed becomes an Item in StateFaulted, with a code from a closed
+// set and a path of rule names (promises P8, P9); it never ends the batch.
 //
 // What one purpose does with a field never shows on another's topic (P6). So a
-// value that a purpose's treatment does not take is no fault of the record: in
+// value that a purpose's treatment does not take is not a fault of the record: in
 // Avro it denies that purpose alone with INPUT_MALFORMED, in JSON and in a
-// header it is removed and counted. What should be text, a key with a category,
-// and is none is a fault for all purposes alike. Constants stand in value, key
-// and headers whether or not the input has them.
+// header it is removed and counted. A key that has a category but is not text is a
+// fault for all purposes alike. Constants are written to value, key and headers
+// whether or not the input has something there.
 //
-// A tombstone is written whatever the consent where the key is pseudonymized,
-// by a permit where the key shows something, and not at all without a key, under
-// a constant one, behind a closed gate, or under a subject's key that names
-// nobody (DESIGN section 5).
+// A tombstone is written regardless of consent where the key is pseudonymized, and
+// only with a permit where the key shows something. It is not written at all where
+// there is no key, the key is constant or behind a closed gate, or it should name a
+// subject and names nobody (DESIGN section 5).
 //
-// A record has one or more subjects. The identifier of one stands in the key, in
-// headers and at paths of the value; all that the record has must name the same
-// person, and of the paths it must have one (subject.go, DECISION D7). Each element
-// of a record that is split is a record of its own (part.go). Every purpose is
-// decided for every subject of every element; what goes out by the permit of one of
-// them is withheld where it is about another who does not permit (subjects.go,
-// DECISION D25).
+// A record has one or more subjects. A subject's identifier can be in the key, in
+// headers and at paths of the value. All those that the record has must name the
+// same person, and at least one of the paths must be there (subject.go, DECISION
+// D7). Each element of a record that is split is a record of its own (part.go).
+// Every purpose is decided for every subject of every element. In an output that
+// one subject permits, what is about another who does not permit is withheld
+// (subjects.go, DECISION D25).
 //
-// The event time is the least of the record's own, in the value or in a header, its
-// Kafka timestamp and the Moment; what is missing, has no zone or was clamped is
-// marked EVENT_TIME_SUSPECT (DECISION D20). It is the output's timestamp only where
-// the purpose keeps it as a field or header, behind no gate.
+// The event time is the earliest of the record's own (in the value or in a header),
+// its Kafka timestamp and the Moment. One that is missing, has no zone or was
+// clamped is marked EVENT_TIME_SUSPECT (DECISION D20). It becomes the output's
+// timestamp only where the purpose keeps it as a field or header, behind no gate.
 //
-// A batch's memory is bounded by constants (memory.go) and not by what was in
-// it once; in steady state nothing is allocated for a record.
+// A batch's memory is bounded by constants (memory.go), whatever records it has
+// held; in steady state nothing is allocated for a record.
 package engine
 
 import (
@@ -138,16 +138,16 @@ type Item struct {
 	State    State
 	SchemaID int            // StateNeedsSchema
 	Fault    *schemas.Fault // StateFaulted
-	// Result is there while Decide hands the item over, and nil before and after.
+	// Result is set while Decide hands the item over, and nil before and after.
 	*Result
 
 	tape schemas.Tape
 	work itemWork
 }
 
-// Result is what becomes of a record. All items of a batch share one, which so
-// stays in the cache: of what it holds, only Key, Value and the values of
-// Headers of an Output may be kept, until Batch.Reset or the next Decide.
+// Result is what becomes of a record. All items of a batch share one, so that it
+// stays in the processor's cache. Only the Key, the Value and the values of Headers
+// of an Output may be kept, and these until Batch.Reset or the next Decide.
 type Result struct {
 	Outputs []Output
 	// Audit holds what the engine knows of the audit record: Kind, Offset,

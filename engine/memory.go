@@ -73,14 +73,14 @@ func cost(it *Item, plan *Plan, payload []byte, tape *schemas.Tape) int {
 	return n
 }
 
-// textWork is what a text that holds JSON costs: so many purposes read it, and the
-// dearest treatments that they have for a position in it weigh so much together.
+// textWork is what a text that holds JSON costs: how many purposes read it, and the
+// sum over these of the weight of the most expensive treatment of a position in it.
 type textWork struct{ purposes, dearest int32 }
 
-// cost is that of one text. What is in it shows only when it is treated; but after
-// each position of it, but the last of each container, stands a comma, which may be
-// escaped, and of base64 nothing can be told. A text in a text is counted with what
-// it stands in.
+// cost is the cost of one text. What it holds is known only once it is treated, but
+// each position in it, except the last of each container, is followed by a comma,
+// which may be escaped; of base64 nothing can be told. A text within a text is
+// counted with the outer one.
 func (w textWork) cost(text []byte) int {
 	positions := 1 + bytes.Count(text, []byte{','}) + bytes.Count(text, []byte{'['}) + bytes.Count(text, []byte{'{'}) + bytes.Count(text, []byte(`\u`))
 	if !bytes.ContainsAny(text, "[{") {
@@ -131,7 +131,7 @@ func (b *Batch) retape(it *Item) *schemas.Fault {
 	return nil
 }
 
-// tape is where the item's positions stand; of a long item only after retape.
+// tape holds the item's positions; for a long item only after retape.
 func (b *Batch) tape(it *Item) *schemas.Tape {
 	if it.work.long {
 		return &b.long

@@ -154,10 +154,10 @@ func (s *CompiledStream) actions(p *policy.Purpose, layout schemas.Layout, found
 	return a, nil
 }
 
-// nestedAction is what a purpose does with a text; what it does with what is in it
-// is added to outer. A text of which nothing can be left is dropped, or a null where a
-// null would stand in it: whether it is there is not to be told. dearest is the
-// greatest weight of a treatment of what is in it.
+// nestedAction is what a purpose does with a text; what it does with the contents is
+// added to outer. A text of which nothing can be left is dropped, or null where it
+// would have a null in it, so that the output does not tell whether it was there.
+// dearest is the greatest weight of a treatment of the contents.
 func (s *CompiledStream) nestedAction(p *policy.Purpose, t schemas.Type, f *nestedField, in setting, gs *gates, outer *actions) (act schemas.Action, dearest int32, err error) {
 	a, err := s.actions(p, f.layout, f.found, in, gs)
 	if err != nil {
@@ -196,7 +196,7 @@ func (a *actions) heaviest() (most int32) {
 	return most
 }
 
-// standIn stands for a text in which there is nothing to be seen.
+// standIn replaces a text in which nothing may be seen.
 func (a *actions) standIn() schemas.Action {
 	null := func(act schemas.Action) bool { return act.Op == schemas.OpNull }
 	if slices.ContainsFunc(a.acts, null) {

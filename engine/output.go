@@ -89,8 +89,8 @@ func (b *Batch) partitions(topic string) int32 {
 	return max(1, b.engine.cfg.Partitions(topic))
 }
 
-// treatKey gives the output's key: treated like the field that it is. A
-// constant stands there whether or not the input has a key (promise P6).
+// treatKey returns the output's key, treated like the field that it is. A constant
+// is written whether or not the input has a key (promise P6).
 func (b *Batch) treatKey(pt *part, sp *streamPurpose, c consents) (key []byte, ok bool) {
 	key = pt.item.Key
 	if sp.key.inValue {

@@ -6,8 +6,8 @@ import (
 	"github.com/consentstream/consentstream/schemas"
 )
 
-// element is what a scan found of what is decided at once: the record or, where
-// records are split, one element of it.
+// element is what a scan found of one unit of decision: the record or, where records
+// are split, one element of it.
 type element struct {
 	span    schemas.Span // of the payload, where records are split
 	timeSet bool
@@ -24,7 +24,7 @@ type part struct {
 	tape    *schemas.Tape
 }
 
-// note adds an element whose tape is at hand to its item: its time and subjects.
+// note adds to an item the time and subjects of an element that was just scanned.
 func (b *Batch) note(it *Item, plan *Plan, span schemas.Span, at valueAt) {
 	if it.work.elements == 0 {
 		it.work.firstElement, it.work.firstRef = int32(len(b.elements)), int32(len(b.refs))

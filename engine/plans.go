@@ -3,9 +3,10 @@ package engine
 import "github.com/consentstream/consentstream/schemas"
 
 // A stream remembers the plans of the writer schemas that were used last. Whoever
-// may write the input names the schemas, so their number and size are bounded
-// (promise P9): a registered schema costs its writer nothing, and its plan up to
-// tens of megabytes here. What is forgotten is learned again when a record needs it.
+// may write the input chooses the schemas, so their number and size are bounded
+// (promise P9): registering a schema costs its writer nothing, while its plan takes
+// up to tens of megabytes here. A forgotten plan is compiled again when a record
+// needs it.
 const (
 	maxPlans      = 256
 	maxPlanWeight = 1 << 17 // positions of all plans together: 13 of the largest schemas

@@ -109,8 +109,8 @@ func (rs ruleSet) binding(p schemas.Path) (best *pathRule, tied bool) {
 	return best, tied
 }
 
-// resolved is what is said of a node: a category, or what stands in the text
-// there. The zero resolved classifies nothing.
+// resolved is what the rules say of a node: a category, or how the text there is
+// parsed. The zero resolved classifies nothing.
 type resolved struct {
 	category string
 	nested   *nestedField

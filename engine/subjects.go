@@ -11,9 +11,9 @@ import (
 )
 
 // Whom data is about (DECISION D25). A record, or an element of one, has one or
-// more subjects; each is decided by itself. The key's, else the first declared one
-// is the main subject: without its permit there is no output. Every other position
-// of the output is about
+// more subjects; each is decided by itself. The main subject is the one that the
+// key names, else the first declared: without its permit there is no output. Every
+// other position of the output is about
 //
 //   - the subject that the longest path binds it to, which cascades as categories do;
 //   - the subject whose identifier stands there, unless a rule that names that very
@@ -21,8 +21,8 @@ import (
 //   - all of them, where it is personal and bound to nobody;
 //   - nobody in particular, under `system`: what goes out, goes out with it.
 //
-// It stays where all whom it is about permit, and behind `requires` where all of
-// them have consented explicitly; else it is withheld as behind a closed gate.
+// It stays where everybody whom it is about permits and, behind `requires`, where
+// all of them have consented explicitly; else it is withheld as behind a closed gate.
 
 // subjectSet has bit i set for subject i of the stream.
 type subjectSet uint32
@@ -174,7 +174,8 @@ func (s *CompiledStream) gate(about subjectSet, field uint32) gate {
 	return gate{permit: ^subjectSet(0)} // never open
 }
 
-// who is the one subject that something is about, else the main one.
+// who returns the subject that something is about, or the main one where it is
+// about several or nobody.
 func (s *CompiledStream) who(about subjectSet) int {
 	for i := range s.subjects {
 		if about == bit(i) {

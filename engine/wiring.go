@@ -58,11 +58,11 @@ const (
 	MaxSubjectPaths = 8
 )
 
-// SubjectRule says where the identifier of one of a record's subjects stands: in
-// the value, in the Kafka key, in a header, or in several of them, which then must
-// agree. It needs one of them; the key of `key: {subject: …}` is one too, but where
-// records are split. A value must have one of Paths, if there are any, and may have
-// others: what is missing or null there says nothing.
+// SubjectRule says where the identifier of one of a record's subjects is: in the
+// value, in the Kafka key, in a header, or in several of them, which then must
+// agree. At least one is needed; `key: {subject: …}` counts as one, except where
+// records are split. If there are Paths, a value must have at least one of them;
+// others may be missing or null.
 type SubjectRule struct {
 	Name      string // "customer"
 	Namespace string // of the policy
@@ -86,7 +86,8 @@ type KeyRule struct {
 	// Category is what it is treated as; "" with a Subject: as what stands at the
 	// subject's path.
 	Category string
-	// Namespace is that of an identifier that is nobody's here; "" for none.
+	// Namespace is that of an identifier that names none of the record's subjects; ""
+	// for none.
 	Namespace string
 }
 

@@ -23,13 +23,13 @@ func perSecond(l schemas.Logical) int64 {
 	return 0
 }
 
-// instant reports a timestamp, with or without zone.
+// instant reports whether l is a timestamp, with or without zone.
 func instant(l schemas.Logical) bool { return perSecond(l) != 0 && !timeOfDay(l) }
 
 func timeOfDay(l schemas.Logical) bool { return l == schemas.TimeMillis || l == schemas.TimeMicros }
 
-// plainNumber reports whole numbers of which only a unit can say that they are
-// instants.
+// plainNumber reports whether t is a whole number without logical type: only a
+// declared unit makes it an instant.
 func plainNumber(t schemas.Type) bool {
 	return plain(t) && (t.Kind == schemas.Int || t.Kind == schemas.Long || t.Kind == schemas.Number)
 }

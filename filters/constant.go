@@ -11,8 +11,9 @@ import (
 	"github.com/consentstream/consentstream/schemas"
 )
 
-// constant puts one value of the position's own type in the place of whatever
-// is there, of nothing and null too: so the output does not tell which.
+// constant writes one value of the position's own type in place of whatever is
+// there, and also where there is nothing or null, so that the output does not tell
+// which it was.
 type constant struct {
 	value any // string, int64, float64 or bool
 }
@@ -53,8 +54,8 @@ func (c constant) At(t schemas.Type) (schemas.Transform, schemas.Type, error) {
 	return fixedValue{v}, t, nil
 }
 
-// constantTakes is: there is some value of t that can be written in a policy.
-// Bytes, decimals and durations have no such form.
+// constantTakes reports whether some value of t can be written in a policy. Bytes,
+// decimals and durations cannot.
 func constantTakes(t schemas.Type) bool {
 	switch t.Logical {
 	case schemas.Decimal, schemas.Duration, schemas.UnknownLogical:

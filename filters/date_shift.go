@@ -55,7 +55,7 @@ func newDateShift(p *parameters, env Env) (Treatment, error) {
 	return &dateShift{days: int64(days), unit: unit, mac: keys.NewMAC(env.Key), subject: env.Subject}, nil
 }
 
-// Weight is as of pseudonymize.
+// Weight: see pseudonymize.Weight.
 func (*dateShift) Weight() int { return 3 }
 
 func (*dateShift) Name() string   { return "date_shift" }

@@ -9,9 +9,9 @@ import (
 	"github.com/consentstream/consentstream/schemas"
 )
 
-// encrypt puts a token in the place of a value that who has the key can undo
-// (Reveal). It is made by tink, which allocates; it holds scratch and is not
-// safe for concurrent use.
+// encrypt replaces a value with a token that whoever has the key can turn back into
+// the value (Reveal). tink makes the token, and allocates. encrypt holds scratch and
+// is not safe for concurrent use.
 type encrypt struct{ sealer *sealer }
 
 func newEncrypt(env Env) (Treatment, error) {
@@ -40,8 +40,8 @@ func (e encrypt) At(t schemas.Type) (schemas.Transform, schemas.Type, error) {
 	return via, scalarType(schemas.String, t), nil
 }
 
-// encryptTakes leaves out booleans, of which equal tokens tell two values
-// apart, and what has no bytes of its own.
+// encryptTakes leaves out booleans, whose two tokens would soon be told apart, and
+// types that have no bytes of their own.
 func encryptTakes(t schemas.Type) bool {
 	switch t.Logical {
 	case schemas.UnknownLogical:
@@ -57,7 +57,7 @@ func encryptTakes(t schemas.Type) bool {
 	return false
 }
 
-// isBytes reports values that are bytes rather than text: their token is bytes,
+// isBytes reports whether values are bytes rather than text: their token is bytes,
 // too.
 func isBytes(k schemas.Kind, l schemas.Logical) bool {
 	return (k == schemas.Bytes || k == schemas.Fixed) && l != schemas.Decimal && l != schemas.UUID
@@ -70,7 +70,7 @@ type encryptAt struct {
 	text    []byte   // scratch
 }
 
-// Weight is how many of the quickest treatments one takes the time of.
+// Weight is the cost of one treatment in multiples of the cheapest one.
 func (e *encryptAt) Weight() int { return 64 }
 
 func (e *encryptAt) Apply(buf []byte, v schemas.Value) (schemas.Value, []byte, error) {

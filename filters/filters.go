@@ -29,8 +29,9 @@
 // mask and truncate count Unicode code points and never cut between code points
 // that show as one character: combining marks, variation selectors, joiners
 // and what they join, emoji modifiers, flags, conjoining jamo, CR LF (UAX #29,
-// without prepended marks and Indic conjuncts). They cut before such a cluster rather than after it, so
-// that never more than the stated number of code points shows.
+// without prepended marks and Indic conjuncts). They cut before such a cluster
+// rather than after it, so that no more than the stated number of code points ever
+// shows.
 //
 // # Tokens
 //
@@ -161,8 +162,7 @@ func KeyUse(name string) keys.Use {
 	return ""
 }
 
-// What Apply finds wrong with a value. They are fixed texts: an error here
-// must not show the value.
+// The errors of Apply. Their texts are fixed: an error here must not show the value.
 var (
 	ErrValueType = errors.New("a value of a type that the treatment does not take")
 	ErrValue     = errors.New("a value that the treatment does not take")
@@ -175,8 +175,8 @@ func Names() []string {
 	return []string{"keep", "drop", "redact", "constant", "mask", "truncate", "pseudonymize", "encrypt", "generalize", "date_shift"}
 }
 
-// New makes a treatment. The empty name is drop: what a policy does not name
-// is withheld. Errors are for the policy's author.
+// New makes a treatment. The empty name means drop: what a policy does not name is
+// withheld. Errors are written for the policy's author.
 func New(name string, params []Param, env Env) (Treatment, error) {
 	p := newParameters(params)
 	var t Treatment

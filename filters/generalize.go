@@ -98,7 +98,7 @@ func failed(buf []byte, at int, err error) (schemas.Value, []byte, error) {
 // that it does not take.
 type stringForm func(dst, text []byte) (out []byte, ok bool)
 
-// Weight is as of pseudonymize.
+// Weight: see pseudonymize.Weight.
 func (stringForm) Weight() int { return 2 }
 
 func (f stringForm) Apply(buf []byte, v schemas.Value) (schemas.Value, []byte, error) {

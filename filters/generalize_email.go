@@ -47,8 +47,8 @@ func emailDomain(dst, text []byte) (out []byte, ok bool) {
 // maxDomain is RFC 1035's bound on a name.
 const maxDomain = 253
 
-// isDomain reports at least two labels of letters, digits and hyphens, of any
-// script, with dots between them.
+// isDomain reports whether domain is at least two labels of letters, digits and
+// hyphens, of any script, separated by dots.
 func isDomain(domain []byte) bool {
 	if len(domain) > maxDomain || !utf8.Valid(domain) {
 		return false

@@ -23,7 +23,7 @@ type numeric interface {
 	settle(m magnitude) (n int64, ok bool)
 }
 
-// numericTakes is: values of t are numbers with a decimal meaning.
+// numericTakes reports whether values of t are numbers with a decimal meaning.
 func numericTakes(t schemas.Type) bool {
 	switch t.Kind {
 	case schemas.Int, schemas.Long, schemas.Float, schemas.Double, schemas.Number:
@@ -32,7 +32,7 @@ func numericTakes(t schemas.Type) bool {
 	return decimalTakes(t)
 }
 
-// bucket gives the lower end of the range that a number lies in.
+// bucket replaces a number with the lower end of the range that it lies in.
 type bucket struct {
 	places int
 	width  int64   // of ranges of one width, from 0 in both directions; or
@@ -129,8 +129,8 @@ func newGeo(v any, _ *parameters) (form, error) {
 func (geo) word() string        { return "geo" }
 func (g geo) scale() (p, d int) { return g.places, g.places + 1 }
 
-// settle looks at one digit more: 5 or more rounds away from zero. A coordinate
-// beyond 180 degrees is none.
+// settle looks at one more digit: 5 or more rounds away from zero. A number beyond
+// 180 degrees is not a coordinate.
 func (g geo) settle(m magnitude) (int64, bool) {
 	if m.n > uint64(180*pow10(g.places+1)) || m.n == uint64(180*pow10(g.places+1)) && m.rest {
 		return 0, false

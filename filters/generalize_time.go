@@ -16,8 +16,8 @@ var (
 	timeGrains = []grain{"hour", "minute", "second"}
 )
 
-// timeForm cuts instants, dates and times of day to the beginning of the grain
-// that they lie in. In a zone that is UTC's, without one the zone's own.
+// timeForm cuts instants, dates and times of day to the beginning of the grain that
+// they lie in: in UTC where the value has a zone, else in the value's own local time.
 type timeForm struct {
 	name  string // "date" or "time"
 	grain grain
@@ -59,15 +59,15 @@ func (f timeForm) takes(t schemas.Type) bool {
 	return timeTakes(t)
 }
 
-// dateTakes is: values of t have a date.
+// dateTakes reports whether values of t have a date.
 func dateTakes(t schemas.Type) bool {
 	return plainString(t) || t.Logical == schemas.Date || instant(t.Logical)
 }
 
-// timeTakes is: values of t have a time of day.
+// timeTakes reports whether values of t have a time of day.
 func timeTakes(t schemas.Type) bool { return plainString(t) || perSecond(t.Logical) != 0 }
 
-// Weight is as of pseudonymize.
+// Weight: see pseudonymize.Weight.
 func (timeForm) Weight() int { return 4 }
 
 func (f timeForm) at(schemas.Type) (schemas.Transform, error) { return f, nil }

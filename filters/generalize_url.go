@@ -76,8 +76,9 @@ func (f urlForm) apply(dst, text []byte) (out []byte, ok bool) {
 	return f.appendQuery(dst, query), true
 }
 
-// isHost reports a host, or an address in brackets, with nothing but a port after
-// it: a password with a "/" in it ends the authority early, and would stand there.
+// isHost reports whether host is a host name, or an address in brackets, followed by
+// nothing but a port. A password with a "/" in it ends the authority early, and would
+// otherwise be taken for the host.
 func isHost(host []byte) bool {
 	name, port, _ := bytes.Cut(host, []byte{':'})
 	if end := bytes.IndexByte(host, ']'); end > 0 && host[0] == '[' {

@@ -52,7 +52,7 @@ func (m mask) At(t schemas.Type) (schemas.Transform, schemas.Type, error) {
 	case !maskTakes(t):
 		return nil, schemas.Type{}, refuse("mask", t)
 	case t.Kind == schemas.String:
-		t = scalarType(schemas.String, t) // a masked uuid is none any more
+		t = scalarType(schemas.String, t) // a masked uuid is no longer one
 	}
 	return m, t, nil
 }

@@ -44,8 +44,8 @@ func newPseudonymize(env Env) (Treatment, error) {
 	return &pseudonymize{mac: keys.NewMAC(env.Key), epoch: byte(env.Epoch), prefix: prefix, domain: env.Domain, normalize: env.Normalize}, nil
 }
 
-// Weight is how many of the quickest treatments one takes the time of: those that
-// have none take about 50 ns.
+// Weight is the cost of one treatment in multiples of the cheapest ones, which have
+// no Weight method and take about 50 ns.
 func (*pseudonymize) Weight() int { return 5 }
 
 func (*pseudonymize) Name() string   { return "pseudonymize" }
@@ -61,9 +61,9 @@ func (p *pseudonymize) At(t schemas.Type) (schemas.Transform, schemas.Type, erro
 	return p, scalarType(schemas.String, t), nil
 }
 
-// pseudonymizeTakes is: values of t identify somebody and have one text. A
-// float has no exact text, a boolean or a date stands for too few values to be
-// hidden behind a token, and of bytes nobody knows what they spell.
+// pseudonymizeTakes reports whether values of t identify somebody and have exactly
+// one text. A float has no exact text, booleans and dates have too few values for a
+// token to hide them, and what text bytes stand for is unknown.
 func pseudonymizeTakes(t schemas.Type) bool {
 	switch t.Kind {
 	case schemas.Null, schemas.Any:

@@ -2,7 +2,7 @@ package filters
 
 import "github.com/consentstream/consentstream/schemas"
 
-// redact puts null in the place of the value, whether or not there was one.
+// redact writes null in place of the value, whether or not there was one.
 type redact struct{}
 
 func (redact) Name() string   { return "redact" }

@@ -13,7 +13,7 @@ import (
 	"github.com/consentstream/consentstream/internal/keys"
 )
 
-// What Reveal and TokenEpoch find wrong with a token.
+// The errors of Reveal and TokenEpoch.
 var (
 	ErrNotToken  = errors.New("not a token of encrypt, which looks like e1.Zm9v…")
 	ErrPseudonym = errors.New("a pseudonym, which nobody can undo; only encrypt makes tokens that can be revealed")
@@ -26,8 +26,8 @@ const (
 	tagBytes = 'b'
 )
 
-// padTo is what the length of what is encrypted is a multiple of, so that the
-// token shows a value's length only in steps.
+// padTo: plaintexts are padded to a multiple of it, so that the token shows a
+// value's length only in steps.
 const padTo = 16
 
 // sealer makes and opens tokens of one purpose, path and epoch (package

@@ -5,8 +5,8 @@ import (
 	"unicode/utf8"
 )
 
-// prefix is the length in bytes of the longest beginning of s that has at most
-// n code points and does not end within a character.
+// prefix is the length in bytes of the longest prefix of s that has at most n code
+// points and does not end within a character.
 func prefix(s []byte, n int) int {
 	end := 0
 	for count := 0; count < n && end < len(s); count++ {
@@ -20,8 +20,8 @@ func prefix(s []byte, n int) int {
 	return end
 }
 
-// suffix is where the longest end of s begins that has at most n code points
-// and does not begin within a character.
+// suffix is the offset of the longest suffix of s that has at most n code points and
+// does not begin within a character.
 func suffix(s []byte, n int) int {
 	begin := len(s)
 	for count := 0; count < n && begin > 0; count++ {

@@ -28,8 +28,8 @@ func (c truncate) At(t schemas.Type) (schemas.Transform, schemas.Type, error) {
 	return c, t, nil
 }
 
-// truncateTakes excludes a uuid, which cut short is none any more, and a
-// fixed, which has one length.
+// truncateTakes excludes a uuid, which is no longer one once cut short, and a
+// fixed, which has only one length.
 func truncateTakes(t schemas.Type) bool {
 	switch t.Kind {
 	case schemas.Null, schemas.Any:

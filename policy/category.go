@@ -75,7 +75,7 @@ func ValidDataUse(key string) bool {
 	return ok
 }
 
-// wellFormed reports lower-case names, joined by dots.
+// wellFormed reports whether key is lower-case names joined by dots.
 func wellFormed(key string) bool {
 	for name := range strings.SplitSeq(key, ".") {
 		if name == "" || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789_") != "" {
@@ -85,10 +85,11 @@ func wellFormed(key string) bool {
 	return true
 }
 
-// Special reports a special category of personal data (GDPR article 9).
+// Special reports whether category is a special one (GDPR article 9).
 func Special(category string) bool { return within(fideslang.Special, category) != "" }
 
-// Criminal reports data on criminal convictions and offences (article 10).
+// Criminal reports whether category is data on criminal convictions and offences
+// (GDPR article 10).
 func Criminal(category string) bool { return within(fideslang.Criminal, category) != "" }
 
 // within is the key of the set that covers the category, "" for none.
@@ -150,8 +151,8 @@ func Grounds(category string) []string {
 	return nil
 }
 
-// shows reports whether something of the value may be left. What is not known to
-// hide it shows it.
+// shows reports whether something of the value may be left: true for every treatment
+// that is not known to hide it.
 func (t Treatment) shows() bool {
 	switch t.Name {
 	case "", "drop", "redact", "constant":

@@ -6,11 +6,11 @@ import (
 	"github.com/consentstream/consentstream/consent"
 )
 
-// Decide gives the verdict on purpose p for a record with facts f, whose
-// subject's states are rows (a nil row, or none, is an unknown subject), at now
-// (ms). It is total: every argument gives a Decision with a Reason. d is
-// overwritten; its Secondary is reused, and then nothing is allocated. Nothing
-// of rows is kept.
+// Decide writes to d the verdict on purpose p for a record with facts f, whose
+// subject's states are rows (a nil row, or no rows, means an unknown subject), at
+// now (ms). It is total: every combination of arguments gives a Decision with a
+// Reason. d is overwritten; where its Secondary has room, nothing is allocated.
+// Nothing of rows is kept.
 func Decide(p *Purpose, rows []*consent.Row, f *Facts, now int64, d *Decision) {
 	*d = Decision{Secondary: d.Secondary[:0]}
 	if f == nil {
@@ -222,15 +222,15 @@ func (s *state) limited() bool {
 		}) != nil
 }
 
-// stateMalformed reports a malformed event that neither a lift nor the grant
-// that counts, where it is faultless and was itself received later, has
-// superseded (D14).
+// stateMalformed reports whether there is a malformed event that has not been
+// superseded (D14): by a later lift, or by the grant that counts if that is faultless
+// and was itself received later.
 func (s *state) stateMalformed() bool {
 	return s.malformed > -consent.Infinite && s.lseen <= s.malformed && !(s.faultless && s.g.received > s.malformed)
 }
 
-// marketingObjection: article 21(2) is absolute, so under a basis other than
-// consent a plain withdrawal objects too.
+// marketingObjection: GDPR article 21(2) is absolute, so under a basis other than
+// consent a plain withdrawal counts as an objection too.
 func (s *state) marketingObjection() *consent.Denial {
 	n := s.standing(consent.FamilyObject, false)
 	if s.p.Basis != Consent {
@@ -241,8 +241,8 @@ func (s *state) marketingObjection() *consent.Denial {
 	return n
 }
 
-// objection: article 21(1). A withdrawal of all consent is no objection to
-// other bases, one that names the purpose is.
+// objection: GDPR article 21(1). A withdrawal of all consent is not an objection to
+// processing on other bases; one that names the purpose is.
 func (s *state) objection() *consent.Denial {
 	switch s.p.Basis {
 	case Consent:

@@ -6,10 +6,10 @@ import (
 	"github.com/consentstream/consentstream/consent"
 )
 
-// grant is what all grants that count for a purpose amount to: consent.Newest
-// of their terms, but with the recipients already held against the purpose, so
-// that no list has to be intersected (a purpose's recipients are covered by the
-// meet of two grants just when both cover them).
+// grant is what all grants that count for a purpose amount to: consent.Newest of
+// their terms, but with the recipients already compared with the purpose's, so that
+// no list has to be intersected (the intersection of two grants' recipients covers a
+// purpose's recipients exactly if both grants do).
 type grant struct {
 	set       bool
 	key       string

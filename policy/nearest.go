@@ -2,9 +2,9 @@ package policy
 
 import "strings"
 
-// Nearest is the one of words that is most likely meant by typed, or "" when
-// none is near: at most a third of its characters differ, capitals count for
-// nothing. Of equals the first wins.
+// Nearest returns the word that was most likely meant by typed, or "" when none is
+// near: at most a third of its characters may differ, ignoring case. Of equally near
+// words the first wins.
 func Nearest(typed string, words []string) string {
 	typed = strings.ToLower(typed)
 	if len(typed) > 100 { // nobody mistypes that much

@@ -9,9 +9,9 @@
 // Decide is DECISION.md's fold and decide (rules D1-D27, cited where kept), for
 // one group of identifiers and without regimes, minors, links and signals. It
 // denies by default: a nil purpose, a purpose without a basis, an unresolved
-// subject and a zero Decision all deny. Every fault that holds is collected; the
-// one of the least row of SEMANTICS.md section 7 is the Reason, the others are
-// Secondary, in row order, with EVENT_TIME_SUSPECT last:
+// subject and a zero Decision all deny. Every reason to deny that holds is
+// collected. The one in the lowest-numbered row of SEMANTICS.md section 7 is the
+// Reason; the others are Secondary, in row order, with EVENT_TIME_SUSPECT last:
 //
 //	row   reason                      holds when
 //	2     POLICY_UNDEFINED            there is no purpose, or it has no basis
@@ -37,9 +37,9 @@
 // Permits are CONSENT_GIVEN, or BASIS_ and the basis. Instants are ms since
 // 1970, intervals are half-open: valid from <= now < until (D1).
 //
-// A purpose "a.b" is concerned by what was said of "a.b", "a" and "*". A grant
-// of "a" counts for "a.b" only with covers_children, and clears a denial only
-// when it is strictly later and names the denied purpose or one below (D15).
+// What was said of "a.b", "a" and "*" concerns the purpose "a.b". A grant of "a"
+// counts for "a.b" only with covers_children, and a grant clears a denial only when
+// it is strictly later and names the denied purpose or one below it (D15).
 //
 // # Categories
 //

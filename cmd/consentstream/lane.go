@@ -45,8 +45,8 @@ func addLane(c *cobra.Command) laneFlags {
 	return f
 }
 
-// hideDefault keeps the default of a required number, which stands for "not
-// given", out of the help.
+// hideDefault keeps the default of a required number, which means "not given",
+// out of the help.
 func hideDefault(c *cobra.Command, flag string) { c.Flags().Lookup(flag).DefValue = "0" }
 
 func newLaneShow(std stdio) *cobra.Command {

@@ -68,8 +68,8 @@ func (f stubFlags) check() error {
 	return nil
 }
 
-// wiring loads what the flags name. Either may be nil, where it is not named;
-// stream also where the wiring has none for the topic.
+// wiring loads what the flags name. cfg and pol are nil where they are not named;
+// stream is nil also where the wiring has no stream for the topic.
 func (f stubFlags) wiring(std stdio) (cfg *configs.Config, stream *configs.Stream, pol *policy.Policy, err error) {
 	switch {
 	case *f.config != "":

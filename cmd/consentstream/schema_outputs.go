@@ -206,8 +206,8 @@ func (w writer) view(s *configs.Stream, compiled *engine.CompiledStream) (*view,
 	return &view{s, compiled, layout, plan}, nil
 }
 
-// fields are what a purpose does, by the path of the position: of a text that is
-// looked into, all that is in it.
+// fields says what a purpose does, by the path of the position. For a text that is
+// parsed as JSON, the list has everything in it.
 func (v *view) fields(purpose string) map[string][]audit.Field {
 	out := map[string][]audit.Field{}
 	for _, f := range v.compiled.Fields(viewID, purpose) {
@@ -217,8 +217,8 @@ func (v *view) fields(purpose string) map[string][]audit.Field {
 	return out
 }
 
-// positionOf is the path of the position at which a text stands, in which a plan's
-// path is: payload{json}.email is in that of payload.
+// positionOf is the path of the field that holds a plan's path: for
+// payload{json}.email, which lies in a text of JSON, it is payload.
 func positionOf(path string) string {
 	quoted := false
 	for i := 0; i < len(path); i++ {

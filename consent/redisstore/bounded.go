@@ -183,7 +183,7 @@ func (f *filter) refuse(c Code) error {
 	return &replyError{c, int(f.items - f.open[0])}
 }
 
-// digits reports a number, of whatever length.
+// digits reports whether text is all decimal digits, of whatever number.
 func digits(text []byte) bool {
 	return len(text) > 0 && len(bytes.Trim(text, "0123456789")) == 0
 }

@@ -25,7 +25,8 @@ func stampOf(next consent.Vector) stamp {
 }
 
 // rowCache keeps rows that were read and verified, each bucket's under its stamp.
-// They answer only beside a watermark of now that has the same stamp.
+// They are used as answers only together with a freshly read watermark that has
+// the same stamp.
 type rowCache struct {
 	room    int // bytes a bucket; 0: nothing is kept
 	buckets []kept

@@ -40,8 +40,8 @@ const (
 	ReadOnly       Code = "read_only"       // writes are refused: replica, or persistence failed
 )
 
-// Mend is a command or an action that helps, for people; empty where waiting
-// is all there is to do.
+// Mend is the remedy, for people: a command or an action that helps; empty where
+// waiting is all there is to do.
 func (c Code) Mend() string {
 	switch c {
 	case Unreachable, Slow:

@@ -7,19 +7,19 @@
 //
 // A name is split into words (camelCase, snake_case, other separators, and words
 // written together such as firstname), and the words are looked up in a table of
-// phrases (table.go), after those of the members it lies in. The phrase that
-// ends last wins, of these the longest: last_login_ip is an IP address, and
-// device.id is a device's. A name without any phrase takes the category of the
-// member it lies in, if that says something of all that lies there: an address
-// does, an event and a system do not.
+// phrases (table.go), preceded by the words of the members it lies in. The phrase
+// that ends last wins, and of several the longest: last_login_ip is an IP address,
+// and device.id belongs to a device. A name without any phrase takes the category of
+// the member it lies in, if that says something about everything in it: an address
+// does, an event or a system does not.
 //
 // # From values
 //
 // [Read] takes events one after the other, or one array of events, and keeps of
 // each value its JSON type and its shape ([Shape]: e-mail address, card number,
-// UUID…), never the value. Where four of five texts have one shape it is
-// proposed; a shape that names a person for sure (an e-mail address in user_id, or
-// within a query) counts more than the name, but for a special category and for
+// UUID…), never the value. A shape that four of five texts have is proposed. One that
+// certainly names a person (an e-mail address in user_id, or within a query) counts
+// more than the field's name, unless the name stands for a special category or for
 // what people write; any other shape counts less.
 //
 // Two things of the events are names in one place and data in another: the names
@@ -31,8 +31,8 @@
 //     have the same members, and many members of which each object has few. The
 //     names of a map are shown as .*; only what is a name beyond doubt, a word of
 //     the table or a member of nine of ten objects, stays one.
-//   - Of the texts of key, only those are shown that the table knows word by
-//     word. Others are counted.
+//   - Of the texts of key, only those that the table knows word by word are shown.
+//     Others are counted.
 //
 // Every other name of a member is shown: it is taken for a field's name.
 //

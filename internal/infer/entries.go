@@ -61,8 +61,8 @@ func (n *node) sureName(name string) bool {
 	return names.known.knows(name) || n.objects >= 5 && n.members[name].values*10 >= n.objects*9
 }
 
-// sparse reports an object with many members of which each record has few, all
-// of one type, and none with a name that is known.
+// sparse reports whether n is an object with many members of which each record has
+// few, all of one type, and none with a known name.
 func (n *node) sparse() bool {
 	if n.objects < 5 || len(n.names) < 16 {
 		return false
@@ -76,8 +76,8 @@ func (n *node) sparse() bool {
 	return one.uniform() && total*4 < n.objects*len(n.names) && !n.anyKnown()
 }
 
-// alike reports three or more members that are all objects of the same members,
-// at least two, and none with a name that is known.
+// alike reports whether n has three or more members, none with a known name, that
+// are all objects with the same members, at least two.
 func (n *node) alike() bool {
 	if len(n.names) < 3 || n.anyKnown() {
 		return false

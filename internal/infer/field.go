@@ -239,8 +239,8 @@ func (n *node) propose() (p Proposal, sure bool) {
 	return Proposal{Category: info.category, Because: []string{"values: " + seen(shape, count, n.texts())}}, info.sure
 }
 
-// graver reports a category that says more of a field than who a value names: a
-// special one, or what people write.
+// graver reports whether a category says more of a field than whom a value names: a
+// special one does, and what people write.
 func graver(category string) bool {
 	return policy.Special(category) || policy.Criminal(category) || covers("user.content", category) || category == "x.user.communications_content"
 }
@@ -287,8 +287,8 @@ func (n *node) may(category string) bool {
 	return mayBe(category, n.kinds, most && s == Timestamp)
 }
 
-// mayBe reports so of values of these types, and of times: session_start is no id of
-// a session.
+// mayBe reports whether values of these types, which are times or not, may be data of
+// a category: session_start is not the id of a session.
 func mayBe(category string, k kinds, time bool) bool {
 	return k.may(category) && !(time && strings.HasSuffix(category, "_id"))
 }

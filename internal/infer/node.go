@@ -218,8 +218,8 @@ func (s *Sample) foldMembers(n *node, fold func(string) bool) {
 	}
 }
 
-// isJSON reports an object or an array, strictly (RFC 8259), of a size that is
-// looked into.
+// isJSON reports whether t is an object or an array, strictly (RFC 8259), and small
+// enough to be looked into.
 func isJSON(t string) bool {
 	t = strings.TrimSpace(t)
 	return len(t) >= 2 && len(t) <= maxDecoded && (t[0] == '{' || t[0] == '[') && t != "{}" && t != "[]" && jsontext.Value(t).IsValid()

@@ -105,7 +105,7 @@ func timeOf(p schemas.Path, t schemas.Type) string {
 	return ""
 }
 
-// timeName reports a name that ends in a word for a point in time.
+// timeName reports whether a name ends in a word for a point in time.
 func timeName(p schemas.Path) bool {
 	words := split(p[len(p)-1].Name)
 	return len(words) > 0 && slices.Contains([]string{"at", "time", "timestamp", "ts"}, words[len(words)-1])

@@ -288,7 +288,7 @@ func fromBase64(t string) (plain string, ok bool) {
 	return string(b), err == nil && utf8.Valid(b) && strings.IndexFunc(string(b), notText) < 0
 }
 
-// isBase64URL reports base64 that is not of the standard alphabet with padding.
+// isBase64URL reports whether base64 is not in the standard alphabet with padding.
 func isBase64URL(t string) bool { return len(t)%4 != 0 || strings.ContainsAny(t, "-_") }
 
 func notText(r rune) bool { return !unicode.IsPrint(r) && !unicode.IsSpace(r) }

@@ -71,8 +71,8 @@ const (
 	maxEpoch = 1<<31 - 1 // the audit record holds an epoch as an Avro int
 )
 
-// ErrUnknownEpoch is wrapped by what is asked for an epoch that the file does
-// not hold; hold what was written under it, do not skip it.
+// ErrUnknownEpoch is wrapped by errors about an epoch that the file does not hold.
+// What was written under it must be held, not skipped.
 var ErrUnknownEpoch = errors.New("key epoch is not in the key file")
 
 // Key is a derived secret. It can be used as the []byte that it is, not printed.

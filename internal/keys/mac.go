@@ -36,8 +36,8 @@ func NewMAC(key []byte) *MAC {
 // Start begins a new message.
 func (m *MAC) Start() { m.msg = m.msg[:0] }
 
-// Bytes appends b behind its length (4 bytes, big-endian), so that no two
-// sequences of parts give one message.
+// Bytes appends the length of b (4 bytes, big-endian) and b, so that no two
+// sequences of parts give the same message.
 func (m *MAC) Bytes(b []byte) {
 	m.msg = binary.BigEndian.AppendUint32(m.msg, uint32(len(b)))
 	m.msg = append(m.msg, b...)
