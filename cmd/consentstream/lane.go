@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
+	"github.com/consentstream/consentstream/configs"
 	"github.com/consentstream/consentstream/internal/app"
 	"github.com/consentstream/consentstream/pipeline"
 )
@@ -103,6 +105,9 @@ func withLanes(c *cobra.Command, std stdio, f laneFlags, do func(context.Context
 	cfg, err := load(std, *f.config)
 	if err != nil {
 		return err
+	}
+	if !slices.ContainsFunc(cfg.Streams, func(s configs.Stream) bool { return s.Wiring.Topic == *f.topic }) {
+		return fmt.Errorf("%s has no stream of topic %q%s", *f.config, *f.topic, nearTopic(cfg, *f.topic))
 	}
 	a, err := app.New(cfg, zerolog.Nop(), version)
 	if err != nil {

@@ -28,6 +28,7 @@ writes one compliant topic per purpose plus an audit stream, in one transaction.
 		RunE:          group,
 	}
 	root.AddCommand(newDemo(std), newRun(std), newLint(std), newEval(std), newKeys(std), newConsent(std), newLane(std), newSchema(std))
+	builtin(root)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage(c, nearestFlag(c, err)) })
 	wrapArgs(root)
 	return root
@@ -47,6 +48,31 @@ func group(c *cobra.Command, args []string) error {
 		return usage(c, errors.New(msg))
 	}
 	return c.Help()
+}
+
+// builtin gives cobra's own commands what ours have: examples, and a usage error
+// for arguments that mean nothing.
+func builtin(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		switch c.Name() {
+		case "help":
+			c.Example = "  consentstream help lane reset"
+			c.Args = func(_ *cobra.Command, args []string) error {
+				if found, rest, _ := root.Find(args); len(rest) > 0 {
+					return group(found, rest)
+				}
+				return nil
+			}
+		case "completion":
+			c.Example = "  source <(consentstream completion bash)"
+			c.RunE = group
+			for _, shell := range c.Commands() {
+				shell.Example = "  consentstream completion " + shell.Name()
+			}
+		}
+	}
 }
 
 func usage(c *cobra.Command, err error) error {
