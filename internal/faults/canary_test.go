@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -225,10 +226,13 @@ func TestCanaries(t *testing.T) {
 	seen := s.failingDependencies(&c, d, good)
 	s.badConsents(&c)
 	good("events")
-	leaves := s.settled()
+	leaves, lines := s.settled(), s.quarantined()
 	for i, b := range list {
-		in := sent[i]
-		b.judge(t, leaves[at{in.id, in.partition, in.offset}])
+		place := at{sent[i].id, sent[i].partition, sent[i].offset}
+		b.judge(t, leaves[place])
+		if got := lines[place]; b.code == "" && got != nil || b.code != "" && !slices.Equal(got, []string{"INPUT_MALFORMED " + string(b.code)}) {
+			t.Errorf("%s (%s): quarantined as %q, want %q once", b.name, b.stream, got, b.code)
+		}
 	}
 	s.malformedConsents()
 	c.search(s, d.ready(), seen)
@@ -241,6 +245,26 @@ func TestCanaries(t *testing.T) {
 	if len(c.birds) < 100 {
 		t.Errorf("only %d canaries", len(c.birds))
 	}
+}
+
+// quarantined gives what the quarantine says of input records, by place.
+func (s *site) quarantined() map[at][]string {
+	s.t.Helper()
+	lines := map[at][]string{}
+	for _, r := range s.read(s.topic("consent.quarantine")) {
+		var q struct {
+			TopicID        string `json:"topic_id"`
+			Partition      int32
+			Offset         int64
+			Reason, Detail string
+		}
+		s.must(json.Unmarshal(r.Value, &q))
+		place := at{partition: q.Partition, offset: q.Offset}
+		_, err := hex.Decode(place.id[:], []byte(q.TopicID))
+		s.must(err)
+		lines[place] = append(lines[place], q.Reason+" "+q.Detail)
+	}
+	return lines
 }
 
 func (b bad) judge(t *testing.T, a leaf) {
