@@ -41,7 +41,7 @@ func (c *checker) checkSchema(at string, s *CompiledStream) {
 // The last are one warning: a schema may have hundreds.
 func (c *checker) checkRules(at string, s *CompiledStream, layout schemas.Layout, found []resolved) {
 	used := make([]bool, len(s.rules))
-	var withheld []string
+	var withheld, recursive []string
 	for i, n := range layout.Nodes() {
 		if n.Path == "" || n.Contested {
 			c.warnContested(at, n, layout)
@@ -58,11 +58,18 @@ func (c *checker) checkRules(at string, s *CompiledStream, layout schemas.Layout
 		if found[i].nested != nil {
 			c.checkNestedType(at, s, n)
 		}
+		if n.Type.Kind == schemas.Opaque {
+			recursive = append(recursive, n.Path)
+			continue
+		}
 		if n.Leaf && found[i] == (resolved{}) && !c.checkTie(at, s, n) && !slices.Contains(withheld[max(0, len(withheld)-maxListed):], n.Path) {
 			withheld = append(withheld, n.Path)
 		}
 	}
 	c.warnWithheld(at, withheld)
+	if len(recursive) > 0 {
+		c.warn(at+".fields", "withheld whatever its category: %s; a type that contains itself is not looked into again", listed(recursive))
+	}
 	for i, ok := range used {
 		if ok {
 			continue

@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -88,5 +89,27 @@ func TestReferenceTypeChange(t *testing.T) {
 		if out := plan.Outputs()[0].Schema; !strings.Contains(out, `{"name":"id","type":"string"},`+want+`{"name":"m"`) {
 			t.Errorf("%s was %s: left %s, want %s", c.is, c.was, out, want)
 		}
+	}
+}
+
+// A new version of a schema with a type that contains itself goes on, also where
+// paths cover that: what it holds of itself is withheld and listed.
+func TestNewRecursiveType(t *testing.T) {
+	const schema = `{"type":"record","name":"crm.R","fields":[{"name":"id","type":"string"},{"name":"tree","type":
+	 {"type":"record","name":"N","fields":[{"name":"email","type":"string"},{"name":"kids","type":{"type":"array","items":"N"}}]}}]}`
+	for _, path := range []string{"**.email", "tree", "tree.kids"} {
+		w := avroStream("id", "user.unique_id", path, "user.contact.email")
+		r := newRig(t, w, contract("p", "user", "keep"))
+		plan := r.install(1, schema)
+		if got := plan.Withheld; !slices.Contains(got, "tree.kids[*]") || path != "tree.kids" && len(got) > 1 {
+			t.Errorf("%s: withheld %q", path, got)
+		}
+		it := r.decide(engine.Input{Value: framed(t, 1, schema, `{"id":"42","tree":{"email":"a@x","kids":[{"email":"canary","kids":[]}]}}`)})[0]
+		if got := written(it, "p"); !strings.Contains(got, "42") || strings.Contains(got, "a@x") != (path != "tree.kids") || strings.Contains(got, "canary") {
+			t.Errorf("%s: %q", path, got)
+		}
+		cfg := sound()
+		cfg.Streams[0].Fields, cfg.Streams[0].Schema, cfg.Streams[0].EventTime = w.Fields, schema, engine.TimeRule{}
+		wantFinding(t, cfg, "streams[0].fields", "withheld whatever its category: tree.kids[*]", "", true)
 	}
 }

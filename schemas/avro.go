@@ -35,8 +35,7 @@ type avroPos struct {
 
 // NewAvro compiles an Avro schema in JSON, whose top level must be a record, for
 // a wiring that names paths: [n] and [key=="v"] give an element positions of its
-// own, and no path may name what lies in a recursive type. Errors name things
-// of the schema and of the wiring and nothing else.
+// own. Errors name things of the schema and of the wiring and nothing else.
 func NewAvro(schemaText string, paths []string) (Layout, error) {
 	s, err := parseAvro(schemaText)
 	if err != nil {

@@ -31,7 +31,7 @@ func (c *avroCompiler) compile(p *avroPos, s *avroSchema, n Node, named avroPath
 	case Union:
 		return c.union(p, s, sub, named, depth)
 	case Opaque:
-		return c.recursion(p, s, named)
+		return c.recursion(p, s)
 	}
 	return nil
 }
@@ -127,12 +127,8 @@ func (c *avroCompiler) union(p *avroPos, s *avroSchema, sub Node, named avroPath
 }
 
 // recursion compiles what a recursive type holds of itself: it can be stepped
-// over and nothing else, so no path may name it or anything in it.
-func (c *avroCompiler) recursion(p *avroPos, s *avroSchema, named avroPaths) error {
-	if named.covered || len(named.live) > 0 {
-		return fmt.Errorf("type %q contains itself: a path that names it there cannot hold, it is always withheld", s.typ.Name)
-	}
-	var err error
+// over and nothing else, whatever paths name it or lead into it.
+func (c *avroCompiler) recursion(p *avroPos, s *avroSchema) (err error) {
 	p.elem, err = c.skeleton(s.elem)
 	return err
 }

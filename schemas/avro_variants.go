@@ -6,10 +6,9 @@ import (
 )
 
 // avroPaths are the wiring's paths on their way down a schema: those that may
-// name something here or below. covered says that one ends here or above.
+// name something below.
 type avroPaths struct {
-	live    []livePath
-	covered bool
+	live []livePath
 }
 
 // livePath is a path of which path[i:] may be left for each bit i of at.
@@ -20,7 +19,7 @@ type livePath struct {
 
 func (n *avroPaths) add(p Path) {
 	state := livePath{path: p}
-	n.covered = state.set(0) || n.covered
+	state.set(0)
 	n.live = append(n.live, state)
 }
 
@@ -47,7 +46,7 @@ func (n *avroPaths) steps(yield func(Step) bool) {
 // next goes down one step. Every way of choosing elements goes down [*], so that
 // all variants of an element have positions of the same shape.
 func (n *avroPaths) next(at Step) avroPaths {
-	down := avroPaths{covered: n.covered}
+	var down avroPaths
 	for _, s := range n.live {
 		state := livePath{path: s.path}
 		for left := s.at; left != 0; left &= left - 1 {
@@ -55,9 +54,9 @@ func (n *avroPaths) next(at Step) avroPaths {
 			step := s.path[i]
 			switch {
 			case step.Kind == StepDeep:
-				down.covered = state.set(i) || down.covered
+				state.set(i)
 			case step.names(at), at.Kind == StepElements && (step.Kind == StepIndex || step.Kind == StepPredicate):
-				down.covered = state.set(i+1) || down.covered
+				state.set(i + 1)
 			}
 		}
 		if state.at != 0 {

@@ -81,8 +81,8 @@
 //     element), and once more if several of these could choose one element: what
 //     they do choose together is Contested and withheld;
 //   - what a recursive type holds of itself is one node of kind [Opaque]: its bytes
-//     are validated, 64 deep at most, and it is always dropped. A path of the
-//     wiring that names it, or anything in it, is refused with the schema.
+//     are validated, 64 deep at most, and it is always dropped,
+//     whatever paths name it.
 //
 // # Avro: what is accepted
 //
