@@ -10,13 +10,13 @@ const (
 	MaxSlots   = 256
 	MaxNotices = 256
 	// MaxRowBytes is what a row's encoding may take. A row is read for every
-	// record of its person, and mostly takes some 300 bytes. The largest state
-	// that we know reason for is that of an advertising exchange, the 11 purposes
-	// of the IAB's TCF with 64 recipients each, and takes 18 KiB.
+	// record of its person, and typically takes some 300 bytes. The largest
+	// realistic state that we know of is that of an advertising exchange, with the
+	// 11 purposes of the IAB's TCF and 64 recipients each: 18 KiB.
 	MaxRowBytes = 64 << 10
-	// maxEventState is what one event may add to a row: half of what that holds,
-	// so that no single event fills it and one that says all of it again in
-	// other words still fits.
+	// maxEventState is what one event may add to a row: half of its limit, so that
+	// no single event fills it, and a second one that says the same in other words
+	// still fits.
 	maxEventState = MaxRowBytes / 2
 )
 
@@ -99,5 +99,5 @@ func (r *Row) bound() {
 	r.Slots = slices.DeleteFunc(r.Slots, func(s Slot) bool { return s.Key != "*" })
 }
 
-// Overflown reports whether more was said of the identifier than a row may hold.
+// Overflown reports whether more was said about the identifier than a row may hold.
 func (r *Row) Overflown() bool { return r.Malformed == Infinite }

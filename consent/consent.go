@@ -8,10 +8,10 @@
 // in the shape of DESIGN section 5. It is strict: an unknown member, a duplicate
 // one, another case, a wrong type, ill-formed UTF-8, a time that is not RFC 3339
 // with zone, or a topic key that does not equal `namespace:value` makes the
-// event Malformed. A malformed event still denies (D14) whoever can be read from
-// it: the subject of the value, that of the key, or both where they differ. Two more things are
-// malformed for now, because to ignore them could hide a denial: the actions
-// `link` and `unlink`, and any event with a `link` that is not null.
+// event Malformed. A malformed event still denies (D14) every subject that can be
+// read from it: that of the value, that of the key, or both where they differ. Two
+// more things are malformed for now, because ignoring them could hide a denial: the
+// actions `link` and `unlink`, and any event with a `link` that is not null.
 //
 // Restrictive events (Action.Restrictive) act from the moment they are visible,
 // need no evidence, and mean all purposes when they name none. Grant, renew and
@@ -24,12 +24,12 @@
 // repetition give the same row. Rows are never merged; several identifiers of
 // one person are decided together (package policy).
 //
-// A row is bounded: by MaxSlots, MaxNotices, and MaxRowBytes of its encoding.
+// A row is bounded by MaxSlots, MaxNotices and, for its encoding, MaxRowBytes.
 // Beyond that it denies for good, like a malformed event that nothing clears,
-// and keeps only what concerns the whole subject. What counts are the longest
-// lists of each slot and not those of the grant that won, so that this too does
-// not depend on the order. Parse refuses an event that alone takes half of it:
-// its purposes times recipients, overrides and notice.
+// and keeps only what concerns the whole subject. The bound counts the longest
+// lists that each slot has ever had, not those of the grant that won, so that it
+// does not depend on the order of events either. Parse refuses an event that alone
+// would take half of a row: its purposes times recipients, overrides and notice.
 //
 // Every instant is a count of milliseconds since 1970-01-01T00:00:00Z.
 //
@@ -70,7 +70,7 @@ import (
 )
 
 // Identifier names a person in one namespace. Value is normalised by the
-// namespace's rule (NamespaceRule.Normalize) before anything is derived from it.
+// namespace's rule (Namespaces.Normalize) before anything is derived from it.
 type Identifier struct {
 	Namespace string
 	Value     personal.String
@@ -86,8 +86,8 @@ type Position struct {
 	Offset    int64
 }
 
-// Vector holds the next offset of each consent partition: everything below is
-// taken into account.
+// Vector holds the next offset of each consent partition: everything below it has
+// been taken into account.
 type Vector []int64
 
 // Action is what a consent event does. The zero Action is invalid.
@@ -143,9 +143,9 @@ type Denial struct {
 type Terms struct {
 	Set bool
 	T   int64 // t_yes, ms
-	// Received is when it reached the log, ms: of the grants of one instant T,
-	// the newest receipt. What they amount to is faultless only if each of them
-	// is, so the one received last is too (D14).
+	// Received is when the grant reached the log, ms; of several grants of one
+	// instant T, the newest receipt. Together they are faultless only if each of
+	// them is, so the one received last is too (D14).
 	Received   int64
 	Key        string
 	Pos        Position

@@ -6,9 +6,9 @@ import (
 	"math/bits"
 )
 
-// decoder reads bytes that nobody vouches for. After the first fault it is bad
-// for good and yields zeros, so that callers check once, and before they use a
-// value as an index or a length. No length is believed before it is checked.
+// decoder reads untrusted bytes. After the first fault it is bad for good and yields
+// zeros, so callers check once, before they use a value as an index or a length. No
+// length is believed before it is checked.
 type decoder struct {
 	b      []byte
 	i      int // where in b it reads
@@ -131,8 +131,8 @@ func (d *decoder) count(most int) int {
 	return int(n)
 }
 
-// string reads a text. used is what stood in its place before, in memory that
-// is read into again: mostly the same text, which then is not looked up.
+// string reads a text. used is the text that was in the same place before, in memory
+// that is being reused: it is mostly the same text, which then is not looked up.
 func (d *decoder) string(used string) string {
 	b := d.take(d.count(math.MaxInt32))
 	switch {

@@ -9,9 +9,9 @@ import (
 // when a restriction was stated is believed over the log's (D2), in ms.
 const Skew = 5 * 60 * 1000
 
-// timeNo is the instant of an event where it restricts: the receipt, unless the
-// event was stated well before (a late, older event must not overtake a newer
-// grant). A slow clock never makes a withdrawal lose.
+// timeNo is the instant at which an event restricts: its receipt, unless it was
+// stated well before that (a late, older event must not overtake a newer grant). A
+// slow clock never makes a withdrawal lose.
 func (e *Event) timeNo() int64 {
 	if !e.Asserted.Set || e.Received-e.Asserted.Ms <= Skew {
 		return e.Received
@@ -19,8 +19,8 @@ func (e *Event) timeNo() int64 {
 	return e.Asserted.Ms
 }
 
-// timeYes is the instant of an event where it permits: never after its receipt,
-// so a fast clock never makes a grant win.
+// timeYes is the instant at which an event permits: never after its receipt, so a
+// fast clock never makes a grant win.
 func (e *Event) timeYes() int64 {
 	if !e.Asserted.Set {
 		return e.Received

@@ -111,8 +111,8 @@ func (ns Namespaces) Hash() [32]byte {
 }
 
 // KeyName is the name under which the key of a namespace's tags is derived:
-// another normalisation, or another version of it, gives other tags. A namespace
-// has no "/" in its name, so no two give one.
+// another normalisation, or another version of it, gives other tags. Namespaces
+// have no "/" in their names, so no two of them share a KeyName.
 func (ns Namespaces) KeyName(namespace string) string {
 	return fmt.Sprintf("%s/%s/%d", namespace, ns.rules[namespace], NormalizerVersion)
 }

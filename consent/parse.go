@@ -85,7 +85,7 @@ func identify(namespace, raw string, ns Namespaces) (Identifier, bool) {
 
 // findSubject looks for the subject of a value that is not a faultless event:
 // whatever else it says, it may be the withdrawal of this person. It reads as
-// far as it can. Two subjects are none.
+// far as it can. A value with two subjects counts as having none.
 func findSubject(value []byte, ns Namespaces) (found Identifier, ok bool) {
 	p := parser{dec: jsontext.NewDecoder(bytes.NewReader(value), jsontext.AllowDuplicateNames(true)), ns: ns}
 	seen := 0

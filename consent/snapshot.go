@@ -55,10 +55,10 @@ func (s *Snapshot) SetEncoded(i int, b []byte) { s.answers[i] = answer{encoded: 
 // Len is the number of answers.
 func (s *Snapshot) Len() int { return len(s.answers) }
 
-// State gives the row of tag i and the watermark that it was read under. A nil
-// row is a true miss: complete state knows nothing of this tag. A reader that
-// cannot vouch for that returns an error, never a miss. The row is not to be
-// written to and lives until the next call. The error is ErrRow.
+// State returns the row of tag i and the watermark that it was read under. A nil
+// row is a true miss: the state is complete and knows nothing of this tag. A reader
+// that cannot vouch for that returns an error, never a miss. The row must not be
+// modified and is valid until the next call. The error is ErrRow.
 func (s *Snapshot) State(i int) (*Row, Vector, error) {
 	a := &s.answers[i]
 	if a.encoded == nil {

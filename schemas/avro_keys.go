@@ -50,8 +50,8 @@ func (s keySpan) same(o keySpan, b []byte) bool {
 	return s.end-s.start == o.end-o.start && bytes.Equal(b[s.start:s.end], b[o.start:o.end])
 }
 
-// hashed does so with a table at most half full. The seed is nobody's to know,
-// so that nobody can choose keys that meet in it.
+// hashed is twice with a hash table, at most half full. The seed is secret, so that
+// nobody can choose keys that collide.
 func (k *mapKeys) hashed(b []byte, spans []keySpan, seed maphash.Seed) bool {
 	size := 1 << bits.Len(uint(2*len(spans)-1))
 	if cap(k.table) < size {

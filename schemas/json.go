@@ -19,15 +19,15 @@ import (
 //   - what readers disagree about: bytes that are not UTF-8, lone surrogates
 //     (raw or escaped), and two members of one object whose names are equal
 //     after unescaping and Unicode simple case folding. One reader takes the
-//     first "email", another the last, a third takes "EMAIL" for it: the
+//     first "email", another the last, a third accepts "EMAIL" for it: the
 //     record that we treat must be the one that every reader sees;
 //   - scalars at the top level: they have no fields;
 //   - more than 64 containers in each other. The number of items needs no
 //     check of its own, since every item takes at least a byte.
 //
-// A member whose name equals that of a rule but for case is not the rule's: it
-// is withheld, even where the rest of its object is kept. So is an element
-// whose member is the one of a predicate but for case.
+// A member whose name differs from a rule's only in case does not belong to the
+// rule: it is withheld, even where the rest of its object is kept. So is an element
+// with a member whose name differs from that of a predicate only in case.
 //
 // # Which bytes come out
 //
@@ -50,10 +50,10 @@ import (
 // positions and classifies no name on its way: where nothing above cascades, it
 // passes unnamed members only where `**.*~key` says what their names are.
 //
-// What .* and ** match, and elements, stand where the record has them, and
-// nowhere else: redacted, or a constant, they are left out, for a null at a
-// place that no path names would tell that something was there. A container
-// of which that is all is a null, as one of nothing but redacted members is.
+// What .* and ** match, and elements, are written where the record has them and
+// nowhere else. Redacted, or replaced with a constant, they are left out: a null at a
+// place that no path names would tell that something was there. A container that
+// has nothing else is null, like one of nothing but redacted members.
 //
 // A name beside .*, as contact_id beside *.email, may hold a scalar as well as an
 // object: what stands in such an object is the longer path's.
@@ -143,11 +143,12 @@ type jsonSlot struct {
 
 // NewJSON compiles the positions that the wiring of a plain JSON stream names:
 // its fields and what the subject, the time and such stand at; a path may be
-// given twice. The order of paths is the plan order of what Splice writes by
-// itself. apart are those of which more cascades than a category, as whom data is
-// about does: what they cover is kept apart from what they do not, also where a
-// longer path says the same of both. Errors are for people who write configs: a
-// *PathError, or one that names the two paths that cannot both hold.
+// given twice. The order of paths is the order of what Splice writes whether or not
+// the record has it. apart are the paths from which more than a category cascades,
+// such as whom data is about: what they cover gets nodes of its own, even where a
+// longer path says the same of it and of what they do not cover. Errors are for
+// people who write configs: a *PathError, or one that names the two paths that
+// cannot both hold.
 func NewJSON(paths []string, apart ...string) (Layout, error) {
 	b := jsonBuilder{layout: &jsonLayout{seed: rand.Uint64(), format: JSON}, known: map[string]NodeID{}, keys: map[NodeID]NodeID{}}
 	for _, text := range paths {

@@ -2,9 +2,9 @@ package schemas
 
 import "bytes"
 
-// jsonProjection is one purpose's plan. A closed gate turns what a node does
-// into a null, and with it what its containers do; so there is one plan per set
-// of open gates, all made at the start.
+// jsonProjection is one purpose's plan. A closed gate makes a node null, which also
+// changes what its containers do; so there is one plan per set of open gates, all
+// made at the start.
 type jsonProjection struct {
 	layout *jsonLayout
 	gates  []uint8      // those in use, ascending; plan i has gates[k] open where bit k of i is set

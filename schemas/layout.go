@@ -3,11 +3,11 @@ package schemas
 // NodeID numbers the positions of a Layout; the root is 0.
 type NodeID int32
 
-// Node is one position that a purpose can act on. In Avro every field, element,
-// map key and value and branch position of the writer schema is one (the branches
-// of a union have its path); in JSON the positions are
-// the paths that the wiring names, and all that lies below a named path belongs
-// to it unless a longer path names it (a category cascades).
+// Node is one position that a purpose can act on. In Avro these are all fields,
+// elements, map keys, map values and union branches of the writer schema (the
+// branches have the union's path). In JSON they are the paths that the wiring names,
+// and all that lies below a named path belongs to it unless a longer path names it (a
+// category cascades).
 type Node struct {
 	Path   string // "address.city", "tags[*]"; the root is ""
 	Parent NodeID // -1 for the root
@@ -39,8 +39,9 @@ type Layout interface {
 	// action of node id (len(acts) == len(Nodes())). Actions of leaves decide;
 	// a container stays where something below it stays. In JSON the action of a
 	// container node is for the members that no longer path names: OpKeep
-	// copies them (the category cascades over new members), any other drops. name is the namespace
-	// of the derived Avro schema. Errors are for people who write configs.
+	// copies them (the category cascades over new members), any other drops
+	// them. name is the namespace of the derived Avro schema. Errors are for
+	// people who write configs.
 	Project(acts []Action, name string) (Projection, error)
 }
 
@@ -50,8 +51,9 @@ type Projection interface {
 	// Splice appends the purpose's record to dst: it copies the spans that are
 	// kept and writes those that change. gates has bit g-1 set where gate g is
 	// open. withheld counts JSON values removed because their type was not one
-	// that the treatment takes, in Avro those within a text that holds JSON. On error nothing of dst beyond its old length
-	// may be used; the error is a *Fault.
+	// that the treatment takes; in Avro those within a text that holds JSON. On
+	// error nothing of dst beyond its old length may be used; the error is a
+	// *Fault.
 	Splice(dst, src []byte, tape *Tape, gates uint32) (out []byte, withheld int, err error)
 	// Schema is the derived schema, of Avro or JSON Schema; "" for plain JSON.
 	Schema() string

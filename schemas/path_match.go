@@ -20,8 +20,8 @@ func (p Path) Covers(position Path) bool {
 	return covers(p, position, true)
 }
 
-// Names reports whether p covers position by its own name, and not only by what lies
-// above it: a ** at its end names nothing.
+// Names reports whether p covers position by naming it, and not only by cascading
+// from above: a ** at its end names nothing.
 func (p Path) Names(position Path) bool {
 	return p.Covers(position) && p.trimDeep().reach(position) == len(position)
 }

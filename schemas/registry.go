@@ -54,8 +54,8 @@ type RegistryConfig struct {
 const negativeCache = 30 * time.Second
 
 // patientWith is how many unknown ids are remembered before further ones are
-// believed unknown at their first try. Ids come from records: a batch of garbage
-// names thousands, and a second and a half for each would hold its lane for hours.
+// believed to be unknown at the first try. Ids come from records: a batch of garbage
+// can name thousands, and a second and a half for each would hold its lane for hours.
 const patientWith = 4
 
 // sweepEvery is how often what has run out is forgotten.
@@ -227,11 +227,12 @@ func (r *Registry) fetch(ctx context.Context, id int) (sr.Schema, error) {
 	}
 }
 
-// Register registers a schema of a framed format under subject, unless it is there, and
-// returns its id. Before it is new to the subject it is held against the latest
-// version ([Compatible], [CompatibleJSON]; but not the audit record, which is this program's own to
-// extend); the registry checks the rest as the subject's settings demand. The
-// error wraps ErrIncompatible or ErrUnavailable and never quotes the registry.
+// Register registers a schema of a framed format under subject, unless it is there
+// already, and returns its id. A schema that is new to the subject is first compared
+// with the latest version ([Compatible], [CompatibleJSON]), except that of the audit
+// record, which is this program's own to extend; the registry checks the rest as the
+// subject's settings demand. The error wraps ErrIncompatible or ErrUnavailable and
+// never quotes the registry.
 func (r *Registry) Register(ctx context.Context, subject, text string, format Format) (int, error) {
 	key := registration{subject, text, format}
 	r.mu.Lock()
@@ -284,7 +285,8 @@ func (r *Registry) register(ctx context.Context, subject string, s sr.Schema) (i
 	return id, nil
 }
 
-// follows reports what is different about a derived schema.
+// follows returns an error that says what is different about a derived schema that
+// may not follow the last one.
 func follows(last, derived sr.Schema) error {
 	switch {
 	case last.Type != derived.Type:
@@ -295,9 +297,9 @@ func follows(last, derived sr.Schema) error {
 	return Compatible(last.Schema, derived.Schema)
 }
 
-// notFound reports whether the registry itself says so: by one of its codes
-// (40401 subject, 40402 version, 40403 schema, 40404 soft-deleted subject). The
-// bare 404 of a proxy, or of a wrong base URL, would quarantine whole topics.
+// notFound reports whether the registry itself says "not found", by one of its codes
+// (40401 subject, 40402 version, 40403 schema, 40404 soft-deleted subject). If the
+// bare 404 of a proxy or a wrong base URL counted, it would quarantine whole topics.
 func notFound(err error) bool {
 	var e *sr.ResponseError
 	return errors.As(err, &e) && e.StatusCode == http.StatusNotFound && e.ErrorCode >= 40401 && e.ErrorCode <= 40404

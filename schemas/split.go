@@ -19,10 +19,9 @@ type Splitter struct {
 type Span struct{ Start, End uint32 }
 
 // Split compiles the split of a stream's records at path: the layout of the whole
-// record, and that of one element. path is one member after another and `[*]` at
-// the end; in JSON also `[*]` alone. avsc is the writer schema, "" in plain
-// JSON; paths are those of the wiring within an element,
-// and apart is as in NewJSON. Errors are for
+// record, and that of one element. path is member names with `[*]` at the end; in
+// JSON also `[*]` alone. avsc is the writer schema, "" in plain JSON; paths are
+// those of the wiring within an element, and apart is as in NewJSON. Errors are for
 // people who write configs.
 func Split(format Format, path, avsc string, paths []string, apart ...string) (*Splitter, Layout, error) {
 	steps, err := SplitPath(path)

@@ -42,9 +42,9 @@ func (t Type) String() string {
 }
 
 // IsInteger reports whether a JSON number has neither fraction nor exponent: then
-// its text is the only one of its value, and what is equal can be looked up and
-// pseudonymized by it (RFC 8259 section 6 allows no leading zeros). Minus zero is
-// not such a text: zero has another one already.
+// its text is the only one for its value, so that equal numbers are found and
+// pseudonymized alike (RFC 8259 section 6 allows no leading zeros). Minus zero does
+// not count: zero has another text already.
 func IsInteger(literal []byte) bool {
 	digits := literal
 	if len(digits) > 0 && digits[0] == '-' {

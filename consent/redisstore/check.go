@@ -6,11 +6,10 @@ import (
 	"strings"
 )
 
-// Check looks at what a server must be for its answers to count: a primary,
-// that never evicts and has not evicted since the first Check, and that has
-// memory to write. The pipeline calls it at start and every 5 s. The error is
-// a *Hold whose Mend is the command that helps; a server that does not tell is
-// held too.
+// Check verifies what a server must be for its answers to count: a primary that
+// never evicts, has not evicted since the first Check, and has memory to write. The
+// pipeline calls it at start and every 5 s. The error is a *Hold whose Mend is the
+// command that helps; a server that does not tell is a Hold too.
 //
 // Everything is taken from INFO, because managed servers forbid CONFIG GET.
 func (s *Store) Check(ctx context.Context) error {

@@ -39,18 +39,18 @@
 //
 // Rows and true misses that passed are kept in memory (Config.CacheBytes), and not
 // asked for again while the bucket's stamp is the same: rows are a function of the
-// log below a watermark, and equal stamps say that below this one nothing has come
-// to them since. The watermark and HLEN are read and checked each time, so a kept
-// row never outlives its bucket in Redis, and is never older than the watermark
-// that the caller's fence check sees. Where a stamp is another one, the bucket is
-// read again as a whole.
+// log below a watermark, and equal stamps mean that no row has changed since. The
+// watermark and HLEN are read and checked each time, so a kept row never outlives
+// its bucket in Redis, and is never older than the watermark that the caller's
+// fence check sees. Where the stamp differs, all that is wanted of the bucket is
+// read again.
 //
-// What the server sends passes a filter before the client library sees it, which
-// allocates any length that a reply announces: no value may be longer than the
-// longest row, no array have more items than its request has bytes, and no
-// exchange take more than the tags asked for can. Beyond that the connection is
-// closed, the read is a Hold, and a bucket in which such a value is found is
-// removed: it is not ours, and no read of it could ever succeed.
+// The client library allocates any length that a reply announces. So what the
+// server sends passes a filter first: no value may be longer than the longest row,
+// no array may have more items than its request has bytes, and no exchange may take
+// more than the tags asked for can. Beyond that the connection is closed, the read
+// is a Hold, and a bucket in which such a value is found is removed: it is not ours,
+// and no read of it could ever succeed.
 //
 // # Writing
 //
@@ -63,10 +63,10 @@
 //
 // # Known limits
 //
-// Who can write to Redis can roll genuine rows back under the current
-// watermark, or swap one row for a junk field (DECISION D6); the scrubber and
-// the audit's freshness verdict are the answer to that. One Redis node (with
-// or without replicas) is supported; Redis Cluster is laid out for and not
-// driven yet. Reads from a demoted or stale copy need no detection to be safe:
-// their watermark is as old as their rows, and the fence check refuses it.
+// Whoever can write to Redis can roll genuine rows back under the current
+// watermark, or swap one row for a junk field (DECISION D6). Nothing here detects
+// that. One Redis node (with or without replicas) is supported; the layout allows
+// for Redis Cluster, which is not supported yet. Reads from a demoted or stale copy
+// need no detection to be safe: their watermark is as old as their rows, and the
+// fence check refuses it.
 package redisstore

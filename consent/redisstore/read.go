@@ -239,12 +239,12 @@ func (s *Store) decodes(into *consent.Snapshot, i int) Code {
 	return ""
 }
 
-// condemn removes a bucket of which a row is damaged, if it is still what was
-// read. Only who reads a row sees its damage, and the projector reads a row only
-// when its subject speaks again; a bucket that is gone it notices by itself, and
-// rebuilds. Removing is always safe (no watermark, no answer), and it is known
-// to be damage and not a wrong key file of ours: the watermark was verified with
-// our keys. Best effort: the next read tries again.
+// condemn removes a bucket that has a damaged row, if the bucket is still what was
+// read. Damage is seen only when the row is read, and the projector reads a row only
+// when its subject has a new event; a bucket that is gone, however, it notices by
+// itself and rebuilds. Removing is always safe (no watermark, no answer), and this
+// cannot be a wrong key file of ours, because the watermark was verified with our
+// keys. Best effort: the next read tries again.
 func (s *Store) condemn(ctx context.Context, bucket int, m *Mark) {
 	_ = s.Reset(ctx, &Page{Bucket: bucket, Mark: *m})
 }

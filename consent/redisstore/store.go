@@ -126,9 +126,9 @@ func options(cfg *Config) *redis.Options {
 	}
 }
 
-// Quiet silences go-redis's own logger, which is one for the whole process and
-// writes lines of its own form to standard error. What it would say comes back
-// as Holds. For main functions, before the first Open.
+// Quiet silences go-redis's own logger, which is global to the process and writes
+// lines in its own format to standard error. What it would say comes back as Holds.
+// It is for main functions, before the first Open.
 func Quiet() { logging.Disable() }
 
 // Epoch is the epoch that the store was opened for.
