@@ -12,16 +12,17 @@ import (
 // the lane. So no record of the lane is decided before its turn, and none twice.
 //
 // What kgo does with a paused partition decides the order of steps. It asks for
-// nothing more of it and strips from polls what was buffered or in flight, with
-// the position where it was; but that is behind the records of the dropped batch,
+// nothing more of it and strips from polls what was buffered or in flight, and
+// leaves the position as it is; but that is after the records of the dropped batch,
 // and what is stripped may be an error that kgo reports only once. So the lane is
 // paused BEFORE the abort, which discards every buffered fetch and takes the
 // position back: from then on nothing of the lane can be on its way, and the
 // first record polled after resuming is the one at the committed offset. A
 // partition also stays paused when the group takes it away and gives it back.
 //
-// A lane waits for every schema that its records in the batch need, and no longer
-// asks on the others' time once it has named many that do not exist (lookup.go).
+// A lane waits for every schema that its records in the batch need. Once it has
+// named many that do not exist, it no longer makes the other lanes wait while it
+// asks (lookup.go).
 //
 // A lane that is set aside stays in the assignment. It commits fences like an
 // idle lane, since every later decision of its uses a later fence.
@@ -59,8 +60,8 @@ func (s *session) asideInBatch() bool {
 	return false
 }
 
-// recall takes lanes up again whose schemas may be had now. Of those that went
-// away meanwhile it lets kgo go: the group may give them back, as new lanes.
+// recall resumes lanes whose schemas may be available now. For lanes that went away
+// meanwhile it only ends kgo's pause: the group may give them back, as new lanes.
 func (s *session) recall() {
 	for key, a := range s.aside {
 		select {

@@ -107,8 +107,8 @@ func (s *session) newLane(top *topology, topic string, info topicInfo, partition
 	return l
 }
 
-// restore makes a lane of what was last committed, or says why it cannot
-// (DESIGN section 6, steps 5 and 6). Nothing of metadata is believed before its
+// restore makes a lane from what was last committed, or says why it cannot
+// (DESIGN section 6, steps 5 and 6). Nothing in the metadata is believed before its
 // MAC is checked, except the key epoch that it names.
 func (s *session) restore(l *lane, top *topology, offset int64, epoch int32, metadata string) (verdict, error) {
 	park := func(code ParkCode) (verdict, error) {

@@ -10,9 +10,9 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// board is what the health page shows and what workers of one process tell each
-// other: parked lanes, holds, and whether the instance is outdated. It is only
-// written when something changes, never per record.
+// board is what the health page shows and what the workers of one process share:
+// parked lanes, holds, and whether the instance is outdated. It is only written when
+// something changes, never per record.
 type board struct {
 	log     zerolog.Logger
 	metrics *metrics
@@ -65,8 +65,8 @@ func (b *board) park(p *Parked) {
 	b.log.Error().Str("topic", p.Topic).Int32("partition", p.Partition).Str("reason", string(p.Code)).Int64("offset", p.Offset).Str("command", p.Mend).Msg("lane parked")
 }
 
-// runtime tells the codes of faults that were seen while the lane ran: the
-// offset metadata does not show them, so the process remembers them.
+// runtime reports whether c is the code of a fault that is seen while the lane runs:
+// the offset metadata does not show it, so the process has to remember it.
 func (c ParkCode) runtime() bool {
 	switch c {
 	case ParkDataLoss, ParkOutOfRange, ParkRewound, ParkBatchTooLarge, ParkCorrupt:
@@ -223,9 +223,9 @@ type Status struct {
 	Parked   []*Parked `json:"parked"`
 }
 
-// status is ready where all workers are in the group, neither they nor a lane
-// hold and the instance is not outdated. Parked lanes do not make it unready: the others run,
-// and taking the instance away would stop those too.
+// status is ready where all workers are in the group, neither they nor any lane hold,
+// and the instance is not outdated. Parked lanes do not make it unready: the others
+// run, and taking the instance away would stop those too.
 func (b *board) status(workers int) Status {
 	b.mu.Lock()
 	defer b.mu.Unlock()

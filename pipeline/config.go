@@ -25,7 +25,7 @@ type States interface {
 	// Every error is a hold; an error never leaves a usable answer.
 	Read(ctx context.Context, tags []consent.Tag, into *consent.Snapshot) error
 	// Check refuses a store that could lose rows without saying so; the error
-	// text holds the command that mends it. From then on Read answers with the
+	// text has the command that fixes it. From then on Read answers with the
 	// states of this topic and of no other: a topic that was deleted and created
 	// again has another history.
 	Check(ctx context.Context, topic ConsentTopic) error

@@ -22,8 +22,8 @@ type ConsentTopic struct {
 	Partitions int
 }
 
-// LookupConsentTopic asks the brokers. A missing topic is a *Refusal with the
-// command that makes it, what does not answer any other error.
+// LookupConsentTopic asks the brokers. The error is a *Refusal with the command that
+// creates the topic where it is missing, and another error where no broker answers.
 func LookupConsentTopic(ctx context.Context, seedBrokers []string, opts []kgo.Opt, topic string) (ConsentTopic, error) {
 	cl, err := newClient(seedBrokers, opts)
 	if err != nil {

@@ -24,24 +24,25 @@
 //
 //   - a record is bad: it is quarantined and audited, the others go on (P9);
 //   - something that we depend on is missing or behind: the batch is held, with
-//     a code that log, metric and health name, and tried again with a fresh
-//     fence, fresh states and a fresh time (Hold; P10). What only some lanes
-//     need, a writer schema, holds those alone: they are set aside (aside.go);
+//     a code that log, metric and health show, and tried again with a fresh
+//     fence, fresh states and a fresh time (Hold; P10). A writer schema that only
+//     some lanes need holds those alone: they are set aside (aside.go);
 //   - a lane is not what its metadata says, or its log lost records: the lane is
 //     parked until somebody decides (`consentstream lane reset`), others go on;
-//   - the result of a commit is unknown, or the session is spoilt: the client is
+//   - the result of a commit is unknown, or the session is unusable: the client is
 //     discarded and rebuilt, and the lanes resume from what was committed;
-//   - somebody else is us, or the keys are not what they say: the process stops.
+//   - another process has our ids, or the keys are not what they claim to be: the
+//     process stops.
 //
 // An instance whose policy or keys are older than what a lane was last
 // committed under is outdated: it leaves the group and waits to be replaced.
 //
 // # Offsets
 //
-// A lane has three numbers that must not be confused. The committed offset also
-// moves over control records and is what Kafka resumes from. next_source is the
-// last audited offset + 1; audit leaves touch there (AUDIT A3). The position is
-// what the next polled record must not be below.
+// A lane has three offsets that must not be confused. The committed offset also
+// moves over control records and is where Kafka resumes. next_source is the last
+// audited offset + 1: the next audit leaf begins there (AUDIT A3). The position is a
+// lower bound of the offset of the next polled record.
 //
 // # Telemetry
 //

@@ -70,10 +70,10 @@ func (s *session) transact(ctx context.Context) error {
 	return s.commit(f, m.Now)
 }
 
-// transactIdle commits fence and offsets without records: it tells `consent
-// wait` that idle lanes too are past a fence, and moves committed offsets over
-// control records to the end of the log. Nothing is decided, so no state is
-// read: the fence says that no LATER decision uses an older state.
+// transactIdle commits fence and offsets without records: it shows, in the committed
+// metadata, that idle lanes too are past a fence (promise P4), and moves committed
+// offsets over control records to the end of the log. Nothing is decided, so no
+// state is read: the fence says that no LATER decision uses an older state.
 func (s *session) transactIdle(ctx context.Context) error {
 	if len(s.lanes.snapshot()) == 0 {
 		if s.settled.Load() {

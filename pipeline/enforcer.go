@@ -111,8 +111,8 @@ func (e *Enforcer) newWorker(n int, ground *ground) (*worker, error) {
 	return w, nil
 }
 
-// prepareHolding checks the ground until it can be told: what is wrong stays
-// wrong and is returned, what is away may come back.
+// prepareHolding runs prepare until it has an answer: what is wrong stays wrong and
+// is returned, what does not answer may come back.
 func (e *Enforcer) prepareHolding(ctx context.Context) (*ground, error) {
 	const setup = -1 // stands for the worker in holds
 	var pace pacer

@@ -142,8 +142,8 @@ func (w *worker) heldByAudit(ctx context.Context, cl *kgo.Client, audited topicI
 }
 
 // scanAudit reads audit partitions up to ends, within Limits.Scan, and marks the
-// lanes that it meets. It does not believe records: what does not decode, or carries another
-// lane, is somebody else's.
+// lanes that it meets. It does not trust records: what does not decode, or carries
+// another lane, is somebody else's.
 func (w *worker) scanAudit(ctx context.Context, scan map[int32][]*lane, ends []int64, held map[*lane]ParkCode) error {
 	if len(scan) == 0 {
 		return nil

@@ -17,7 +17,7 @@ import (
 // Health is the read-only endpoint of a process, whatever its roles are:
 //
 //	/healthz  200 while the process can go on by itself (holding and parked too:
-//	          restarting it would mend nothing)
+//	          restarting it would not help)
 //	/readyz   200 or 503, with Report as JSON: held workers and parked lanes with
 //	          reason and the command that helps
 //	/status   the same as text for people

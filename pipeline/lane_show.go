@@ -113,8 +113,8 @@ func (w *worker) laneState(ctx context.Context, cl *kgo.Client, topic string, pa
 	return st, st.lookAtLog(ctx, cl)
 }
 
-// lookAtLog says where the log cannot be read behind what was committed: that is
-// what a lane is parked for as batch_corrupt.
+// lookAtLog finds where the log cannot be read after what was committed, which is
+// why a lane is parked as batch_corrupt.
 func (st *LaneState) lookAtLog(ctx context.Context, cl *kgo.Client) error {
 	if st.Committed < st.LogStart || st.Committed >= st.LogEnd {
 		return nil
@@ -250,7 +250,7 @@ func (w *worker) openAudit(ctx context.Context, st *LaneState) (*kgo.Client, map
 
 // tail is the end of one lane's chain as a scan of the audit topic finds it. Only
 // a signature makes a record count: whoever may write the audit topic can put
-// others before, behind and between ours, also into other partitions, and can
+// others before, after and between ours, also into other partitions, and can
 // repeat ours. A signature covers lane, index and the leaf, which says the rest,
 // so the signed leaf with the highest index is the end.
 type tail struct {

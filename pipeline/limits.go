@@ -10,9 +10,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// topicLimits are the largest record batches that topics take. They can be changed
-// while we run: a client keeps those that it was made with, so that sessions end
-// when version has moved.
+// topicLimits are the largest record batches that topics take. They can change while
+// we run, but a client keeps those that it was made with: so sessions end when
+// version has moved.
 type topicLimits struct {
 	version atomic.Int64 // rises with every change
 
@@ -100,7 +100,7 @@ func (e *Enforcer) watchLimits(ctx context.Context) error {
 }
 
 // limitsChanged reads the limits after a topic has refused records for their size.
-// It reports whether the session's client works with others.
+// It reports whether they differ from those that the session's client was made with.
 func (s *session) limitsChanged() bool {
 	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
 	defer cancel()

@@ -27,8 +27,8 @@ type lookup struct {
 // askAtOnce bounds the questions of one lane: the registry has other clients.
 const askAtOnce = 8
 
-// ask asks for all ids, until the first question that is not answered, and
-// reports that there is no such.
+// ask asks for all ids, until the first question that is not answered, and reports
+// whether all were answered.
 func (q *lookup) ask(ctx context.Context) bool {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(askAtOnce)
@@ -63,8 +63,8 @@ func (q *lookup) ask(ctx context.Context) bool {
 	return len(left) == 0
 }
 
-// fewStrangers is how many unknown schemas a lane may name before it no longer
-// asks for one while others wait.
+// fewStrangers is how many unknown schemas a lane may name before it no longer asks
+// for further ones while the other lanes wait.
 const fewStrangers = 8
 
 // learned takes over what was answered while l was set aside.

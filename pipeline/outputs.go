@@ -44,8 +44,8 @@ func (e *Enforcer) registerOutputs(ctx context.Context) error {
 	return nil
 }
 
-// incompatible says what is different about an output schema, by names of
-// schemas, and what lets it pass for who has made sure that it may.
+// incompatible says what is different about an output schema, by names from schemas,
+// and which command allows it, for somebody who has made sure that it may be allowed.
 func incompatible(o *engine.OutputSchema, err error) (detail, mend string) {
 	var what *schemas.IncompatibleError
 	if !errors.As(err, &what) {
@@ -54,6 +54,7 @@ func incompatible(o *engine.OutputSchema, err error) (detail, mend string) {
 	return fmt.Sprintf("%s: purpose %s %v", o.Subject, o.Purpose, what), forgetSubject(o.Subject)
 }
 
-// forgetSubject lets a subject begin anew: what purpose and readers newly see is
-// then the first version that it has. Ids stay known, so records can be read.
+// forgetSubject is the command that lets a subject begin anew: what the purpose's
+// readers newly see is then its first version. Ids stay known, so records can still
+// be read.
 func forgetSubject(subject string) string { return "curl -X DELETE REGISTRY/subjects/" + subject }

@@ -86,7 +86,7 @@ func (sh *sheet) rewind(m sheetMark) {
 	sh.headers, sh.bytes = sh.headers[:m.headers], sh.bytes[:m.bytes]
 }
 
-// add gives the next record of the slab to fill in.
+// add returns the next record of the slab, to be filled in.
 func (sh *sheet) add(origin int32, topic string, partition int32) *kgo.Record {
 	sh.origin = append(sh.origin, origin)
 	if n := len(sh.records); n < cap(sh.records) {

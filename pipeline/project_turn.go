@@ -22,9 +22,9 @@ type turns struct {
 
 func newTurns() *turns { return &turns{changed: make(chan struct{}, 1)} }
 
-// options make a client a member of the projectors' group: a static one where
-// the process has an instance, so that a leader that was killed is back in
-// office as soon as it is back. One that ends in good order leaves explicitly.
+// options make a client a member of the projectors' group: a static one where the
+// process has an instance, so that a leader that was killed leads again as soon as it
+// is back. One that ends in good order leaves explicitly.
 func (t *turns) options(cfg ProjectorConfig) []kgo.Opt {
 	t.topic = cfg.Topic
 	opts := []kgo.Opt{

@@ -97,9 +97,9 @@ func (s *session) resolve(ctx context.Context, l *lane, it *engine.Item) error {
 	return nil
 }
 
-// noSchema: the texts of writer schemas are not to be had. The lane waits for all
-// those that its records in the batch need: asked for one by one, a batch of
-// thousands would be dropped and gathered as often.
+// noSchema: writer schemas are not available. The lane waits for all those that its
+// records in the batch need: asked for one by one, a batch that needs thousands would
+// be dropped and gathered as many times.
 func (s *session) noSchema(l *lane) *unlearned {
 	q := &lookup{registry: s.w.cfg.Registry, format: l.Stream.Format(), unknown: map[int]bool{}}
 	for _, it := range s.batch.Items() {
@@ -210,8 +210,9 @@ func (s *session) register(ctx context.Context, o *engine.OutputSchema) error {
 	return nil
 }
 
-// alterCompatibility lets the registry take a schema that it calls incompatible,
-// for who has made sure that the topic's readers do not mind.
+// alterCompatibility is the command that makes the registry accept a schema that it
+// calls incompatible, for somebody who has made sure that the topic's readers can
+// read it.
 func alterCompatibility(subject string) string {
 	return `curl -X PUT -H "Content-Type: application/json" -d '{"compatibility":"NONE"}' REGISTRY/config/` + subject
 }

@@ -173,9 +173,9 @@ func (s *session) refusedAlready(it *engine.Item) bool {
 	return yes
 }
 
-// topicTooSmall is for a topic that does not even take what is written of a
-// refused record: then the topic is at fault and no record is. What was refused
-// for it is tried again as it is, with another limit as soon as the topic has one.
+// topicTooSmall is for a topic that does not even take what is written about a
+// refused record: then the topic is at fault and not the record. What was refused
+// because of it is tried again unchanged, under a new limit once the topic has one.
 func (s *session) topicTooSmall(topic string) error {
 	if s.limitsChanged() {
 		return errRebuild

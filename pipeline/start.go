@@ -16,8 +16,7 @@ import (
 	"github.com/consentstream/consentstream/schemas"
 )
 
-// Complaint is one thing that is wrong at the start and the command that mends
-// it.
+// Complaint is one thing that is wrong at the start and the command that fixes it.
 type Complaint struct {
 	What    string
 	Command string // may be ""
@@ -42,8 +41,8 @@ func (r *Refusal) add(command, format string, args ...any) {
 	r.Complaints = append(r.Complaints, Complaint{fmt.Sprintf(format, args...), command})
 }
 
-// ground is what workers stand on: facts about the cluster that must not change
-// while they run.
+// ground holds the facts about the cluster that workers rely on and that must not
+// change while they run.
 type ground struct {
 	auditSchema int
 	consent     ConsentTopic

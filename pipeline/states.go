@@ -33,8 +33,8 @@ func (e *Enforcer) watchStates(ctx context.Context, topic ConsentTopic) error {
 	return nil
 }
 
-// away reports whether the store did not answer, which may pass by itself. All else
-// that Check says is something that somebody has to mend.
+// away reports whether the store did not answer, which may pass by itself. Everything
+// else that Check says has to be fixed by somebody.
 func away(err error) bool {
 	var a interface{ Away() bool }
 	return errors.As(err, &a) && a.Away()

@@ -82,8 +82,8 @@
 //     of the element), and one more if several of these could choose the same
 //     element: what they do choose together is Contested and withheld;
 //   - what a recursive type holds of itself is one node of kind [Opaque]: its bytes
-//     are validated, 64 levels deep at most, and it is always dropped. If a path of
-//     the wiring names it, or anything in it, the schema is refused.
+//     are validated, 64 levels deep at most, and it is always dropped,
+//     whatever paths name it.
 //
 // # Avro: what is accepted
 //

@@ -4,9 +4,9 @@
 //
 //   - floor: a transactional copy that writes what consentstream must write (the
 //     same record counts on three purpose topics and the audit topic; on a real
-//     broker records that the product wrote, else prefixes of the input of about
-//     the same sizes) and looks up and decides nothing. Nothing that keeps the
-//     promises over Kafka can be faster;
+//     broker the very records that the product wrote, else prefixes of the input of
+//     about the same sizes) and looks up and decides nothing. No program that keeps
+//     the promises over Kafka can be faster;
 //   - product: the pipeline of `consentstream run`, everything on: fence, Redis
 //     look-ups, three purposes, audit chain and commitments. It runs first, and the
 //     floor writes the counts and records that it was seen to write.
@@ -16,8 +16,8 @@
 // own process: CPU, allocations and memory then INCLUDE the broker and are no
 // measure of the client; only the ratio means something.
 //
-// Each run is a process of its own, so that CPU and peak memory are its own.
-// Measured is from the first committed offset to the last, as an observer of the
+// Each run is a process of its own, so that CPU and peak memory are its own. The time
+// measured is from the first committed offset to the last, as an observer of the
 // group's committed offsets sees it, in the same way for both jobs: start-up,
 // joining the group and projecting consents do not count.
 package main

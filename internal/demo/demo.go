@@ -1,7 +1,7 @@
-// Package demo tells what consentstream does, in one process, with no Docker and
-// no network: an embedded Kafka, schema registry and Redis, the shipped demo
-// configuration, and the same pipeline that `run` runs. People whose data flows
-// are made up; what happens to it is not.
+// Package demo shows what consentstream does, in one process, with no Docker and no
+// network: an embedded Kafka, schema registry and Redis, the shipped demo
+// configuration, and the same pipeline that `run` runs. The people are made up; what
+// happens to their data is not.
 package demo
 
 import (
@@ -28,7 +28,7 @@ import (
 	"github.com/consentstream/consentstream/schemas"
 )
 
-// Config is one telling.
+// Config is one run of the demo.
 type Config struct {
 	Out    io.Writer
 	Colour bool

@@ -1,8 +1,8 @@
 // Package devstack is the embedded stack: a Kafka cluster, a schema registry
 // and a Redis in this process, for `consentstream demo` and for tests. It must
-// not be used by `run`: nothing in it is durable, and it is a fake. What it
-// does like the real servers, and what not, was measured (stack_test.go) and is
-// this package's specification.
+// not be used by `run`: it is a fake, and nothing in it is durable. In what it
+// behaves like the real servers, and in what not, was measured (stack_test.go) and
+// is this package's specification.
 //
 // # Kafka: one kfake broker, in memory
 //

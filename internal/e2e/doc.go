@@ -14,9 +14,9 @@
 //     contiguous, touch, chain and are signed, and their context never falls;
 //   - each decision is that of DECISION.md at the leaf's time and consent
 //     position: permit, reasons, cited event, gates;
-//   - outputs are there, once, with exactly these bytes: key, partition,
-//     timestamp, headers, value; none is missing, none is more, and those of
-//     one lane keep their order in each output partition;
+//   - outputs are there, once, with exactly the right bytes: key, partition,
+//     timestamp, headers, value; none is missing, there are no others, and those
+//     of one lane keep their order in each output partition;
 //   - exactly the bad records are in quarantine, with their codes;
 //   - no value that a purpose may not see shows on its topic, and none at all in
 //     audit, quarantine, policies, logs, metrics and health.

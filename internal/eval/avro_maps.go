@@ -7,11 +7,12 @@ import (
 	"strings"
 )
 
-// The libraries hold an Avro map in a Go map, whose order is another each time, and
-// a map's order is in its bytes, which the audit commits to. In binary a map is the
-// same as an array of records {key, value} (Avro 1.12, "Arrays", "Maps"), and that
-// has an order. So maps are given to the libraries as such arrays, and come back as
-// such. A map in a union with an array stays one: there it would be the second.
+// The libraries hold an Avro map in a Go map, whose order differs each time, while
+// the order of an encoded map shows in its bytes, which the audit commits to. In
+// binary a map is the same as an array of records {key, value} (Avro 1.12, "Arrays",
+// "Maps"), which has an order. So maps are given to the libraries as such arrays, and
+// come back as such. A map in a union with an array stays a map, since a union cannot
+// have two arrays.
 
 // avroShape is what of an Avro type says where its maps are.
 type avroShape struct {

@@ -5,8 +5,8 @@
 //
 // # Input
 //
-// Records are one a line, partition 0, offset = line from 0. By default a line
-// is the record's value, byte for byte; with Records set it is
+// Records are one per line, in partition 0; the offset is the line number, from 0. By
+// default a line is the record's value, byte for byte; with Records set it is
 //
 //	{"key": "…", "headers": {"name": "…"}, "timestamp": "RFC 3339", "value": …}
 //
@@ -14,13 +14,13 @@
 // stream takes the value in Avro's JSON encoding of Config.Schema; a record that
 // cannot be encoded is quarantined. In that encoding a union's value is named by
 // its type ({"int": 5822}, for a nullable date too); a map in a union with an
-// array has no order, and so other bytes each time. Consent events are one a line
-// in log order, offset = line from 0, received at Config.At, or
-// {"timestamp": …, "value": {…}}.
+// array has no order, and so different bytes each time. Consent events are one per
+// line, in log order; the offset is the line number, from 0. A line is the event,
+// received at Config.At, or {"timestamp": …, "value": {…}}.
 //
 // # Output
 //
-// One JSON object a line, in input order; of a record first its outputs in
+// One JSON object per line, in input order; for each record first its outputs in
 // policy order, then its quarantine record if any, then its audit record. The
 // same input, consents, time and keys give the same bytes.
 package eval

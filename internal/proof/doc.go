@@ -1,20 +1,18 @@
-// Package proof holds what is said of the engine as a whole, over drawn schemas,
-// wirings, policies, people and records. It has no code of its own.
+// Package proof tests properties of the engine as a whole, over randomly drawn
+// schemas, wirings, policies, people and records. It has only tests.
 //
-//   - Noninterference (promise P6): of two records that differ only where a
-//     purpose may not look, it gets the same. What it may see, and what each record
-//     is changed in, is worked out from the paths of the wiring and the rules of
-//     the policy by code of this package, by the position of each value and not,
-//     as in the product, of each position of a layout; for each element of a
-//     record that is split and for the people whom it is about, and also within
-//     texts of JSON. docs/noninterference.md lists what may tell two records apart
-//     all the same.
+//   - Noninterference (promise P6): from two records that differ only where a
+//     purpose may not look, the purpose gets the same. What it may see, and what is
+//     changed in each record, is worked out from the paths of the wiring and the
+//     rules of the policy by code of this package, value by value (the product does
+//     it position by position of a layout); for each element of a record that is
+//     split and for the people whom it is about, and also within texts of JSON.
+//     docs/noninterference.md lists what may tell two records apart all the same.
 //   - Escape (P1): a canary at any position of any real schema or event never
 //     comes out where no rule classifies it.
-//   - Cost (P9): no record of a megabyte costs more than 64 MB, nor long.
+//   - Cost (P9): no record of a megabyte takes more than 64 MB or too long.
 //
-// CONSENTSTREAM_PAIRS says how many pairs of records are compared; without it
-// there are as many as take a few seconds. CONSENTSTREAM_SEED says which: those of a
-// number, by default always the same, or with "new" others in each run. A run says
-// how it can be repeated.
+// CONSENTSTREAM_PAIRS is how many pairs of records are compared; the default takes a
+// few seconds. CONSENTSTREAM_SEED chooses them: a number, by default always the same,
+// or "new" for different ones in each run. A run prints how to repeat it.
 package proof

@@ -1,13 +1,13 @@
-// Package reference says a second time, slowly, what the pipeline must write for
-// an input record: which purposes are permitted and why, and each output down
-// to its bytes. Tests hold the product against it; nothing else may use it.
+// Package reference is a second, slow implementation of what the pipeline must write
+// for an input record: which purposes are permitted and why, and each output down to
+// its bytes. Tests compare the product with it; nothing else may use it.
 //
-// It is written from the pages that specify the product, not from its code, and
-// imports none of it: not the engine, the scanners and splicers, the treatments,
-// policy.Decide, the consent fold, the audit encoder or the key ring. Whatever
-// both have wrong must have been misread twice. It favours what can be seen to
-// be right: JSON as a tree of texts, Avro through goavro's maps, keys and hashes
-// by crypto/* at each use, consent events folded anew for each decision.
+// It is written from the pages that specify the product, not from the product's
+// code, and imports none of it: not the engine, the scanners and splicers, the
+// treatments, policy.Decide, the consent fold, the audit encoder or the key ring. An
+// error in both means that the specification was misread twice. It favours what can
+// be seen to be right: JSON as a tree of texts, Avro through goavro's maps, keys and
+// hashes by crypto/* at each use, consent events folded anew for each decision.
 //
 //   - events.go, fold.go, decide.go: DECISION.md's program over the raw events
 //   - config.go: the two YAML files as treatments by purpose and category

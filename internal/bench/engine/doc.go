@@ -1,14 +1,13 @@
-// Package engine measures the filter engine on records as they come, beside
-// what the same work costs by the usual means (`make bench-engine`). It has no
-// code of its own.
+// Package engine measures the filter engine beside the usual ways of doing the same
+// work, on realistic records (`make bench-engine`). It has only benchmarks and tests.
 //
-// A case is a kind of record and what each purpose does with its fields: the
-// others are dropped. The work is the same for all: read a record, write one
-// for each purpose, where there are three with a pseudonym under that purpose's key
-// in it. A test holds
-// the results against each other, so that nobody is measured at less. Records
-// change from one to the next, so that no pseudonym is remembered.
+// A case is a kind of record and what each purpose does with its fields; fields that
+// are not named are dropped. The work is the same for all contestants: read a record
+// and write one for each purpose; in the cases with three purposes, each output has a
+// pseudonym under that purpose's key. A test compares the results, so that nobody is
+// measured doing less. Each record differs from the one before, so that no pseudonym
+// is remembered.
 //
-// Not in it: what the engine does besides for each record (states, decision,
+// Not included is what the engine does besides for each record (states, decision,
 // audit, commitments); engine.BenchmarkRecord measures that.
 package engine
