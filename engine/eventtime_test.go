@@ -178,6 +178,18 @@ func TestEventTimeInHeader(t *testing.T) {
 
 // A header that a purpose does not see as it is does not show as its records'
 // timestamp either.
+// A header without a name is not where an event time stands that is in the value.
+func TestHiddenTimeBesideANamelessHeader(t *testing.T) {
+	w := jsonStream("id", "user.unique_id", "at", "user.behavior")
+	w.EventTime = engine.TimeRule{Path: "at"}
+	w.Headers = []engine.HeaderRule{{Name: "", Category: "system.operations"}}
+	r := newRig(t, w, contract("p", "user.unique_id", "keep", "system", "keep"))
+	it := r.decide(engine.Input{Timestamp: stampMs, Value: []byte(`{"id":"42","at":"2026-11-19T12:00:00Z"}`)})[0]
+	if out := output(it, "p"); out == nil || out.Timestamp != nowMs {
+		t.Errorf("output %+v, want one of the time of deciding", out)
+	}
+}
+
 func TestOutputTimestampIsAHeader(t *testing.T) {
 	for treatment, want := range map[string]int64{"keep": eventMs, "drop": nowMs, "mask": nowMs, "constant": nowMs, "keep!": nowMs, "": nowMs} {
 		w := jsonStream("id", "user.unique_id")

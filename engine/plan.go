@@ -266,9 +266,10 @@ func (s *CompiledStream) compile(layout schemas.Layout, split *schemas.Splitter)
 	return p, nil
 }
 
-// keepsHeader reports whether the purpose may see a header as it is, behind no gate.
+// keepsHeader reports whether the purpose may see a header as it is, behind no gate;
+// "" is no header.
 func (sp *streamPurpose) keepsHeader(name string) bool {
-	return slices.ContainsFunc(sp.headers, func(h headerPlan) bool {
+	return name != "" && slices.ContainsFunc(sp.headers, func(h headerPlan) bool {
 		return h.name == name && h.op == schemas.OpKeep && h.gate == (gate{})
 	})
 }

@@ -141,6 +141,13 @@ func TestGeneralizeText(t *testing.T) {
 		{Param{"url_query", ""}, "https://[::1]u:/w@shop.example/", wrong}, // again a password, after what is no host
 		{Param{"url_query", ""}, "https://u]:80/w@shop.example/", wrong},
 		{Param{"url_query", ""}, "https://[]/", wrong},
+		{Param{"url_query", ""}, "https://shop.example;jsessionid=1", wrong},  // a path parameter, where there is no path
+		{Param{"url_query", ""}, "https://shop.example&email=a%40b.c", wrong}, // and what was to be a query
+		{Param{"url_query", ""}, "https://a%40b.c/", wrong},
+		{Param{"url_query", ""}, "https://[fe80::1%25somebody]/", wrong},
+		{Param{"url_query", ""}, "https://[somebody]/", wrong},
+		{Param{"url_query", ""}, "https://my_shop.Bücher.example./", "https://my_shop.Bücher.example./"},
+		{Param{"url_query", ""}, "https://[::ffff:192.0.2.77]/", "https://[::ffff:192.0.2.77]/"},
 		{Param{"url_query", ""}, "//@/", wrong},
 		{Param{"url_query", ""}, "/;/path", wrong}, // would become //path
 		{Param{"url_query", ""}, "file:///home/somebody", wrong},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/consentstream/consentstream/schemas"
@@ -81,15 +82,28 @@ func (f urlForm) apply(dst, text []byte) (out []byte, ok bool) {
 // otherwise be taken for the host.
 func isHost(host []byte) bool {
 	name, port, _ := bytes.Cut(host, []byte{':'})
+	named := isHostName(name)
 	if end := bytes.IndexByte(host, ']'); end > 0 && host[0] == '[' {
 		name, port = host[1:end], host[end+1:]
 		if len(port) > 0 && port[0] != ':' {
 			return false
 		}
 		port = bytes.TrimPrefix(port, []byte{':'})
+		_, named = parseIPv6(name)
+		named = named && bytes.IndexByte(name, '%') < 0 // a zone
 	}
 	ds, rest := digits(port)
-	return len(name) > 0 && !bytes.ContainsAny(name, "[]") && len(rest) == 0 && len(ds) <= 5
+	return named && len(rest) == 0 && len(ds) <= 5
+}
+
+// isHostName reports whether name is letters, digits, "-", "." and "_", of any script.
+// RFC 3986 section 3.2.2 lets a host hold ";", "&", "=" and escapes too: no name that
+// can be looked up does, and in a URL that lacks its "/" or "?" they are what was to
+// stand behind it.
+func isHostName(name []byte) bool {
+	return len(name) > 0 && !bytes.ContainsFunc(name, func(r rune) bool {
+		return r != '-' && r != '.' && r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.Is(unicode.M, r)
+	})
 }
 
 // authority gives where the host begins: after "//". 0 is a path without one.

@@ -99,18 +99,22 @@ type jsonSplice struct {
 }
 
 // root is written whatever is in it: the record is there because it is
-// permitted, not because of what it holds.
+// permitted, not because of what it holds. An array of which nothing is written
+// stands as the object that it could have been as well.
 func (s *jsonSplice) root() {
-	step, e := &s.steps[0], &s.tape.Entries[0]
+	step, e, start := &s.steps[0], &s.tape.Entries[0], len(s.dst)
 	switch {
 	case e.Kind == Record && step.object, e.Kind == Array && step.array:
-		s.container(step, 0)
-		return
+		if s.container(step, 0) || e.Kind == Record || !step.object {
+			return
+		}
+		s.dst = s.dst[:start]
 	case step.do == jsonCopy && !step.parts:
 		s.dst = append(s.dst, s.src[e.Start:e.End]...)
 		return
+	default:
+		s.withheld++
 	}
-	s.withheld++
 	if step.array && !step.object {
 		s.dst = append(s.dst, "[]"...)
 		return

@@ -124,6 +124,10 @@ func TestJSONSplice(t *testing.T) {
 		{"root array where an object is wanted", abc, 0, `[1]`, `{"b":null}`, 1},
 		{"root object where an array is wanted", []rule{{"[*].email", keep}}, 0, `{"email":1}`, `[]`, 1},
 
+		{"root of any kind, as ** has it", []rule{{"**.a", keep}}, 0, `[[{"a":1}]]`, `[[{"a":1}]]`, 0},
+		{"an array of which ** finds nothing", []rule{{"**.a", keep}}, 0, `[1,{"b":[{}]}]`, `{}`, 0},
+		{"an empty array where ** may find something", []rule{{"**.a", keep}, {"b", null}, {"c", one}}, 0, `[]`, `{"b":null,"c":1}`, 0},
+
 		{"open gate", []rule{{"h", gated}, {"x", keep}}, 1, `{"h":1,"x":2}`, `{"h":1,"x":2}`, 0},
 		{"open gate, absent", []rule{{"h", gated}, {"x", keep}}, 1, `{"x":2}`, `{"x":2}`, 0},
 		{"closed gate", []rule{{"h", gated}, {"x", keep}}, 0, `{"h":1,"x":2}`, `{"x":2,"h":null}`, 0},

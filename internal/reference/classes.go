@@ -332,8 +332,22 @@ func domain(text string) (string, bool) {
 
 var (
 	urlParts = regexp.MustCompile(`^((?:[A-Za-z0-9+.-]+:)?//)?([^?#]*)(?:\?([^#]*))?(?:#.*)?$`)
-	urlHost  = regexp.MustCompile(`^(\[[^]/[]+\]|[^]:/[]+)(:[0-9]{0,5})?$`)
+	urlPort  = regexp.MustCompile(`:[0-9]{0,5}$`)
+	urlName  = regexp.MustCompile(`^[\pL\pM\p{Nd}._-]+$`)
 )
+
+// isURLHost tells a host name, or an IPv6 address in brackets, with or without a port.
+func isURLHost(host string) bool {
+	if strings.HasPrefix(host, "[") && strings.HasSuffix(host, "]") {
+		a, err := netip.ParseAddr(host[1 : len(host)-1])
+		return err == nil && a.Is6() && a.Zone() == ""
+	}
+	if port := urlPort.FindString(host); port != "" {
+		host = strings.TrimSuffix(host, port)
+		return !urlPort.MatchString(host) && isURLHost(host)
+	}
+	return urlName.MatchString(host)
+}
 
 // stripURL takes out of a URL who used it.
 func stripURL(text string, names []any) (string, bool) {
@@ -345,7 +359,7 @@ func stripURL(text string, names []any) (string, bool) {
 	if start != "" {
 		host = strings.SplitN(path, "/", 2)[0]
 		path = path[len(host):]
-		if host = host[strings.LastIndex(host, "@")+1:]; !urlHost.MatchString(host) {
+		if host = host[strings.LastIndex(host, "@")+1:]; !isURLHost(host) {
 			return "", false
 		}
 	} else if path != "" && path[0] != '/' {
