@@ -166,7 +166,7 @@ func uncovered(snap *consent.Snapshot, f *fence) int {
 func (s *session) behind(ctx context.Context, f *fence) error {
 	stable, err := listOffsets(ctx, s.cl, s.w.cfg.Topics.Consent, f.info, listEnd, true)
 	if err == nil && !consent.Vector(stable).Covers(f.vector) {
-		return &Hold{Code: HoldConsentTxn, Mend: "kafka-transactions.sh --bootstrap-server … find-hanging --topic " + s.w.cfg.Topics.Consent}
+		return &Hold{Code: HoldConsentTxn, Mend: s.w.cfg.command("kafka-transactions", "find-hanging --topic "+s.w.cfg.Topics.Consent)}
 	}
 	return hold(HoldWatermark, "")
 }

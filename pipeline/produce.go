@@ -175,7 +175,7 @@ func (s *session) sortFailures() error {
 			return s.topicTooSmall(f.record.Topic) // a document that fitted once
 		}
 		if !ok || !isRecordCode(f.err) || s.sheet.origin[i] < 0 {
-			return s.produceError(f.err)
+			return s.produceError(f.record.Topic, f.err)
 		}
 		first = f.err
 		it := s.batch.Items()[s.sheet.origin[i]]
@@ -223,7 +223,7 @@ func (s *session) condemn(it *engine.Item, topic string, err error) {
 }
 
 // produceError is about the session or the broker, not about a record.
-func (s *session) produceError(err error) error {
+func (s *session) produceError(topic string, err error) error {
 	switch {
 	case errors.Is(err, kerr.ProducerFenced):
 		return s.fenced()
@@ -234,6 +234,9 @@ func (s *session) produceError(err error) error {
 	default:
 		h := kafkaHold(HoldProduce, err)
 		h.untilCommit = true
+		if errors.Is(err, kerr.TopicAuthorizationFailed) {
+			h.Mend = s.w.cfg.command("kafka-acls", "--add --allow-principal User:… --operation Write --topic "+topic)
+		}
 		return h
 	}
 }

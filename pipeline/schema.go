@@ -130,7 +130,7 @@ func (s *session) learn(ctx context.Context, l *lane, id int) error {
 	}
 	if !s.w.citable(plan) {
 		stream.Refuse(id, codePlanTooLarge)
-		s.w.schemaLog.Error().Str("topic", stream.Topic()).Int("schema_id", id).Str("command", topicSettings{name: s.w.cfg.Topics.Policies}.alter(maxMessageBytes+"=…")+"   # then restart").
+		s.w.schemaLog.Error().Str("topic", stream.Topic()).Int("schema_id", id).Str("command", s.w.cfg.alter(s.w.cfg.Topics.Policies, maxMessageBytes+"=…")+"   # then restart").
 			Msg("records of a writer schema go to quarantine: what is done with its fields does not fit the policies topic")
 		return nil
 	}

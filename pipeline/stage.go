@@ -183,7 +183,7 @@ func (s *session) topicTooSmall(topic string) error {
 	clear(s.refused)
 	s.suspects = nil
 	return &Hold{Code: HoldProduce, Detail: "topic_too_small", untilCommit: true,
-		Mend: topicSettings{name: topic}.alter(maxMessageBytes + "=1048588")}
+		Mend: s.w.cfg.alter(topic, maxMessageBytes+"=1048588")}
 }
 
 // headerSig is the only Kafka header of audit records (AUDIT A2).

@@ -193,11 +193,11 @@ func (e *Enforcer) checkTopics(ctx context.Context, cl *kgo.Client, top *topolog
 	}
 	for _, c := range configs {
 		if c.Err != nil {
-			r.add("kafka-acls --bootstrap-server … --add --allow-principal User:… --operation DescribeConfigs --topic "+c.Name,
+			r.add(e.cfg.command("kafka-acls", "--add --allow-principal User:… --operation DescribeConfigs --topic "+c.Name),
 				"the settings of topic %s cannot be read: %s", c.Name, errorCode(c.Err))
 			continue
 		}
-		settings := topicSettings{name: c.Name, values: map[string]string{}}
+		settings := topicSettings{name: c.Name, values: map[string]string{}, cfg: &e.cfg}
 		for _, v := range c.Configs {
 			settings.values[v.Key] = v.MaybeValue()
 		}
@@ -242,7 +242,7 @@ func (e *Enforcer) checkRetention(t topicSettings, r *Refusal) {
 	if err == nil && kept >= 0 && kept <= limit && strings.Contains(t.values["cleanup.policy"], "delete") {
 		return
 	}
-	r.add(t.alter("cleanup.policy=delete,retention.ms="+strconv.FormatInt(limit, 10)),
+	r.add(e.cfg.alter(t.name, "cleanup.policy=delete,retention.ms="+strconv.FormatInt(limit, 10)),
 		"topic %s keeps records for longer than the purpose's retention of %d ms (retention.ms=%s, cleanup.policy=%s)", t.name, limit, t.values["retention.ms"], t.values["cleanup.policy"])
 }
 
@@ -265,7 +265,7 @@ func (e *Enforcer) retention(topic string) int64 {
 
 // createCommand is the kafka-topics line for a missing topic.
 func (e *Enforcer) createCommand(name string) string {
-	line := "kafka-topics --bootstrap-server " + strings.Join(e.cfg.SeedBrokers, ",") + " --create --topic " + name
+	line := e.cfg.command("kafka-topics", "--create --topic "+name)
 	switch name {
 	case e.cfg.Topics.Consent:
 		return line + " --partitions 4 --config cleanup.policy=delete --config retention.ms=-1 --config message.timestamp.type=LogAppendTime"
@@ -286,11 +286,12 @@ func (e *Enforcer) createCommand(name string) string {
 type topicSettings struct {
 	name   string
 	values map[string]string
+	cfg    *Config
 }
 
 func (t topicSettings) want(r *Refusal, key, value, why string) {
 	if got := t.values[key]; got != value {
-		r.add(t.alter(key+"="+value), "topic %s has %s=%s, not %s: %s", t.name, key, got, value, why)
+		r.add(t.cfg.alter(t.name, key+"="+value), "topic %s has %s=%s, not %s: %s", t.name, key, got, value, why)
 	}
 }
 
@@ -300,6 +301,12 @@ func (t topicSettings) wantIfSet(r *Refusal, key, value, why string) {
 	}
 }
 
-func (t topicSettings) alter(settings string) string {
-	return "kafka-configs --bootstrap-server … --alter --entity-type topics --entity-name " + t.name + " --add-config " + settings
+// command is a line of one of Kafka's own tools, against the brokers that we use.
+func (cfg *Config) command(tool, args string) string {
+	return tool + " --bootstrap-server " + strings.Join(cfg.SeedBrokers, ",") + " " + args
+}
+
+// alter is the command that changes settings (k=v,k=v) of a topic.
+func (cfg *Config) alter(topic, settings string) string {
+	return cfg.command("kafka-configs", "--alter --entity-type topics --entity-name "+topic+" --add-config "+settings)
 }

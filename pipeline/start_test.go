@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -35,6 +36,7 @@ func TestRefusals(t *testing.T) {
 		{"missing consent topic", func(r *rig) { _ = r.stack.Kafka.DeleteTopic("consent.events") }, []string{"--create --topic consent.events", "message.timestamp.type=LogAppendTime", "retention.ms=-1"}},
 		{"consent retention", alter("consent.events", "retention.ms", "604800000"), []string{"kafka-configs", "--add-config retention.ms=-1"}},
 		{"consent compaction", alter("consent.events", "cleanup.policy", "compact"), []string{"--add-config cleanup.policy=delete"}},
+		{"consent size", alter("consent.events", "retention.bytes", "1000000"), []string{"--add-config retention.bytes=-1"}},
 		{"consent timestamps", alter("consent.events", "message.timestamp.type", "CreateTime"), []string{"--add-config message.timestamp.type=LogAppendTime"}},
 		{"audit compaction", alter("consent.audit", "cleanup.policy", "compact"), []string{"tear the chains"}},
 		{"audit timestamps", alter("consent.audit", "message.timestamp.type", "CreateTime"), []string{"consent.audit --add-config message.timestamp.type=LogAppendTime"}},
@@ -63,7 +65,56 @@ func TestRefusals(t *testing.T) {
 			if g := r.stack.Kafka.GroupInfo(rigGroup); g != nil {
 				t.Error("the group exists")
 			}
+			for _, complaint := range refusal.Complaints {
+				r.typed(complaint.Command)
+			}
+			run := r.start()
+			r.eventually("the daemon is ready after what was printed was typed", func() bool { return run.Status().Ready })
+			run.stop()
 		})
+	}
+}
+
+// typed does what the command of a remedy does.
+func (r *rig) typed(command string) {
+	r.t.Helper()
+	words := strings.Fields(command)
+	value, settings := map[string]string{}, map[string]*string{}
+	for i, w := range words {
+		switch w {
+		case "--config", "--add-config":
+			for kv := range strings.SplitSeq(words[i+1], ",") {
+				k, v, _ := strings.Cut(kv, "=")
+				settings[k] = &v
+			}
+		default:
+			value[w] = words[min(i+1, len(words)-1)]
+		}
+	}
+	if words[0] != "redis-cli" && value["--bootstrap-server"] != r.cfg.SeedBrokers[0] {
+		r.t.Errorf("not our brokers: %s", command)
+	}
+	var err error
+	switch {
+	case words[0] == "redis-cli":
+		r.cfg.States = r.memoryStates
+	case words[0] == "kafka-topics" && words[3] == "--create":
+		partitions, bad := strconv.ParseInt(value["--partitions"], 10, 32)
+		if bad != nil {
+			r.t.Fatalf("%s: %v", command, bad)
+		}
+		_, err = r.adm.CreateTopic(r.t.Context(), int32(partitions), 1, settings, value["--topic"])
+	case words[0] == "kafka-configs" && words[3] == "--alter" && value["--entity-type"] == "topics":
+		var alter []kadm.AlterConfig
+		for k, v := range settings {
+			alter = append(alter, kadm.AlterConfig{Name: k, Value: v})
+		}
+		_, err = r.adm.AlterTopicConfigs(r.t.Context(), alter, value["--entity-name"])
+	default:
+		r.t.Fatalf("what does this do: %s", command)
+	}
+	if err != nil {
+		r.t.Fatalf("%s: %v", command, err)
 	}
 }
 

@@ -21,7 +21,7 @@ func TestAuditUnauthorized(t *testing.T) {
 	fault := s.stack.Kafka.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: s.topic("consent.audit"), Err: kerr.TopicAuthorizationFailed, Count: -1})
 	d := s.start()
 	s.everybody()
-	d.holds(pipeline.HoldUnauthorized, "kafka-acls")
+	d.holds(pipeline.HoldUnauthorized, "kafka-acls --bootstrap-server "+s.kafka+" --add --allow-principal User:… --operation Write --topic "+s.topic("consent.audit"))
 	s.must(fault.Wait(t.Context(), 3))
 	if n := s.outputs(); n != 0 {
 		t.Errorf("%d outputs are visible without an audit", n)
@@ -53,7 +53,7 @@ func TestAuditTopicTooSmall(t *testing.T) {
 				}
 				before := s.outputs()
 				s.everybody()
-				d.holds(pipeline.HoldProduce, "max.message.bytes")
+				d.holds(pipeline.HoldProduce, "kafka-configs --bootstrap-server "+s.kafka+" --alter --entity-type topics --entity-name "+s.topic("consent.audit")+" --add-config max.message.bytes=")
 				if n := s.outputs(); n != before {
 					t.Errorf("%d outputs are visible without an audit", n-before)
 				}

@@ -215,7 +215,7 @@ func TestForeignTransaction(t *testing.T) {
 				s.everybody()
 				s.send("events", 0, "bob")
 				before := s.outputs()
-				d.holds(pipeline.HoldConsentTxn, "kafka-transactions.sh")
+				d.holds(pipeline.HoldConsentTxn, "kafka-transactions --bootstrap-server "+s.kafka+" find-hanging --topic "+s.topic("consent.events"))
 				time.Sleep(300 * time.Millisecond)
 				if n := s.outputs(); n != before {
 					t.Errorf("%d outputs while the transaction was open", n-before)
