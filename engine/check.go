@@ -118,6 +118,7 @@ func (c *checker) checkJSONStream(at string, s *CompiledStream) {
 			return
 		}
 		c.checkDeclared(at, s)
+		c.warnWithheld(at, plan.Withheld)
 	}
 	c.checkJSON(at+".fields", s, s.rules, plan.layout)
 	c.checkPlaces(at, s, plan.layout)

@@ -20,14 +20,15 @@ func (s *CompiledStream) resolveNodes(layout schemas.Layout) []resolved {
 		if n.Parent >= 0 && !isKey(n) {
 			tagged[i] = tagged[n.Parent]
 		}
-		changed[i] = n.Parent >= 0 && changed[n.Parent] || s.reference.changed(n)
+		r, rule, err := s.rules.node(n)
+		changed[i] = n.Parent >= 0 && changed[n.Parent] || s.reference.changed(n) && (n.Declared == 0 || rule >= 0) // JSON lets go by what a rule covers
 		if c, err := s.tagCategory(n.Tags); err != nil || c != "" {
 			tagged[i] = c
 		}
 		if n.Type.Kind == schemas.Opaque || n.Contested || changed[i] {
 			continue
 		}
-		switch r, rule, err := s.rules.node(n); {
+		switch {
 		case err == nil && rule >= 0:
 			found[i] = r
 		case err == nil && n.Path != "":
@@ -61,9 +62,9 @@ func (s *CompiledStream) tagCategory(tags []string) (category string, err error)
 // below reports whether a category is key or below it.
 func below(category, key string) bool { return strings.HasPrefix(category+".", key+".") }
 
-// reference are the types that the wiring's own schema gives each path; a union's
+// reference are the nodes that the wiring's own schema gives each path; a union's
 // path has several.
-type reference map[string][]schemas.Type
+type reference map[string][]schemas.Node
 
 // newReference is nil where the schema is none: lint says so.
 func (s *CompiledStream) newReference(avsc string) reference {
@@ -73,16 +74,19 @@ func (s *CompiledStream) newReference(avsc string) reference {
 	}
 	r := reference{}
 	for _, n := range layout.Nodes() {
-		r[n.Path] = append(r[n.Path], n.Type)
+		r[n.Path] = append(r[n.Path], n)
 	}
 	return r
 }
 
 // changed reports whether a position has a type that the reference does not give it.
-// Null may come and go: it is no value. A union is what its branches are.
+// Null may come and go: it is no value. A union is what its branches are, and what
+// one of two JSON Schemas does not declare has no type there.
 func (r reference) changed(n schemas.Node) bool {
-	types, known := r[n.Path]
-	return known && n.Type.Kind != schemas.Union && !slices.ContainsFunc(types, func(t schemas.Type) bool {
-		return t.Kind == n.Type.Kind && t.Logical == n.Type.Logical && t.Size == n.Type.Size && t.Precision == n.Type.Precision && t.Scale == n.Type.Scale
+	nodes, known := r[n.Path]
+	return known && n.Type.Kind != schemas.Union && !slices.ContainsFunc(nodes, func(was schemas.Node) bool {
+		t := was.Type
+		return t.Kind == n.Type.Kind && t.Logical == n.Type.Logical && t.Size == n.Type.Size && t.Precision == n.Type.Precision && t.Scale == n.Type.Scale &&
+			(was.Declared == 0 || n.Declared&^was.Declared == 0)
 	})
 }

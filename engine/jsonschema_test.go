@@ -2,6 +2,8 @@ package engine_test
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/consentstream/consentstream/engine"
@@ -62,11 +64,37 @@ func TestJSONSchemaSplit(t *testing.T) {
 	}
 }
 
+// A new version of a JSON Schema brings new fields at every depth: all are withheld
+// and listed, until somebody classifies them.
+func TestJSONSchemaNewFields(t *testing.T) {
+	const v1 = `{"properties":{"id":{"type":"string"},"a":{"properties":{"x":{"type":"string"}}},"c":{"type":"object"},"l":{"items":{"properties":{"x":{}}}}}}`
+	v2 := strings.NewReplacer(`{"properties":{"x"`, `{"properties":{"new":{"type":"string"},"x"`, `"c":{`, `"new":{},"c":{"properties":{"new":{}},`).Replace(v1)
+	w := engine.Stream{Format: schemas.JSONSchema, Fields: fieldRules("id", "user.unique_id", "a.x", "user.behavior", "c", "user.behavior", "l[*].x", "user.behavior")}
+	r := newRig(t, w, contract("p", "user", "keep"))
+	one, two := r.install(1, v1), r.install(2, v2)
+	if want := []string{"a.new", "l[*].new", "new"}; len(one.Withheld) > 0 || !slices.Equal(two.Withheld, want) {
+		t.Errorf("withheld %q and %q, want %q", one.Withheld, two.Withheld, want)
+	}
+	if a, b := one.Outputs()[0].Schema, two.Outputs()[0].Schema; a != b {
+		t.Errorf("the derived schema changed: %s, %s", a, b)
+	}
+	it := r.decide(engine.Input{Value: append(schemas.AppendFrame(nil, 2), `{"id":"42","new":1,"a":{"x":"1","new":"canary"},"l":[{"new":"canary","x":2}]}`...)})[0]
+	if got := written(it, "p")[5:]; got != `{"id":"42","a":{"x":"1"},"l":[{"x":2}]}` {
+		t.Error(got)
+	}
+	w.Split, w.SplitElements, w.Fields = "l[*]", 9, fieldRules("id", "user.unique_id")
+	if got := newRig(t, w, contract("p", "user", "keep")).install(1, v2).Withheld; !slices.Equal(got, []string{"new", "x"}) {
+		t.Errorf("of elements %q", got)
+	}
+}
+
 func TestCheckJSONSchema(t *testing.T) {
 	cfg := soundJSON()
 	cfg.Streams[0].Format = schemas.JSONSchema
 	cfg.Streams[0].Schema = `{"properties":{"id":{}},"additionalProperties":false}`
 	wantFinding(t, cfg, "streams[0].fields[email]", "does not declare email", "", true)
+	cfg.Streams[0].Schema = `{"properties":{"id":{},"email":{},"other":{"properties":{"x":{}}}}}`
+	wantFinding(t, cfg, "streams[0].fields", "other.x is withheld: no rule classifies it", "", true)
 	cfg.Streams[0].Schema = `{"properties":`
 	wantFinding(t, cfg, "streams[0].schema", "json schema", "", false)
 	cfg.Streams[0].Schema = ""
@@ -80,5 +108,37 @@ func TestPlainJSONSchemas(t *testing.T) {
 	want := `{"$schema":"http://json-schema.org/draft-07/schema#","type":"object","properties":{"n":{"type":"null"}},"additionalProperties":false}`
 	if got := r.stream.PlainJSON(); len(got) != 2 || got[1].Schema != want || got[1].Subject != "" {
 		t.Errorf("%+v", got)
+	}
+}
+
+// What has another type than the wiring's own JSON Schema says is withheld, as in
+// Avro. A schema that does not declare it says no type.
+func TestJSONSchemaTypeChange(t *testing.T) {
+	schema := func(f string) string {
+		return `{"type":"object","properties":{"id":{"type":"string"},"a":{"type":"object","properties":{"f":` + f + `}}}}`
+	}
+	text := func(v string) string { return `{"id":"42","a":{"f":` + v + `}}` }
+	for _, c := range []struct{ was, is, value, left string }{
+		{`{"type":"string"}`, `{"type":["null","string"]}`, `"x"`, text(`"x"`)},
+		{`{"type":"number"}`, `{"type":"integer"}`, `1`, text(`1`)},
+		{`{"type":"string"}`, `{"type":"object"}`, `{"canary":1}`, `{"id":"42"}`},
+		{`{"type":"string"}`, `{"type":"array","items":{"type":"string"}}`, `["canary"]`, `{"id":"42"}`},
+		{`{"type":"string"}`, `{"oneOf":[{"type":"string"},{"type":"integer"}]}`, `1`, `{"id":"42"}`},
+		{`{"type":"string"}`, `{}`, `1`, `{"id":"42"}`},
+		{`{}`, `{"type":"integer"}`, `1`, text(`1`)},
+	} {
+		w := engine.Stream{Format: schemas.JSONSchema, Schema: schema(c.was), Fields: fieldRules("id", "user.unique_id", "a.f", "system")}
+		r := newRig(t, w, contract("p", "user", "keep", "system", "keep"))
+		plan := r.install(7, schema(c.is))
+		it := r.decide(engine.Input{Value: append(schemas.AppendFrame(nil, 7), text(c.value)...)})[0]
+		if got := written(it, "p")[5:]; got != c.left || slices.Contains(plan.Withheld, "a.f") != (c.left == `{"id":"42"}`) {
+			t.Errorf("%s was %s: %s, withheld %q", c.is, c.was, got, plan.Withheld)
+		}
+	}
+	w := engine.Stream{Format: schemas.JSONSchema, Schema: schema(`{"type":"string"}`), Fields: fieldRules("id", "user.unique_id", "a.f", "system")}
+	r := newRig(t, w, contract("p", "user", "keep", "system", "keep"))
+	r.install(7, `{"properties":{"a":{}}}`)
+	if got := written(r.decide(engine.Input{Value: append(schemas.AppendFrame(nil, 7), text(`1`)...)})[0], "p")[5:]; got != text(`1`) {
+		t.Errorf("declared by the wiring's schema alone: %s", got)
 	}
 }

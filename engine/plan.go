@@ -140,7 +140,7 @@ func (e *Engine) compileStream(w *Stream) (*CompiledStream, error) {
 	if err := s.compileSubjects(); err != nil {
 		return nil, err
 	}
-	if w.Format == schemas.Avro && w.Schema != "" {
+	if w.Format != schemas.JSON && w.Schema != "" {
 		s.reference = s.newReference(w.Schema)
 	}
 	if s.key, err = s.compileKey(); err != nil {
@@ -169,7 +169,23 @@ func (s *CompiledStream) compileSchema(avsc string) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.compile(layout, split)
+	p, err := s.compile(layout, split)
+	if err == nil && s.wiring.Format == schemas.JSONSchema {
+		err = s.withholdDeclared(p, avsc)
+	}
+	return p, err
+}
+
+// withholdDeclared adds what a JSON Schema declares and no rule covers: the layout
+// has the positions of the wiring alone.
+func (s *CompiledStream) withholdDeclared(p *Plan, schema string) error {
+	declared, err := schemas.Declared(schema, s.wiring.Split)
+	for _, n := range declared {
+		if _, rule, err := s.rules.category(n.Path); err == nil && rule < 0 && !slices.Contains(p.Withheld, n.Path) {
+			p.Withheld = append(p.Withheld, n.Path)
+		}
+	}
+	return err
 }
 
 // layout compiles the shape of what is decided at once: the record, or an element

@@ -100,7 +100,10 @@ func NewJSONSchema(schema, of string, paths []string, apart ...string) (Layout, 
 	l.format = JSONSchema
 	l.types = make([]jsonTypes, len(l.nodes))
 	for id := range l.trie {
-		l.types[id], _ = s.types(append(up[:len(up):len(up)], l.trie[id].path...))
+		declared := false
+		if l.types[id], declared = s.types(append(up[:len(up):len(up)], l.trie[id].path...)); declared {
+			l.nodes[id].Declared = uint8(l.types[id] &^ typeNull)
+		}
 	}
 	return l, nil
 }
@@ -134,25 +137,35 @@ func (s *jsonSchema) types(p Path) (t jsonTypes, declared bool) {
 	at := s.expand(s.root, 0)
 	declared = true
 	for _, step := range p {
-		var to jsonAlternatives
 		said := false
-		for _, f := range at {
-			next, ok := s.step(f, step)
-			said = said || ok
-			to = append(to, next...)
-		}
-		if len(to) > maxSchemaAlternatives {
-			to, said = jsonAlternatives{nil}, true
-		}
-		at, declared = to, declared && said
+		at, said = s.next(at, step)
+		declared = declared && said
 	}
+	return at.types(), declared
+}
+
+// next goes into a member or an element. said is false where nothing speaks of it.
+func (s *jsonSchema) next(at jsonAlternatives, step Step) (to jsonAlternatives, said bool) {
 	for _, f := range at {
+		next, ok := s.step(f, step)
+		said = said || ok
+		to = append(to, next...)
+	}
+	if len(to) > maxSchemaAlternatives {
+		return jsonAlternatives{nil}, true
+	}
+	return to, said
+}
+
+// types are those that some alternative allows.
+func (a jsonAlternatives) types() (t jsonTypes) {
+	for _, f := range a {
 		t |= f.types()
 	}
-	if len(at) == 0 {
+	if len(a) == 0 {
 		t = anyType
 	}
-	return t, declared
+	return t
 }
 
 // expand follows references and combinations.
@@ -238,7 +251,7 @@ func (s *jsonSchema) step(f jsonFacets, step Step) (out jsonAlternatives, said b
 		said = true
 		out = out.and(s.expand(sub, 0))
 	}
-	return out, said || step.Kind == StepDeep
+	return out, said || step.Kind == StepDeep || step.Kind == StepKey
 }
 
 // subschema is what one facet says of a member or an element. What it says in

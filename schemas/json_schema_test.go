@@ -38,12 +38,46 @@ func TestJSONSchemaTypes(t *testing.T) {
 		{"lines[3].n", typeInteger, true}, {`lines[sku=="x"].n`, typeInteger, true}, {"pair[0]", anyType, true}, {"attrs.*", typeString, true}, {"attrs.x", typeString, true},
 		{"attrs.*~key", typeString, true}, {"closed.a", typeString, true}, {"closed.b", anyType, false}, {"loop.next.next.next.v", typeInteger, true},
 		{"flag", typeBoolean, true}, {"far", anyType, true}, {"far.x", anyType, false}, {"both", typeInteger | typeString, true}, {"nothing", anyType, false},
-		{"**.sku", anyType, false}, {"pattern.x1", anyType, true}, {"id.x", anyType, false},
+		{"**.sku", anyType, false}, {"pattern.x1", anyType, true}, {"pattern.*~key", anyType, true}, {"id.x", anyType, false},
 	} {
 		got, declared := s.types(mustPath(t, tt.path))
 		if got != tt.want || declared != tt.declared {
 			t.Errorf("%s: %07b, declared %v; want %07b, %v", tt.path, got, declared, tt.want, tt.declared)
 		}
+	}
+}
+
+// What a schema declares is listed, also where a wiring names none of it.
+func TestDeclared(t *testing.T) {
+	paths := func(schema, of string) (out []string) {
+		nodes, err := Declared(schema, of)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range nodes {
+			out = append(out, n.Path)
+		}
+		return out
+	}
+	want := strings.Fields(`attrs.*~key attrs.* bill.city bill.vat bill.zip both closed.a far flag id lines[*].n lines[*].sku loop.next loop.v note pair[*]
+		pattern.*~key pattern.* pay.card pay.iban price ship.city ship.zip tags[*]`)
+	if got := paths(orderSchema, ""); !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+	if got := paths(orderSchema, "lines[*]"); !slices.Equal(got, []string{"n", "sku"}) {
+		t.Errorf("%q", got)
+	}
+	for _, schema := range []string{`{}`, `{"$ref":"#"}`, `{"additionalProperties":true}`, `{"properties":{}}`} {
+		if got := paths(schema, ""); len(got) > 0 {
+			t.Errorf("%s: %q", schema, got)
+		}
+	}
+	if got := paths(`{"properties":{"a.b":{"items":{"$ref":"#"}},"c":{"type":"string"}}}`, ""); !slices.Equal(got, []string{`"a.b"[*]`, "c"}) {
+		t.Errorf("%q", got)
+	}
+	many := `{"properties":{"a":{"anyOf":[` + strings.Repeat(`{"properties":{"x":{"$ref":"#"},"y":{"$ref":"#"}}},`, 20) + `{}]}}}`
+	if got := paths(many, ""); len(got) == 0 || len(got) > maxDeclared {
+		t.Errorf("%d positions", len(got))
 	}
 }
 

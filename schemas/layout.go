@@ -21,6 +21,9 @@ type Node struct {
 	Contested bool
 	// Tags are the schema's `confluent:tags` of this position (Avro only).
 	Tags []string
+	// Declared are the types besides null that a JSON Schema declares here, a set;
+	// 0 where it says nothing of the position, and in other formats.
+	Declared uint8
 }
 
 // Layout is a compiled input shape: an Avro writer schema, or the path tree of
