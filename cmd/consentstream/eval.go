@@ -20,17 +20,17 @@ func newEval(std stdio) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "eval -c FILE --topic TOPIC [--consents FILE] < events.ndjson",
 		Short: "Decide records from a file, offline: every output and audit record as NDJSON",
-		Long: `Read records from standard input, one a line, and print what run would write: for
-each record its outputs in policy order and its audit record, one JSON object a
-line. Nothing is connected to; it is the code path of run up to the produce.
-Counts, and what of the consents counts for nothing, go to standard error.
+		Long: `Read records from standard input, one per line, and print what run would write: for
+each record its outputs in policy order and its audit record, one JSON object per
+line. It connects to nothing; it is the code path of run up to the produce.
+Counts, and consent events that have no effect, go to standard error.
 
 By default a line is the record's value (for an Avro stream in Avro's JSON
 encoding). With --records a line is
   {"key": "…", "headers": {"name": "…"}, "timestamp": "…", "value": …}
 where "value": null is a tombstone and "value_base64" gives raw bytes.
 
-docs/consent.md says what each reason means that a purpose was denied for.`,
+docs/consent.md explains the reasons for which a purpose is denied.`,
 		Example: `  consentstream eval -c consentstream.yaml --topic marketing.events --consents consents.ndjson < events.ndjson
   consentstream eval -c consentstream.yaml --topic crm.contacts --schema contact.avsc --at 2026-11-01T12:00:00Z < contacts.ndjson`,
 		Args: noArgs,
@@ -53,7 +53,8 @@ docs/consent.md says what each reason means that a purpose was denied for.`,
 		if err != nil {
 			return err
 		}
-		job := eval.Config{Topic: *topic, At: now, Records: *records, Group: cfg.Kafka.ConsumerGroup, In: std.in, Out: std.out}
+		job := eval.Config{Topic: *topic, At: now, Records: *records, Group: cfg.Kafka.ConsumerGroup, In: std.in, Out: std.out,
+			Audit: cfg.Topics.Audit, Quarantine: cfg.Topics.Quarantine}
 		if err := fillEval(&job, cfg, *schema); err != nil {
 			return err
 		}

@@ -28,6 +28,7 @@ package eval
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -58,8 +59,10 @@ type Config struct {
 	// Group names the lane in the audit records.
 	Group    string
 	Consents io.Reader // nil: nobody has consented to anything
-	In       io.Reader
-	Out      io.Writer
+	// Audit and Quarantine are the topics that those lines name; "": the defaults.
+	Audit, Quarantine string
+	In                io.Reader
+	Out               io.Writer
 }
 
 // Summary counts what Run has written, and says what of the consents file
@@ -125,6 +128,7 @@ type runner struct {
 }
 
 func newRunner(cfg Config) (*runner, error) {
+	cfg.Audit, cfg.Quarantine = cmp.Or(cfg.Audit, auditTopic), cmp.Or(cfg.Quarantine, quarantineTopic)
 	eng, err := engine.New(cfg.Engine)
 	if err != nil {
 		return nil, err

@@ -13,7 +13,7 @@ import (
 	"github.com/consentstream/consentstream/schemas"
 )
 
-// The topics that lines name where the configuration cannot.
+// The topics that lines name where Config does not.
 const (
 	quarantineTopic = "consent.quarantine"
 	auditTopic      = "consent.audit"
@@ -61,7 +61,7 @@ func (r *runner) write(it *engine.Item) error {
 	if it.State == engine.StateFaulted {
 		r.sum.Quarantined++
 		r.sum.Faults[Fault{it.Audit.Reason, it.Audit.Detail}]++
-		q := quarantineLine{Kind: "quarantine", Topic: quarantineTopic, Source: r.source(it), Reason: it.Audit.Reason, Detail: it.Audit.Detail, Path: it.Audit.Path}
+		q := quarantineLine{Kind: "quarantine", Topic: r.cfg.Quarantine, Source: r.source(it), Reason: it.Audit.Reason, Detail: it.Audit.Detail, Path: it.Audit.Path}
 		if err := r.writeLine(q, "", nil); err != nil {
 			return err
 		}
@@ -155,7 +155,7 @@ func (r *runner) writeAudit(it *engine.Item) error {
 			d.CitedID = r.ids[d.CitedOffset]
 		}
 	}
-	_, err = r.out.Write(append(audit.AppendJSON(nil, auditTopic, rec), '\n'))
+	_, err = r.out.Write(append(audit.AppendJSON(nil, r.cfg.Audit, rec), '\n'))
 	return err
 }
 
