@@ -155,9 +155,10 @@
 // # Registry
 //
 // [Registry] fetches writer schemas by id and registers derived ones. Both are
-// immutable, so answers are cached until there are too many. An outage is never
-// cached and wraps [ErrUnavailable]: the caller holds. Only the registry's own "not
-// found", three times within 2 s, is [ErrUnknownSchema]: the record is quarantined,
-// and the id is not asked for again for 30 s. Where many ids are unknown, one "not
-// found" suffices for a further one.
+// immutable, so answers are cached until there are 64 MB of them. An outage is
+// never cached and wraps [ErrUnavailable]: the caller holds. Only the registry's
+// own "not found", three times within 2 s, is [ErrUnknownSchema]: the record is
+// quarantined, and the id is not asked for again for 30 s. While four ids are
+// known to be unknown, a further one is believed unknown at its first try: a
+// batch of garbage names thousands.
 package schemas
