@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/consentstream/consentstream/schemas"
 )
@@ -158,13 +159,34 @@ func findNodes(layout schemas.Layout, paths []string) []schemas.NodeID {
 	for i, path := range paths {
 		found[i] = findNode(layout, path)
 		for id, n := range layout.Nodes() {
-			if len(paths) > 1 && n.Path == path && schemas.NodeID(id) != found[i] && n.Type.Kind != schemas.Union {
+			another := n.Path == path && schemas.NodeID(id) != found[i] && n.Type.Kind != schemas.Union
+			if len(paths) > 1 && (another || contests(n, path)) {
 				found[i] = unclear
 				break
 			}
 		}
 	}
 	return found
+}
+
+// contests reports whether a node is an element that can be the one that a path goes
+// through as [n]: one that both choose is withheld.
+func contests(n schemas.Node, path string) bool {
+	if !strings.Contains(path, "[") || !strings.HasSuffix(n.Path, "]") {
+		return false
+	}
+	p, err := schemas.ParsePath(path)
+	at, err2 := nodePath(n)
+	if err != nil || err2 != nil {
+		return false
+	}
+	array, element := at[:len(at)-1], at[len(at)-1]
+	for i, step := range p {
+		if element.Meets(step) && array.Names(p[:i]) {
+			return true
+		}
+	}
+	return false
 }
 
 // findNode finds a position of a layout; nowhere where it has none, or several (the

@@ -129,8 +129,16 @@ func (at *valueAt) missing() bool {
 	if at.node < 0 {
 		return at.node != unclear
 	}
-	e, ok := at.tape.Find(at.node)
-	return !ok || e.Kind == schemas.Null
+	if e, ok := at.tape.Find(at.node); ok {
+		return e.Kind == schemas.Null
+	}
+	nodes := at.plan.layout.Nodes()
+	for id := at.node; id >= 0; id = nodes[id].Parent {
+		if at.tape.At[id] == schemas.Almost {
+			return false // one reader takes what is there for it
+		}
+	}
+	return true
 }
 
 // value decodes the scalar that stands there; ok is false where none does. Its

@@ -54,6 +54,12 @@ func TestSubjectAtOneOfSeveralPaths(t *testing.T) {
 		{`{"before":null,"after":null,"n":1}`, unresolved},
 		{`{"before":{},"after":{}}`, unresolved},
 		{`{"n":1}`, unresolved},
+		{`{"before":[{"id":43}],"after":{"id":42}}`, ""},
+		// What one reader takes for the identifier, or finds it in, is not missing.
+		{`{"BEFORE":{"id":42},"after":{"id":42}}`, unresolved},
+		{`{"before":{"Id":43},"after":{"id":42}}`, unresolved},
+		{`{"before":{"\u0049d":43},"after":{"id":42}}`, unresolved},
+		{`{"before":{"x":{"Id":43,"BEFORE":1}},"after":{"id":42}}`, ""},
 	} {
 		r := newRig(t, rows(schemas.JSON), contract("p", "user", "keep", "system", "keep"))
 		if got := said(t, r.value(c.value)); got != c.want {
@@ -146,6 +152,40 @@ func TestSubjectAtPathsAndElsewhere(t *testing.T) {
 	it := r.value(`[{"before":{"id":"\u00342"},"after":null},{"after":{"id":42}},{"before":{"id":43},"after":{"id":"44"}}]`)
 	if len(it.Outputs) != 4 || string(it.Outputs[1].Key) != "42" || string(it.Outputs[3].Key) != "42" || len(it.Outputs[0].Key) != 29 || string(it.Outputs[0].Key) != string(it.Outputs[2].Key) {
 		t.Errorf("elements:\n%s", outputs(it))
+	}
+}
+
+// An element that is withheld, since a predicate may choose it as [n] does, cannot be
+// read: nobody knows who stands there.
+func TestSubjectInAnElementChosenTwice(t *testing.T) {
+	w := avroStream("id", "user.unique_id", "of[0].id", "user.unique_id", `of[k=="v"].id`, "user.unique_id")
+	w.Subjects = []engine.SubjectRule{{Name: "customer", Namespace: "crm", Paths: []string{"of[0].id", "id"}}}
+	r := newRig(t, w, contract("p", "user", "keep"))
+	const avsc = `{"type":"record","name":"E","fields":[{"name":"id","type":"string"},{"name":"of","type":{"type":"array","items":{"type":"record","name":"I","fields":[{"name":"k","type":"string"},{"name":"id","type":"string"}]}}}]}`
+	r.install(1, avsc)
+	value := framed(t, 1, avsc, `{"id":"42","of":[{"k":"v","id":"43"}]}`)
+	if got := said(t, r.decide(engine.Input{Value: value})[0]); got != unresolved {
+		t.Errorf("%q, want %q", got, unresolved)
+	}
+	w.Topic, w.Format, w.Purposes = "in", schemas.JSON, []string{"p"}
+	cfg := engine.Config{Policy: policyOf(contract("p", "user", "keep")), Streams: []engine.Stream{w}}
+	wantFinding(t, cfg, "streams[0].subjects[customer].path[0]", "not a single value", "", false)
+}
+
+// Among elements, and where ** leads on, what is missing is told from what is not.
+func TestSubjectMissingInElements(t *testing.T) {
+	w := jsonStream("of[0].id", "user.unique_id", "id", "user.unique_id", "**.email", "user.contact.email")
+	w.Subjects = []engine.SubjectRule{{Name: "customer", Namespace: "crm", Paths: []string{"of[0].id", "id"}}}
+	r := newRig(t, w, contract("p", "user", "keep"))
+	for value, want := range map[string]string{
+		`{"id":42}`: "", `{"id":42,"of":[]}`: "", `{"id":42,"of":[{"x":{"id":43}}]}`: "", `{"id":42,"of":[{"id":42},{"ID":43}]}`: "",
+		`{"id":42,"of":[null,{"id":43}]}`: "", `{"id":42,"of":null}`: "", `{"id":42,"of":[{"id":43}]}`: conflict,
+		`{"id":42,"of":{"id":43}}`: "", `{"id":42,"of":[[{"id":43}]]}`: "",
+		`{"id":42,"of":[{"ID":43}]}`: unresolved, `{"id":42,"OF":[{"id":43}]}`: unresolved,
+	} {
+		if got := said(t, r.value(value)); got != want {
+			t.Errorf("%s: %q, want %q", value, got, want)
+		}
 	}
 }
 

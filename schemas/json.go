@@ -195,12 +195,11 @@ func (l *jsonLayout) index(id NodeID) {
 
 // member says where the member of a node with this name is: at a child, at
 // restNode, or at noNode. A name that equals a child's only but for case is
-// withheld: it might be read as the child, so the rest's rule is not for it.
+// withheld: it might be read as the child, near, so the rest's rule is not for it.
 // The caller's hash is of the folded name; equal hashes are no proof.
-func (l *jsonLayout) member(id NodeID, hash uint64, text []byte, plain bool) NodeID {
+func (l *jsonLayout) member(id NodeID, hash uint64, text []byte, plain bool) (at, near NodeID) {
 	n := &l.trie[id]
 	mask := uint64(len(n.slots) - 1)
-	near := false
 	for i := hash & mask; n.slots[i].child != 0; i = (i + 1) & mask {
 		slot := &n.slots[i]
 		if slot.hash != hash {
@@ -208,15 +207,15 @@ func (l *jsonLayout) member(id NodeID, hash uint64, text []byte, plain bool) Nod
 		}
 		switch {
 		case plain && string(text) == slot.name || !plain && equalName(text, slot.name, false):
-			return slot.child
+			return slot.child, 0
 		case equalName(text, slot.name, true):
-			near = true
+			near = slot.child
 		}
 	}
-	if near || n.other == 0 {
-		return noNode
+	if near > 0 || n.other == 0 {
+		return noNode, near
 	}
-	return n.other
+	return n.other, 0
 }
 
 // element says where element i of an array at node id is, whose first character

@@ -272,9 +272,12 @@ func (s *jsonScan) name(f *jsonFrame) Code {
 	hash := s.tape.scratch.json.hash(text, plain, s.layout.seed)
 	s.tape.scratch.json.names = append(s.tape.scratch.json.names, jsonName{hash, s.nameStart, s.nameEnd})
 	if f.inner {
-		s.target = s.layout.member(f.node, hash, text, plain)
-		if s.target == noNode {
+		var near NodeID
+		if s.target, near = s.layout.member(f.node, hash, text, plain); s.target == noNode {
 			s.tape.Unlisted++
+		}
+		if near > 0 && s.tape.At[near] < 0 {
+			s.tape.At[near] = Almost
 		}
 	}
 	s.pos = spaceEnd(s.src, end)
@@ -335,7 +338,7 @@ func (s *jsonScan) blame(f *jsonFrame, names ...jsonName) {
 	}
 	for _, n := range names {
 		text := s.src[n.start+1 : n.end-1]
-		if at := s.layout.member(f.node, n.hash, text, false); at > 0 {
+		if at, _ := s.layout.member(f.node, n.hash, text, false); at > 0 {
 			s.target = at
 		}
 	}

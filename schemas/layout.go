@@ -119,7 +119,8 @@ type Entry struct {
 type Tape struct {
 	Entries []Entry
 	// At[id] is the index in Entries of node id, -1 where the record does not
-	// hold it; of a repeated node, of its first one.
+	// hold it; of a repeated node, of its first one. Almost where it holds only a
+	// JSON member that is called as the node is but for case.
 	At []int32
 	// Unlisted counts JSON members that no path of the wiring covers (withheld).
 	Unlisted int
@@ -127,6 +128,10 @@ type Tape struct {
 	// scratch of the scanners lives here, so that a scan allocates nothing.
 	scratch *scanScratch
 }
+
+// Almost stands in Tape.At for a member that is withheld, since one reader takes it
+// for the node's and another does not.
+const Almost = -2
 
 // Share makes t work in the memory of with: for the many tapes of one
 // goroutine, which scans and splices one record at a time.
