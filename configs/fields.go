@@ -95,7 +95,7 @@ func (l *loader) headers(o object, pol policyFile) []engine.HeaderRule {
 	for _, e := range o.freeEntries("headers") {
 		f := l.field(e, pol)
 		if f.Nested != nil {
-			l.report(e.keyPlace(), "", "JSON is looked into in fields, not in headers: give %s a category", e.name)
+			l.report(e.keyPlace(), "", "json and base64 are for fields, not for headers: give %s a category", e.name)
 		}
 		out = append(out, engine.HeaderRule{Name: f.Path, Category: f.Category, Subject: f.Subject, Namespace: f.Namespace})
 	}
@@ -141,7 +141,7 @@ func (l *loader) field(e item, pol policyFile) engine.FieldRule {
 		l.report(e.keyPlace(), "", "a field needs one of category, json, base64 and base64url")
 	}
 	if ns, ok := f.items["namespace"]; ok && rule.Nested != nil {
-		l.report(ns.keyPlace(), "", "a text of JSON is no identifier: namespaces belong to the fields in it")
+		l.report(ns.keyPlace(), "", "a text of JSON is not an identifier: give a namespace to the fields in it")
 	}
 	return rule
 }

@@ -96,7 +96,7 @@ func (l *loader) bucket(it item) string {
 		return ""
 	}
 	if len(elements) < 2 {
-		l.report(it.place(), "", "%s must have at least two lower ends; a width stands without []", it.name)
+		l.report(it.place(), "", "%s must have at least two lower ends; a width is written without []", it.name)
 	}
 	parts := make([]string, len(elements))
 	for i, e := range elements {
@@ -111,7 +111,7 @@ func (l *loader) decimalText(it item) string {
 		return ""
 	}
 	if s.isText() || !decimalNumber.MatchString(s.text) {
-		l.report(it.place(), "", "%s must be a decimal number of at most 15 digits before the point and 9 behind it, not %s", it.name, s.shown())
+		l.report(it.place(), "", "%s must be a decimal number of at most 15 digits before the point and 9 after it, not %s", it.name, s.shown())
 	}
 	return s.text
 }

@@ -100,7 +100,7 @@ func (l *loader) secret(o object, name string) Secret {
 	switch {
 	case !ok:
 	case s.literal:
-		l.report(it.place(), "", "%s must not stand in the file: write ${file:/path} or ${NAME} without a default", it.name)
+		l.report(it.place(), "", "%s must not be in the file: write ${file:/path} or ${NAME} without a default", it.name)
 	case s.text == "":
 		l.report(it.place(), "", "%s is empty", it.name)
 	default:

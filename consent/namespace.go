@@ -27,7 +27,7 @@ var (
 	ErrEncoding    = errors.New("identifier is not UTF-8 or has control or invisible characters")
 	ErrPlaceholder = errors.New("identifier is a placeholder")
 	ErrDomain      = errors.New("identifier has no valid domain")
-	ErrPhone       = errors.New("identifier is no phone number with its country code")
+	ErrPhone       = errors.New("identifier is not a phone number with its country code")
 )
 
 // Normalization is how a namespace's identifiers are made comparable. The zero

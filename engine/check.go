@@ -165,7 +165,7 @@ func (c *checker) checkPaths(at string, w *Stream) {
 	}
 	switch t := w.EventTime; {
 	case t.Path != "" && t.Header != "":
-		c.add(at+".event_time", "the event time stands at a path or in a header: one of the two")
+		c.add(at+".event_time", "event_time needs exactly one of path and header")
 	case t.Header != "" && t.Unit != "":
 		c.add(at+".event_time", "a header holds the event time as text (RFC 3339), which has no unit")
 	case t.Path != "":

@@ -78,7 +78,7 @@ func TestCheck(t *testing.T) {
 		{func(c *engine.Config, w *engine.Stream) { w.EventTime.Path = "a b" }, "streams[0].event_time", "of the path", "", false},
 		{func(c *engine.Config, w *engine.Stream) { w.EventTime = engine.TimeRule{Path: "at", Unit: "ms"} }, "streams[0].event_time", "remove unit", "", false},
 		{func(c *engine.Config, w *engine.Stream) { w.EventTime.Path = "n" }, "streams[0].event_time", "say unit", "", false},
-		{func(c *engine.Config, w *engine.Stream) { w.EventTime.Path = "local" }, "streams[0].event_time", "no point in time", "", false},
+		{func(c *engine.Config, w *engine.Stream) { w.EventTime.Path = "local" }, "streams[0].event_time", "not a point in time", "", false},
 		{func(c *engine.Config, w *engine.Stream) { w.EventTime.Path = "m" }, "streams[0].event_time", "not a single value", "", false},
 		{func(c *engine.Config, w *engine.Stream) { w.Fields = fieldRules("id", "user.unique_id") }, "streams[0].fields", "7 fields are withheld, since no rule classifies them: n, email, at, local, m.*~key, m.*, l[*]", "", true},
 		{func(c *engine.Config, w *engine.Stream) { w.Fields = append(w.Fields, fieldRules("m", "user")...) }, "streams[0].fields", "m.*~key", "", true},
@@ -113,7 +113,7 @@ func TestCheckJSON(t *testing.T) {
 		{func(w *engine.Stream) { w.EventTime.Path = "l[*]" }, "streams[0].event_time", "element of an array", "", false},
 		{func(w *engine.Stream) { w.Fields = append(w.Fields, fieldRules("Email", "user")...) }, "streams[0]", "differ only in case", "", false},
 		{func(w *engine.Stream) { w.Subjects[0].Paths = []string{"idd"} }, "streams[0].subjects[customer].path", "not among fields", "id", true},
-		{func(w *engine.Stream) { w.EventTime = engine.TimeRule{Path: "at", Header: "h"} }, "streams[0].event_time", "one of the two", "", false},
+		{func(w *engine.Stream) { w.EventTime = engine.TimeRule{Path: "at", Header: "h"} }, "streams[0].event_time", "exactly one of path and header", "", false},
 		{func(w *engine.Stream) { w.EventTime = engine.TimeRule{Header: "h", Unit: "ms"} }, "streams[0].event_time", "has no unit", "", false},
 		{func(w *engine.Stream) {
 			w.EventTime, w.Headers = engine.TimeRule{Header: "ce_tme"}, []engine.HeaderRule{{Name: "ce_time", Category: "system"}}

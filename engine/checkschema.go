@@ -203,7 +203,7 @@ func (c *checker) checkTime(at string, w TimeRule, layout schemas.Layout) {
 	case plain && w.Unit == "":
 		c.add(at, "%s is a plain number: say unit: s, ms or us", w.Path)
 	case !typed && !plain && (t.Kind != schemas.String || t.Logical != schemas.NoLogical):
-		c.add(at, "%s is no point in time (a local timestamp has no zone)", w.Path)
+		c.add(at, "%s is not a point in time (a local timestamp has no zone)", w.Path)
 	}
 }
 
@@ -225,7 +225,7 @@ func (c *checker) checkView(at string, s *CompiledStream, plan *Plan) {
 	}
 	for _, n := range plan.layout.Nodes() {
 		if ids := kept[n.Path]; len(ids) > 1 && n.Type.Kind != schemas.Bool { // a flag is unique to nobody
-			c.warn(s.classifiedAt(at, n.Path), "%s is kept by %s: who reads both topics can join them by it", n.Path, strings.Join(ids, ", "))
+			c.warn(s.classifiedAt(at, n.Path), "%s is kept by %s: whoever reads both topics can join them by it", n.Path, strings.Join(ids, ", "))
 			delete(kept, n.Path) // the branches of a union have one path
 		}
 	}

@@ -26,7 +26,7 @@ func (c *checker) checkSubjects(at string, w *Stream) {
 		c.checkNamespace(place+".namespace", sub.Namespace)
 		isKey := sub.Key || w.Key.Subject == sub.Name
 		if len(sub.Paths) == 0 && sub.Header == "" && !isKey {
-			c.add(place, "subject %s stands nowhere: it needs a path, a header or the key", sub.Name)
+			c.add(place, "subject %s is found nowhere: it needs a path, a header or the key", sub.Name)
 		}
 		if isKey && keyed != "" {
 			c.add(place, "the key is the identifier of %s already", keyed)

@@ -23,7 +23,7 @@ const maxNesting = 8
 
 func newNestedField(f FieldRule) (*nestedField, error) {
 	if nesting(f.Nested) > maxNesting {
-		return nil, fmt.Errorf("more than %d texts in each other", maxNesting)
+		return nil, fmt.Errorf("texts of JSON are nested more than %d deep", maxNesting)
 	}
 	n := &nestedField{encoding: f.Nested.Encoding}
 	var err error

@@ -145,7 +145,7 @@ func TestCheckNestedText(t *testing.T) {
 		{textAt("payload", schemas.Base64URL, fieldRules("x.*", "system")...), "streams[0].fields[payload].base64url.json[x.*]", "x.*~key"},
 		{textAt("payload", schemas.PlainText), "streams[0].fields[payload]", "nothing in payload is classified"},
 		{both, "streams[0].fields[payload]", "one of the two"},
-		{deep, "streams[0]", "more than 8 texts"},
+		{deep, "streams[0]", "more than 8 deep"},
 		{textAt("payload", schemas.PlainText, engine.FieldRule{Path: "x", Category: "system", Subject: "sendr"}), "streams[0].fields[payload].json[x].subject", "not among"},
 		{textAt("payload", schemas.PlainText, engine.FieldRule{Path: "x", Category: "system", Namespace: "y"}), "streams[0].fields[payload].json[x].namespace", "not in the policy"},
 	} {

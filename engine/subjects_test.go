@@ -297,7 +297,7 @@ func TestCheckSubjects(t *testing.T) {
 	}{
 		{func(w *engine.Stream) { w.Subjects = nil }, "streams[0].subjects", "0 subjects", "", false},
 		{func(w *engine.Stream) { w.Subjects = make([]engine.SubjectRule, 9) }, "streams[0].subjects", "9 subjects", "", false},
-		{func(w *engine.Stream) { w.Subjects[0].Paths = nil }, "streams[0].subjects[sender]", "stands nowhere", "", false},
+		{func(w *engine.Stream) { w.Subjects[0].Paths = nil }, "streams[0].subjects[sender]", "is found nowhere", "", false},
 		{func(w *engine.Stream) { w.Subjects[1].Name = "sender" }, "streams[0].subjects[sender]", "twice", "", false},
 		{func(w *engine.Stream) { w.Subjects[1].Namespace = "crn" }, "streams[0].subjects[recipient].namespace", "not in the policy", "", false},
 		{func(w *engine.Stream) { w.Subjects[0].Key, w.Subjects[1].Key = true, true }, "streams[0].subjects[recipient]", "identifier of sender already", "", false},

@@ -167,7 +167,7 @@ var (
 	ErrValueType = errors.New("a value of a type that the treatment does not take")
 	ErrValue     = errors.New("a value that the treatment does not take")
 	ErrDropped   = errors.New("a dropped position has no value")
-	ErrNoSubject = errors.New("nobody knows whose value it is")
+	ErrNoSubject = errors.New("the value's subject is unknown")
 )
 
 // Names lists the treatments.

@@ -21,12 +21,12 @@ func newDemo(std stdio) *cobra.Command {
 		Short: "See it work: events flow, a consent is withdrawn, the next record shows it",
 		Long: `Run everything in one process, with no Docker and no network: an embedded Kafka,
 schema registry and Redis, the configuration of configs/demo, and the same
-pipeline that run runs. It ends by itself; with --keep it stays until Ctrl-C.
+pipeline that run runs. It ends by itself; with --keep it runs until Ctrl-C.
 The embedded servers keep nothing: all data is lost at the end.`,
 		Example: "  consentstream demo\n  consentstream demo --keep",
 		Args:    noArgs,
 	}
-	keep := c.Flags().Bool("keep", false, "stay, with the addresses printed, until Ctrl-C")
+	keep := c.Flags().Bool("keep", false, "print the addresses and keep running until Ctrl-C")
 	verbose := c.Flags().BoolP("verbose", "v", false, "show the pipeline's log too")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		log := zerolog.Nop()

@@ -27,7 +27,7 @@ func newKeysNew(std stdio) *cobra.Command {
 		Short: "Write a new key file (mode 0600); an existing file is never overwritten",
 		Long: `Write a new key file: one active epoch with a random 32-byte root, from which the
 keys of every purpose are derived, and an Ed25519 signing key. All instances of a
-deployment share one file. Who loses it cannot continue the pseudonyms; who gets
+deployment share one file. Without it, pseudonyms cannot be continued; whoever has
 it can compute them: keep it like a database password.`,
 		Example: "  consentstream keys new -o keys.json",
 		Args:    noArgs,

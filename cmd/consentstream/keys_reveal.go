@@ -31,16 +31,16 @@ func newKeysReveal(std stdio) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "reveal --keys FILE --purpose PURPOSE --path PATH --reason TEXT --log FILE [TOKEN...]",
 		Short: "Open tokens that the treatment encrypt made",
-		Long: `Print the values of tokens that the treatment encrypt made, one a line, in the order
-of the tokens: those given, or one a line from standard input.
+		Long: `Print the values of tokens that the treatment encrypt made, one per line, in the
+order of the tokens: those given, or one per line from standard input.
 
 A token is bound to the purpose and the path that it was made for, so both must be
 named: the path as in the audit and in lint, @key for a record key, @header.NAME
-for a header. A token of another purpose or path does not open, and nobody can
-tell from it which. Pseudonyms (k1.…) do not open at all.
+for a header. A token of another purpose or path does not open, and does not tell
+which it is of. Pseudonyms (k1.…) cannot be opened at all.
 
 Before anything is printed, a line of JSON is added to the log file: when, who,
-why, how many tokens of what, and the SHA-256 of the tokens; no value. Keep it
+why, how many tokens of what, and the SHA-256 of the tokens; no value. Keep the log
 where the people who may reveal cannot change it.`,
 		Example: `  consentstream keys reveal --keys keys.json --purpose analytics --path email --reason "ticket 4711" --log reveal.log e1.QAtiik9Vg7SqPn2N…
   consentstream keys reveal --keys keys.json --purpose analytics --path @key --reason audit --log reveal.log --format json < tokens.txt`,
@@ -48,9 +48,9 @@ where the people who may reveal cannot change it.`,
 	f := revealFlags{format: addFormat(c)}
 	c.Flags().StringVar(&f.keys, "keys", "", "key `FILE` of the deployment (required)")
 	c.Flags().StringVar(&f.purpose, "purpose", "", "`PURPOSE` that the tokens were made for (required)")
-	c.Flags().StringVar(&f.path, "path", "", "`PATH` that they stood at (required)")
+	c.Flags().StringVar(&f.path, "path", "", "`PATH` of the field that they were made for (required)")
 	c.Flags().StringVar(&f.reason, "reason", "", "why, in your `WORDS`; it stays in the log (required)")
-	c.Flags().StringVar(&f.log, "log", "", "`FILE` that the line about it is added to (required)")
+	c.Flags().StringVar(&f.log, "log", "", "`FILE` to which a line about this is added (required)")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		for _, v := range []string{f.keys, f.purpose, f.path, f.reason, f.log} {
 			if v == "" {

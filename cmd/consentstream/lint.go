@@ -16,7 +16,7 @@ func newLint(std stdio) *cobra.Command {
 		Use:   "lint -c FILE",
 		Short: "Check policy and wiring offline; print all findings; exit 1 on an error",
 		Long: `Check the wiring file and the policy and schemas that it names, without connecting
-to anything. Every finding has its place, the line it is about and, where there
+to anything. Every finding has its place, the line that it is about and, if there
 is one, the nearest valid word. Warnings do not change the exit code.`,
 		Example: `  consentstream lint -c consentstream.yaml
   consentstream lint -c consentstream.yaml --format json | jq .message`,

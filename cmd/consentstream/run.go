@@ -22,7 +22,7 @@ func newRun(std stdio) *cobra.Command {
 transaction. Logs go to standard error, as JSON when that is not a terminal.
 
 Nothing is created in Kafka: missing topics and settings that would make the
-promises untrue are printed with the commands that mend them, and the exit code is 1.
+promises untrue are printed with the commands that fix them, and the exit code is 1.
 While Kafka, Redis or the registry are away the pipeline holds and goes on by
 itself; the health endpoint names what it waits for: /status for people, /readyz
 as JSON, /healthz for liveness, /metrics for Prometheus.`,

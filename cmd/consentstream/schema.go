@@ -59,7 +59,7 @@ var topicName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,249}$`)
 func (f stubFlags) check() error {
 	switch {
 	case *f.topic != "" && !topicName.MatchString(*f.topic):
-		return fmt.Errorf("--topic %q is no topic name: letters, digits, ., _ and -", *f.topic)
+		return fmt.Errorf("--topic %q is not a topic name, which has letters, digits, ., _ and -", *f.topic)
 	case *f.config != "" && *f.topic == "":
 		return errors.New("-c FILE needs --topic TOPIC: the stream to look at")
 	case *f.config != "" && *f.policy != "":

@@ -17,8 +17,8 @@ func newSchemaConfig(std stdio) *cobra.Command {
 		Use:   "config {--schema FILE | -c FILE --topic TOPIC}",
 		Short: "Propose a stream from an Avro schema, as YAML to paste and complete",
 		Long: `Print the wiring of a stream for an Avro schema: a line for each field, with the
-category that its name speaks for. Every line of a field is a comment: a proposal
-is a guess, and counts once you have read it and taken its "# " away.
+category that its name suggests. Every line of a field is a comment: a proposal is
+a guess, and counts once you have read it and removed its "# ".
 
 With -c it prints only the fields that no rule of the stream classifies, which are
 withheld: the lines to add when a new version of the schema has new fields. The

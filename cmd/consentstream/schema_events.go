@@ -20,14 +20,14 @@ func newSchemaEvents(std stdio) *cobra.Command {
 		Short: "Propose a stream from sample events, as YAML to paste and complete",
 		Long: `Read sample events from standard input, JSON objects one after the other or one
 array of them, and print the wiring of a stream for them: a line for each field
-with the category that its name and its values speak for. Every line of a field is
-a comment: a proposal is a guess, and counts once you have read it and taken its
-"# " away.
+with the category that its name and its values suggest. Every line of a field is a
+comment: a proposal is a guess, and counts once you have read it and removed its
+"# ".
 
 Values are never printed, only what they look like. Names of members are printed,
-but not where they look like data themselves: such objects are maps (.* and
-.*~key). Of arrays of keys and values, [{"key": …, "value": …}], keys are printed
-that are well-known names, such as email.
+except where they look like data themselves: such objects are maps (.* and
+.*~key). Of arrays of keys and values, [{"key": …, "value": …}], only keys that are
+well-known names, such as email, are printed.
 
 With -c it prints only the fields that no rule of the stream classifies. With
 --records each event is a whole record, as eval takes it: {"key": …, "value": …}.`,
@@ -60,7 +60,7 @@ func eventsStub(std stdio, f stubFlags, records bool) (*infer.Stub, error) {
 		fmt.Fprintf(std.err, "%s has no stream of topic %q, so a new one is proposed%s\n", *f.config, *f.topic, nearTopic(cfg, *f.topic))
 	}
 	if stream != nil && stream.Wiring.Format != schemas.JSON {
-		return nil, fmt.Errorf("stream %s is no plain JSON: propose from its schema: consentstream schema config -c %s --topic %s", *f.topic, *f.config, *f.topic)
+		return nil, fmt.Errorf("stream %s is not plain JSON: propose from its schema: consentstream schema config -c %s --topic %s", *f.topic, *f.config, *f.topic)
 	}
 	sample, err := readSample(std)
 	if err != nil {

@@ -32,7 +32,7 @@ schema is the one registered last for the topic; where the registry does not kno
 or cannot be reached, the file that schema: of the stream names. Outputs in JSON get
 a JSON Schema, which nothing registers for plain JSON.
 
-Lines for people begin with #; --format json gives an object a line.`,
+Lines for people begin with #; --format json prints one object per line.`,
 		Example: `  consentstream schema outputs -c consentstream.yaml --topic crm.contacts --purpose analytics
   consentstream schema outputs -c consentstream.yaml --topic crm.contacts --purpose analytics --format json | jq .schema
   consentstream schema outputs -c consentstream.yaml --format json | jq -c '{topic, purpose, removed: [.removed[].path]}'`,
