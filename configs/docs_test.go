@@ -35,6 +35,17 @@ func TestDocumentation(t *testing.T) {
 	}
 }
 
+// sections lists the sections of both files.
+func sections() []section {
+	return []section{
+		policySection, namespaceSection, purposeSection, noticeSection, keepSection, pseudonymizeSection, maskSection,
+		encryptSection, generalizeSection, urlSection, dateShiftSection,
+		wiringSection, kafkaSection, registrySection, redisSection, keysSection, consentSection, auditSection,
+		quarantineSection, policiesSection, healthSection, limitsSection, streamSection, subjectSection,
+		splitSection, eventTimeSection, keySection, fieldSection, base64Section,
+	}
+}
+
 func docTitle(s section) string {
 	switch {
 	case s.name == "the policy":

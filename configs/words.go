@@ -176,17 +176,6 @@ var (
 	base64Section = section{"base64", []word{{name: "json", shape: "map of record path to category or field", required: true}}}
 )
 
-// sections lists all of them, for the test of the documentation.
-func sections() []section {
-	return []section{
-		policySection, namespaceSection, purposeSection, noticeSection, keepSection, pseudonymizeSection, maskSection,
-		encryptSection, generalizeSection, urlSection, dateShiftSection,
-		wiringSection, kafkaSection, registrySection, redisSection, keysSection, consentSection, auditSection,
-		quarantineSection, policiesSection, healthSection, limitsSection, streamSection, subjectSection,
-		splitSection, eventTimeSection, keySection, fieldSection, base64Section,
-	}
-}
-
 // find returns the word called name.
 func (s section) find(name string) (word, bool) {
 	for _, w := range s.words {

@@ -6,8 +6,7 @@ import (
 	"slices"
 )
 
-// ErrRow is returned for bytes that are not the canonical encoding of a row or
-// vector.
+// ErrRow is returned for bytes that are not the canonical encoding of a row.
 // Nothing more is said: the bytes are about a person.
 var ErrRow = errors.New("malformed consent state")
 

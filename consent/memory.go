@@ -40,15 +40,6 @@ func (m *Memory) Fold(e *Event) bool {
 	return known
 }
 
-// Row is the state of a tag, nil where nothing was said.
-func (m *Memory) Row(tag Tag) *Row { return m.rows[tag] }
-
-// RowOf is the state of a normalised identifier, nil where nothing was said.
-func (m *Memory) RowOf(id Identifier) *Row {
-	tag, _ := m.tagger.TagOf(id)
-	return m.rows[tag]
-}
-
 // Next is the next offset of each partition up to the last that had an event:
 // what the state takes into account.
 func (m *Memory) Next() Vector { return m.next }

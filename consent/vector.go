@@ -1,7 +1,5 @@
 package consent
 
-import "encoding/binary"
-
 // MaxPartitions is how many consent partitions there may be: a vector of more
 // does not fit into the offset metadata (DESIGN section 6).
 const MaxPartitions = 256
@@ -42,28 +40,4 @@ func (v Vector) Min(o Vector) Vector {
 		v[i] = min(v[i], o[i])
 	}
 	return v
-}
-
-// AppendTo appends the number of partitions and the next offset of each, as
-// unsigned LEB128.
-func (v Vector) AppendTo(dst []byte) []byte {
-	dst = binary.AppendUvarint(dst, uint64(len(v)))
-	for _, next := range v {
-		dst = binary.AppendUvarint(dst, uint64(next))
-	}
-	return dst
-}
-
-// DecodeVector reads what Vector.AppendTo wrote, all of b, into v's memory.
-func DecodeVector(v Vector, b []byte) (Vector, error) {
-	d := decoder{b: b}
-	n := d.count(MaxPartitions)
-	v = v[:0]
-	for range n {
-		v = append(v, d.offset())
-	}
-	if err := d.end(); err != nil {
-		return nil, err
-	}
-	return v, nil
 }

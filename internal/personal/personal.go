@@ -1,6 +1,6 @@
-// Package personal holds the types of bytes that belong to a person. They can
-// be used, but not printed: every fmt verb, JSON encoding and log call yields
-// the same placeholder (promise P8: silent telemetry).
+// Package personal has the type of text that belongs to a person. It can be used
+// but not printed: every fmt verb, JSON encoding and log call yields the same
+// placeholder (promise P8: silent telemetry).
 package personal
 
 import "fmt"
@@ -13,17 +13,8 @@ const placeholder = "[personal]"
 // value itself is meant; that conversion is what reviewers search for.
 type String string
 
-// Bytes are bytes that belong to a person.
-type Bytes []byte
-
 // Format implements fmt.Formatter for every verb.
 func (String) Format(s fmt.State, _ rune) { fmt.Fprint(s, placeholder) }
 
 // MarshalText implements encoding.TextMarshaler, which encoding/json uses too.
 func (String) MarshalText() ([]byte, error) { return []byte(placeholder), nil }
-
-// Format implements fmt.Formatter for every verb.
-func (Bytes) Format(s fmt.State, _ rune) { fmt.Fprint(s, placeholder) }
-
-// MarshalText implements encoding.TextMarshaler, which encoding/json uses too.
-func (Bytes) MarshalText() ([]byte, error) { return []byte(placeholder), nil }
