@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/consentstream/consentstream/audit"
 	"github.com/consentstream/consentstream/filters"
@@ -232,19 +233,19 @@ func (s *CompiledStream) compileHeaders(p *policy.Purpose) ([]headerPlan, error)
 }
 
 // headerSite is where a header's values stand. One that holds the identifier of a
-// subject is about that one.
+// subject, or of several, is about those.
 func (s *CompiledStream) headerSite(h HeaderRule) site {
 	at := site{filters.HeaderPath(h.Name), inNamespace(h.Namespace, h.Category), s.bound(h.Subject, h.Category)}
-	for i := range s.subjects {
-		if sub := &s.subjects[i]; sub.Header == h.Name {
-			if h.Namespace == "" {
-				at.domain = inNamespace(sub.Namespace, h.Category)
-			}
-			if h.Subject == "" {
-				at.about = bit(i)
-			}
-			break
-		}
+	of := s.namedBy(func(sub *streamSubject) bool { return sub.Header == h.Name })
+	if of == 0 {
+		return at
+	}
+	if h.Namespace == "" {
+		first := slices.IndexFunc(s.subjects, func(sub streamSubject) bool { return sub.Header == h.Name })
+		at.domain = inNamespace(s.subjects[first].Namespace, h.Category)
+	}
+	if h.Subject == "" {
+		at.about = of
 	}
 	return at
 }

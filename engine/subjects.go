@@ -16,8 +16,8 @@ import (
 // other position of the output is about
 //
 //   - the subject that the longest path binds it to, which cascades as categories do;
-//   - the subject whose identifier stands there, unless a rule that names that very
-//     position binds it: `**` names nothing, it cascades;
+//   - the subject whose identifier stands there, or each of those, unless a rule that
+//     names that very position binds it: `**` names nothing, it cascades;
 //   - all of them, where it is personal and bound to nobody;
 //   - nobody in particular, under `system`: what goes out, goes out with it.
 //
@@ -86,16 +86,24 @@ func (s *CompiledStream) aboutPath(path schemas.Path, category string) subjectSe
 		return s.all()
 	}
 	if rule == nil || !rule.path.Names(path) {
-		for i := range s.subjects {
-			if s.subjects[i].standsAt(path.String()) {
-				return bit(i)
-			}
+		if of := s.namedBy(func(sub *streamSubject) bool { return sub.standsAt(path.String()) }); of != 0 {
+			return of
 		}
 	}
 	if rule != nil {
 		return s.bound(rule.subject, category)
 	}
 	return s.bound("", category)
+}
+
+// namedBy are the subjects whose identifier stands at a place.
+func (s *CompiledStream) namedBy(stands func(*streamSubject) bool) (of subjectSet) {
+	for i := range s.subjects {
+		if stands(&s.subjects[i]) {
+			of |= bit(i)
+		}
+	}
+	return of
 }
 
 // bound says whom text of a category is about that is bound to a subject, or to
@@ -115,8 +123,8 @@ func personal(category string) bool {
 	return category != "system" && !strings.HasPrefix(category, "system.")
 }
 
-// boundName is how a plan says whom a position is about: a subject, "*" for all of
-// several, "" where there is nothing to say.
+// boundName is how a plan says whom a position is about: a subject, "*" for several,
+// "" where there is nothing to say.
 func (s *CompiledStream) boundName(about subjectSet) string {
 	if len(s.subjects) == 1 || about == 0 {
 		return ""

@@ -96,6 +96,34 @@ func TestGroundOfSeveralSubjects(t *testing.T) {
 }
 
 // A namespace that is normalised otherwise has other tags.
+// An identifier of two subjects, as of a person who has accounts of two kinds under one
+// number, is about both.
+func TestIdentifierOfTwoSubjects(t *testing.T) {
+	p := policyOf(byConsent("p", "user", "keep", "system", "keep"))
+	p.Namespaces = append(p.Namespaces, policy.Namespace{Name: "shop", Normalize: "none"})
+	w := jsonStream("id", "user.unique_id", "n", "system")
+	w.Headers = []engine.HeaderRule{{Name: "h", Category: "user.unique_id"}}
+	w.Subjects = []engine.SubjectRule{{Name: "contact", Namespace: "crm", Paths: []string{"id"}, Header: "h"}, {Name: "account", Namespace: "shop", Paths: []string{"id"}, Header: "h"}}
+	in := engine.Input{Value: []byte(`{"id":"42","n":1}`), Headers: []engine.Header{{Key: "h", Value: []byte("42")}}}
+	for _, c := range []struct {
+		namespaces []string
+		want       string
+		headers    int // with that of the proof
+	}{{[]string{"crm"}, `{"n":1,"id":null}`, 1}, {[]string{"crm", "shop"}, `{"id":"42","n":1}`, 2}} {
+		r := newRigOf(t, p, w)
+		for _, ns := range c.namespaces {
+			r.sayText(fmt.Sprintf(`{"id":"c%d","subject":{"namespace":%q,"value":"42"},"action":"grant"%s}`, r.events, ns, grants("p", "expressed")))
+		}
+		it := r.decide(in)[0]
+		if got := written(it, "p"); got != c.want {
+			t.Errorf("%s agrees: %s, want %s", c.namespaces, got, c.want)
+		}
+		if out := output(it, "p"); out != nil && len(out.Headers) != c.headers {
+			t.Errorf("%s agrees: %d headers, want %d", c.namespaces, len(out.Headers), c.headers)
+		}
+	}
+}
+
 func TestTagsFollowNormalisation(t *testing.T) {
 	tag := func(rule string) consent.Tag {
 		p := policyOf()

@@ -58,7 +58,7 @@ func (s *Stream) index(subject string) int {
 // main is the subject that decides whether there is an output (D25).
 func (s *Stream) main() int { return max(0, s.keyed()) }
 
-// about lists whom a path is about (D25): the subject that it is bound to, or whose
+// about lists whom a path is about (D25): the subject that it is bound to, or those whose
 // identifier stands there, else all of them if it is personal.
 func (s *Stream) about(path string) []int {
 	bound := Field{}
@@ -68,10 +68,14 @@ func (s *Stream) about(path string) []int {
 		}
 	}
 	if bound.Path != path {
+		var of []int
 		for i, x := range s.Subjects {
 			if contains(x.Paths, path) {
-				return []int{i}
+				of = append(of, i)
 			}
+		}
+		if of != nil {
+			return of
 		}
 	}
 	return s.whom(bound.Subject, s.category(path))
@@ -135,19 +139,19 @@ func (s *Stream) headerText(name string) *text {
 	if !ok {
 		return nil
 	}
-	for _, x := range s.Subjects {
-		if x.Header != name {
-			continue
+	var of []int
+	for i, x := range s.Subjects {
+		if x.Header == name {
+			of = append(of, i)
 		}
-		if h.Namespace == "" {
-			h.Namespace = x.Namespace
-		}
-		if h.Subject == "" {
-			h.Subject = x.Name
-		}
-		break
+	}
+	if of != nil && h.Namespace == "" {
+		h.Namespace = s.Subjects[of[0]].Namespace
 	}
 	t := s.text(h.Category, h.Subject, h.Namespace)
+	if of != nil && h.Subject == "" {
+		t.about = of
+	}
 	t.path = "@header." + name
 	return &t
 }
