@@ -232,6 +232,6 @@ func (l *loader) checkPath(n *yaml.Node, text string, it item) bool {
 	if n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0 && strings.Contains(e.Message, "double quotes") {
 		said = ", within those of YAML"
 	}
-	l.report(p, e.Mended, "not a record path: %s%s", e.Message, said)
+	l.report(p, e.Suggestion, "not a record path: %s%s", e.Message, said)
 	return false
 }

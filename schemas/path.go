@@ -55,13 +55,13 @@ const MaxPathSteps = 64
 
 // PathError says why a text is not a Path.
 type PathError struct {
-	Path    string // the text, from configuration: it is no personal data
+	Path    string // the text, which is from the configuration and not personal
 	Column  int    // 1-based, in characters
 	Message string
-	// Mended is the Path that was probably meant; "" where nobody can tell.
-	Mended string
+	// Suggestion is the Path that was probably meant; "" where that is not clear.
+	Suggestion string
 
-	guess string // one step towards Mended, which may be wrong elsewhere
+	guess string // one step towards Suggestion, which may have other errors
 }
 
 func (e *PathError) Error() string {
@@ -73,7 +73,7 @@ func ParsePath(s string) (Path, error) {
 	p := pathParser{text: s}
 	path, err := p.parse()
 	if err != nil {
-		err.mend()
+		err.suggest()
 		return nil, err
 	}
 	return path, nil

@@ -159,7 +159,7 @@ func TestMeets(t *testing.T) {
 }
 
 // What a text was probably meant to be; "" where that is a guess too many.
-func TestMendedPaths(t *testing.T) {
+func TestPathSuggestions(t *testing.T) {
 	for text, want := range map[string]string{
 		"a b": `"a b"`, "a.b c": `a."b c"`, "a.b c.d e[*]": `a."b c"."d e"[*]`, "xdm:a.xdm:b": `"xdm:a"."xdm:b"`, "a.@type": `a."@type"`,
 		`"a.b`: `"a.b"`, `a."b c`: `a."b c"`, `a[key=="v]`: `a[key=="v"]`, `a."b"c`: "", `"a" b`: "", `a"b`: "", `a"b".c`: `a."b".c`, `a b"c"`: "",
@@ -170,8 +170,8 @@ func TestMendedPaths(t *testing.T) {
 	} {
 		_, err := ParsePath(text)
 		var pe *PathError
-		if !errors.As(err, &pe) || pe.Mended != want {
-			t.Errorf("ParsePath(%q) mends it to %+v, want %q", text, pe, want)
+		if !errors.As(err, &pe) || pe.Suggestion != want {
+			t.Errorf("ParsePath(%q) suggests %+v, want %q", text, pe, want)
 		}
 	}
 }
@@ -299,8 +299,8 @@ func FuzzParsePath(f *testing.F) {
 			if p != nil || !errors.As(err, &pe) || pe.Column < 1 || pe.Column > utf8.RuneCountInString(s)+1 {
 				t.Fatalf("ParsePath(%q) = %v, %v", s, p, err)
 			}
-			if _, err := ParsePath(pe.Mended); pe.Mended != "" && err != nil {
-				t.Fatalf("%q is mended to %v", s, err)
+			if _, err := ParsePath(pe.Suggestion); pe.Suggestion != "" && err != nil {
+				t.Fatalf("the suggestion for %q is no path: %v", s, err)
 			}
 			return
 		}

@@ -5,29 +5,29 @@ import (
 	"unicode/utf8"
 )
 
-// What a text that is no path was probably meant to be. Each error knows one thing
-// to change; a text with several is mended step by step.
+// Suggestions for texts that are not paths. Each error knows one thing to change; a
+// text with several errors is corrected step by step.
 
-// maxMends is how many errors of a text are mended.
-const maxMends = 8
+// maxCorrections is how many errors of a text are corrected.
+const maxCorrections = 8
 
-// instead notes a text without the error.
+// instead notes a text that does not have the error.
 func (e *PathError) instead(text string) *PathError {
 	e.guess = text
 	return e
 }
 
-// mend follows the guesses to a path; without one Mended stays "".
-func (e *PathError) mend() {
+// suggest follows the guesses to a valid path; without one Suggestion stays "".
+func (e *PathError) suggest() {
 	guess := e.guess
-	for range maxMends {
+	for range maxCorrections {
 		if guess == "" {
 			return
 		}
 		p := pathParser{text: guess}
 		_, err := p.parse()
 		if err == nil {
-			e.Mended = guess
+			e.Suggestion = guess
 			return
 		}
 		guess = err.guess
