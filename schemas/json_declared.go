@@ -95,6 +95,27 @@ func (d *declarer) leaf(path Path, t jsonTypes) {
 	d.found = append(d.found, Node{Path: path.String(), Parent: -1, Type: t.kind(), Leaf: true, Repeated: repeated, Declared: uint8(t &^ typeNull)})
 }
 
+// DeclaredTypes are the names of Declared, in the order of JSON Schema, and null where
+// that may stand too; nil where any type may, or nothing is known.
+func (n Node) DeclaredTypes() (names []string) {
+	if n.Declared == 0 || jsonTypes(n.Declared) == anyType&^typeNull {
+		return nil
+	}
+	t := jsonTypes(n.Declared)
+	if t&typeNumber != 0 {
+		t &^= typeInteger // it is one of them
+	}
+	for i, name := range jsonTypeNames {
+		if t>>i&1 != 0 {
+			names = append(names, name)
+		}
+	}
+	if n.Type.Nullable {
+		names = append(names, "null")
+	}
+	return names
+}
+
 // kind is the type that a position of these types is most like.
 func (t jsonTypes) kind() Type {
 	out := Type{Kind: Any, Nullable: t&typeNull != 0 && t != anyType}

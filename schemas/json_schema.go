@@ -100,7 +100,7 @@ func NewJSONSchema(schema, of string, paths []string, apart ...string) (Layout, 
 	l.format = JSONSchema
 	l.types = make([]jsonTypes, len(l.nodes))
 	for id := range l.trie {
-		declared := false
+		var declared bool
 		if l.types[id], declared = s.types(append(up[:len(up):len(up)], l.trie[id].path...)); declared {
 			l.nodes[id].Declared = uint8(l.types[id] &^ typeNull)
 		}
@@ -137,7 +137,7 @@ func (s *jsonSchema) types(p Path) (t jsonTypes, declared bool) {
 	at := s.expand(s.root, 0)
 	declared = true
 	for _, step := range p {
-		said := false
+		var said bool
 		at, said = s.next(at, step)
 		declared = declared && said
 	}

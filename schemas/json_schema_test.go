@@ -235,5 +235,14 @@ func FuzzJSONSchema(f *testing.F) {
 		}
 		_, p := projectWith(t, rules, func(paths []string) (Layout, error) { return NewJSONSchema(text, "", paths) })
 		compileSchema(t, p.Schema())
+		nodes, err := Declared(text, "")
+		if err != nil || len(nodes) > 2*maxDeclared {
+			t.Fatalf("%d positions, %v", len(nodes), err)
+		}
+		for _, n := range nodes {
+			if p, err := ParsePath(n.Path); err != nil || p.String() != n.Path {
+				t.Fatalf("declares %q, %v", n.Path, err)
+			}
+		}
 	})
 }

@@ -172,6 +172,30 @@ func (w writer) layout(s *configs.Stream) (layout schemas.Layout, err error) {
 	return layout, nil
 }
 
+// isJSON reports whether it is a JSON Schema: Avro's records have other members.
+func (w writer) isJSON() bool {
+	var doc map[string]json.RawMessage
+	if json.Unmarshal([]byte(w.text), &doc) != nil {
+		return false
+	}
+	for _, word := range []string{"$schema", "$ref", "$defs", "definitions", "properties", "allOf", "anyOf", "oneOf"} {
+		if _, ok := doc[word]; ok {
+			return true
+		}
+	}
+	return string(doc["type"]) == `"object"`
+}
+
+// declared are the fields that a JSON Schema declares, of a position in it or (of
+// is "") of the record.
+func (w writer) declared(of string) ([]infer.Field, error) {
+	nodes, err := schemas.Declared(w.text, of)
+	if err != nil {
+		return nil, fmt.Errorf("%s%w", w.place(), err)
+	}
+	return infer.Schema(nodes), nil
+}
+
 // wiredPaths are the paths of a stream, which give its schema positions.
 func wiredPaths(s *configs.Stream) []string {
 	var out []string

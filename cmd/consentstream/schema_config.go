@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -15,10 +16,10 @@ import (
 func newSchemaConfig(std stdio) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "config {--schema FILE | -c FILE --topic TOPIC}",
-		Short: "Propose a stream from an Avro schema, as YAML to paste and complete",
-		Long: `Print the wiring of a stream for an Avro schema: a line for each field, with the
-category that its name suggests. Every line of a field is a comment: a proposal is
-a guess, and counts once you have read it and removed its "# ".
+		Short: "Propose a stream from a schema, as YAML to paste and complete",
+		Long: `Print the wiring of a stream for an Avro schema or a JSON Schema: a line for each
+field, with the category that its name suggests. Every line of a field is a comment:
+a proposal is a guess, and counts once you have read it and removed its "# ".
 
 With -c it prints only the fields that no rule of the stream classifies, which are
 withheld: the lines to add when a new version of the schema has new fields. The
@@ -30,7 +31,7 @@ know it or cannot be reached, the file that schema: of the stream names.`,
 		Args: noArgs,
 	}
 	f := addStub(c)
-	schema := c.Flags().String("schema", "", "Avro schema `FILE` (default with -c: the one registered last)")
+	schema := c.Flags().String("schema", "", "schema `FILE` (default with -c: the one registered last)")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if *schema == "" && *f.config == "" {
 			return usage(c, errors.New("schema config needs --schema FILE, or -c FILE and --topic TOPIC"))
@@ -52,7 +53,7 @@ func schemaStub(ctx context.Context, std stdio, f stubFlags, file string) (*infe
 	if err != nil {
 		return nil, err
 	}
-	if stream != nil && stream.Wiring.Format != schemas.Avro {
+	if stream != nil && stream.Wiring.Format == schemas.JSON {
 		return nil, fmt.Errorf("stream %s has no schema; propose from sample events: consentstream schema events -c %s --topic %s < events.ndjson", *f.topic, *f.config, *f.topic)
 	}
 	w, err := writerSchema(ctx, std, cfg, *f.topic, file)
@@ -60,12 +61,17 @@ func schemaStub(ctx context.Context, std stdio, f stubFlags, file string) (*infe
 		return nil, err
 	}
 	stub := &infer.Stub{Source: w.source, Topic: *f.topic, Format: "avro", Schema: w.file, Policy: pol}
+	if stream == nil && w.isJSON() {
+		stub.Format = "json_schema"
+		stub.Fields, err = w.declared("")
+		return stub, err
+	}
 	if stream == nil {
 		layout, err := w.layout(nil)
 		if err != nil {
 			return nil, err
 		}
-		stub.Fields = infer.Schema(layout)
+		stub.Fields = infer.Schema(layout.Nodes())
 		return stub, nil
 	}
 	stub.Added = true
@@ -85,10 +91,16 @@ func unclassified(cfg *configs.Config, s *configs.Stream, w writer) ([]infer.Fie
 		return nil, err
 	}
 	known := v.fields(s.Wiring.Purposes[0]) // each purpose lists all that is classified
+	fields, declared := infer.Schema(v.layout.Nodes()), s.Wiring.Format == schemas.JSONSchema
+	if declared { // the layout has only what the wiring names
+		if fields, err = w.declared(s.Wiring.Split); err != nil {
+			return nil, err
+		}
+	}
 	var out []infer.Field
-	for _, f := range infer.Schema(v.layout) {
+	for _, f := range fields {
 		path := f.Path.String()
-		if _, classified := known[path]; classified {
+		if _, classified := known[path]; classified || declared && !slices.Contains(v.plan.Withheld, path) {
 			continue
 		}
 		if f.Covered(rulesOf(s.Wiring.Fields)) {

@@ -8,10 +8,11 @@ import (
 	"github.com/consentstream/consentstream/schemas"
 )
 
-// Schema lists the fields of a layout, which are its leaves, in its order.
-func Schema(layout schemas.Layout) []Field {
+// Schema lists the fields of a schema, which are the leaves of its nodes, in their
+// order.
+func Schema(nodes []schemas.Node) []Field {
 	var out []Field
-	for _, n := range layout.Nodes() {
+	for _, n := range nodes {
 		path, err := schemas.ParsePath(n.Path)
 		if !n.Leaf || n.Path == "" || err != nil {
 			continue
@@ -20,7 +21,7 @@ func Schema(layout schemas.Layout) []Field {
 			out[i].merge(n) // another branch of a union
 			continue
 		}
-		f := Field{Path: path, Types: typeNames(n.Type), Once: !n.Repeated, Time: timeOf(path, n.Type)}
+		f := Field{Path: path, Types: typeNames(n), Once: !n.Repeated, Time: timeOf(path, n.Type)}
 		f.Proposal = proposeType(path, n.Type)
 		for _, tag := range n.Tags {
 			f.Notes = append(f.Notes, fmt.Sprintf("tag %q", tag))
@@ -35,7 +36,7 @@ func Schema(layout schemas.Layout) []Field {
 
 // merge adds the type of another branch of a union.
 func (f *Field) merge(n schemas.Node) {
-	for _, t := range typeNames(n.Type) {
+	for _, t := range typeNames(n) {
 		if !slices.Contains(f.Types, t) {
 			f.Types = append(f.Types, t)
 		}
@@ -45,7 +46,11 @@ func (f *Field) merge(n schemas.Node) {
 	}
 }
 
-func typeNames(t schemas.Type) []string {
+func typeNames(n schemas.Node) []string {
+	if names := n.DeclaredTypes(); names != nil {
+		return names
+	}
+	t := n.Type
 	name := t.Kind.String()
 	if t.Logical != schemas.NoLogical && t.Logical != schemas.UnknownLogical {
 		name = t.Logical.String()

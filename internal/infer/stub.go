@@ -17,7 +17,7 @@ import (
 type Stub struct {
 	Source string // what the fields are from: "the schema crm.contacts.avsc"
 	Topic  string // "": not named
-	Format string // "avro" or "json"
+	Format string // "avro", "json" or "json_schema"
 	Schema string // the schema's file, "" for none
 	// Added: the stream is in the wiring, and Fields are those that no rule of it
 	// classifies. Only their lines are written.

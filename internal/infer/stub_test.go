@@ -175,7 +175,7 @@ func TestSchema(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fields := Schema(layout)
+	fields := Schema(layout.Nodes())
 	const want = `email: string|null = user.contact.email (tag "PII")
 at: timestamp-millis = system.operations
 sent_at: long = system.operations
