@@ -22,8 +22,8 @@ func (s *CompiledStream) resolveNodes(layout schemas.Layout) []resolved {
 		}
 		r, rule, err := s.rules.node(n)
 		changed[i] = n.Parent >= 0 && changed[n.Parent] || s.reference.changed(n) && (n.Declared == 0 || rule >= 0) // JSON lets go by what a rule covers
-		if c, err := s.tagCategory(n.Tags); err != nil || c != "" {
-			tagged[i] = c
+		if len(n.Tags) > 0 {
+			tagged[i], _ = s.tagCategory(n.Tags)
 		}
 		if n.Type.Kind == schemas.Opaque || n.Contested || changed[i] {
 			continue
@@ -42,12 +42,13 @@ func (s *CompiledStream) resolveNodes(layout schemas.Layout) []resolved {
 func isKey(n schemas.Node) bool { return strings.HasSuffix(n.Path, "~key") }
 
 // tagCategory is what the wiring says of a position's tags: the most specific
-// category, where the others lie above it.
+// category, where the others lie above it. Of a tag that it does not list nobody knows
+// what it means, so that the position has none.
 func (s *CompiledStream) tagCategory(tags []string) (category string, err error) {
 	for _, tag := range tags {
 		i := slices.IndexFunc(s.wiring.Tags, func(r TagRule) bool { return r.Tag == tag })
 		if i < 0 {
-			continue
+			return "", nil
 		}
 		switch c := s.wiring.Tags[i].Category; {
 		case category == "" || below(c, category):

@@ -45,6 +45,22 @@ func TestTags(t *testing.T) {
 	}
 }
 
+// A tag that the wiring does not list may say anything of a position. It goes by no
+// other tag then, of its own or of what it lies in, but still by a rule.
+func TestUnlistedTag(t *testing.T) {
+	const avsc = `{"type":"record","name":"R","fields":[{"name":"id","type":"string"},{"name":"a","confluent:tags":["OPS"],"type":{"type":"record","name":"A","fields":[
+		{"name":"x","type":"string"},{"name":"y","type":"string","confluent:tags":["OPS","SECRET"]},{"name":"z","confluent:tags":["SECRET"],"type":
+		{"type":"record","name":"Z","fields":[{"name":"z","type":"string"}]}},{"name":"r","type":["null","string"],"confluent:tags":["SECRET"]}]}}]}`
+	w := avroStream("id", "user.unique_id", "a.r", "system")
+	w.Tags = []engine.TagRule{{Tag: "OPS", Category: "system"}}
+	r := newRig(t, w, contract("p", "system", "keep"))
+	r.install(1, avsc)
+	in := engine.Input{Value: framed(t, 1, avsc, `{"id":"42","a":{"x":"1","y":"2","z":{"z":"3"},"r":null}}`)}
+	if got, want := string(output(r.decide(in)[0], "p").Value[5:]), "\x021\x00"; got != want {
+		t.Errorf("a is %q, want %q: x and r", got, want)
+	}
+}
+
 func TestCheckTags(t *testing.T) {
 	cfg := sound()
 	w := taggedStream("id", "user.unique_id", "none", "user")
