@@ -234,7 +234,7 @@ func (p *Projector) lead(ctx context.Context) error {
 func (p *Projector) held(err error) {
 	h := projectorHold(err)
 	if p.status.hold(h) {
-		p.cfg.Log.Warn().Str("code", string(h.Code)).Str("detail", h.Detail).Str("command", h.Mend).Msg("projector holds")
+		p.cfg.Log.Warn().Str("reason", string(h.Code)).Str("detail", h.Detail).Str("command", h.Mend).Msg("projector holds")
 	}
 }
 

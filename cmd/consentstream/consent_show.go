@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -153,7 +154,7 @@ func shownSlotOf(slot *consent.Slot) shownSlot {
 	}
 	if y := slot.Y; y.Set {
 		s.Grant = &shownGrant{shownEvent: shownEvent{"grant", instant(y.T), y.Pos.Partition, y.Pos.Offset},
-			Expires: instant(y.Expires), Proven: y.Proven, Explicit: y.Explicit, Recipients: slices.Clone(y.Recipients), Notice: y.NoticeID + ":" + y.NoticeVer}
+			Expires: instant(y.Expires), Proven: y.Proven, Explicit: y.Explicit, Recipients: slices.Clone(y.Recipients), Notice: strings.TrimSuffix(y.NoticeID+":"+y.NoticeVer, ":")}
 	}
 	return s
 }
@@ -182,7 +183,7 @@ func printState(w io.Writer, row *consent.Row, cut consent.Vector) error {
 	for _, p := range s.Purposes {
 		fmt.Fprintln(w, p.Purpose)
 		if g := p.Grant; g != nil {
-			fmt.Fprintf(w, "  grant            %s  (%d, %d)  proven: %t, explicit: %t, notice: %s, expires: %s\n", g.At, g.Partition, g.Offset, g.Proven, g.Explicit, g.Notice, orNever(g.Expires))
+			fmt.Fprintf(w, "  grant            %s  (%d, %d)  proven: %t, explicit: %t, notice: %s, expires: %s\n", g.At, g.Partition, g.Offset, g.Proven, g.Explicit, cmp.Or(g.Notice, "none"), cmp.Or(g.Expires, "never"))
 		}
 		for _, n := range p.Denials {
 			fmt.Fprintf(w, "  %-16s %s  (%d, %d)\n", n.Action, n.At, n.Partition, n.Offset)
@@ -192,13 +193,6 @@ func printState(w io.Writer, row *consent.Row, cut consent.Vector) error {
 		}
 	}
 	return nil
-}
-
-func orNever(s string) string {
-	if s == "" {
-		return "never"
-	}
-	return s
 }
 
 func offsets(v consent.Vector) string {

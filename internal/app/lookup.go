@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/consentstream/consentstream/consent"
@@ -34,6 +35,10 @@ func (a *App) Lookup(ctx context.Context, namespace, value string) (*consent.Row
 	defer store.Close()
 	snap := consent.Snapshot{Whole: true}
 	if err := store.Read(ctx, []consent.Tag{tag}, &snap); err != nil {
+		var hold interface{ Mend() string }
+		if errors.As(err, &hold) && hold.Mend() != "" {
+			return nil, nil, fmt.Errorf("the state cannot be trusted now: %w\n    %s", err, hold.Mend())
+		}
 		return nil, nil, fmt.Errorf("the state cannot be trusted now: %w", err)
 	}
 	return snap.State(0)
