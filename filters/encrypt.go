@@ -32,7 +32,7 @@ func (e encrypt) At(t schemas.Type) (schemas.Transform, schemas.Type, error) {
 	d, _ := newDecimal(t)
 	via := &encryptAt{sealer: e.sealer, decimal: d}
 	switch {
-	case t.Kind == schemas.Null || t.Kind == schemas.Any:
+	case t.Kind == schemas.Null:
 		return via, t, nil
 	case isBytes(t.Kind, t.Logical):
 		return via, scalarType(schemas.Bytes, t), nil

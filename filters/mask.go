@@ -51,7 +51,7 @@ func (m mask) At(t schemas.Type) (schemas.Transform, schemas.Type, error) {
 	switch {
 	case !maskTakes(t):
 		return nil, schemas.Type{}, refuse("mask", t)
-	case t.Kind == schemas.String:
+	case t.Kind == schemas.String || t.Kind == schemas.Any:
 		t = scalarType(schemas.String, t) // a masked uuid is no longer one
 	}
 	return m, t, nil

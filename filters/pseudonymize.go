@@ -55,7 +55,7 @@ func (p *pseudonymize) At(t schemas.Type) (schemas.Transform, schemas.Type, erro
 	switch {
 	case !pseudonymizeTakes(t):
 		return nil, schemas.Type{}, refuse("pseudonymize", t)
-	case t.Kind == schemas.Any || t.Kind == schemas.Null || t.Logical == schemas.UUID:
+	case t.Kind == schemas.Null || t.Logical == schemas.UUID:
 		return p, t, nil
 	}
 	return p, scalarType(schemas.String, t), nil

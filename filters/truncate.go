@@ -25,6 +25,9 @@ func (c truncate) At(t schemas.Type) (schemas.Transform, schemas.Type, error) {
 	if !truncateTakes(t) {
 		return nil, schemas.Type{}, refuse("truncate", t)
 	}
+	if t.Kind == schemas.Any {
+		t = scalarType(schemas.String, t) // of JSON it takes text alone
+	}
 	return c, t, nil
 }
 
