@@ -18,7 +18,8 @@ type avroDeriver struct {
 	// names gives the name under which a signature was defined.
 	names map[string]string
 	taken map[string]bool // names that are defined
-	// reserved are the short names of the input, which a split must not take.
+	// reserved are the short names of what is written, which a split must not take.
+	// Where types are expanded it collects them, if it is there.
 	reserved map[string]bool
 }
 
@@ -26,12 +27,11 @@ type avroDeriver struct {
 // their schema with all types in namespace ns. Its text depends on nothing else.
 func deriveAvro(plan *avroPlan, nodes []Node, ns string) (string, error) {
 	d := avroDeriver{nodes: nodes, names: map[string]string{}, taken: map[string]bool{}, reserved: map[string]bool{}}
-	for i := range nodes {
-		d.reserved[shortName(nodes[i].Type.Name)] = true
-	}
 	if err := d.conform([]*avroPlan{plan}); err != nil {
 		return "", err
 	}
+	written := avroDeriver{nodes: nodes, expand: true, reserved: d.reserved}
+	written.plain(plan)
 	d.named(plan, ns)
 	text := d.b.String()
 	if _, err := parseAvro(text); err != nil {
@@ -160,6 +160,9 @@ func (d *avroDeriver) name(plan *avroPlan) string {
 
 func (d *avroDeriver) definition(plan *avroPlan, name, ns string) {
 	t := plan.typ
+	if d.expand && d.reserved != nil {
+		d.reserved[shortName(name)] = true
+	}
 	fmt.Fprintf(&d.b, `{"type":"%s","name":%s`, t.Kind.String(), strconv.Quote(name))
 	if ns != "" {
 		d.b.WriteString(`,"namespace":` + strconv.Quote(ns))

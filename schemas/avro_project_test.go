@@ -196,3 +196,21 @@ func TestAvroFirstAndNames(t *testing.T) {
 		}
 	}
 }
+
+// The name of a split type says nothing of types that are gone.
+func TestAvroNamesOfHiddenTypes(t *testing.T) {
+	var got [2]string
+	for i, hidden := range []string{"S_b", "T"} {
+		l := mustAvro(t, `{"type":"record","name":"R","fields":[{"name":"a","type":{"type":"record","name":"S","fields":[{"name":"x","type":"long"}]}},
+			{"name":"b","type":"S"},{"name":"c","type":{"type":"record","name":"`+hidden+`","fields":[{"name":"x","type":"long"}]}}]}`)
+		acts := map[string]Action{"b.x": {Op: OpReplace, Via: constant("k"), Result: Type{Kind: String}}, "c.x": {}}
+		p, err := l.Project(avroActs(t, l, Action{Op: OpKeep}, acts), "ns")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got[i] = p.Schema()
+	}
+	if got[0] != got[1] || !strings.Contains(got[0], `"S_b"`) {
+		t.Errorf("derived:\n%s\n%s", got[0], got[1])
+	}
+}
