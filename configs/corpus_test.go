@@ -20,7 +20,7 @@ func corpusEnv(name string) (string, bool) {
 	return v, ok
 }
 
-// corpusReader puts one file of the corpus in the place of the policy or of the
+// corpusReader puts one file of the corpus in place of the policy or of the
 // wiring; the other is the sound one.
 func corpusReader(path string) func(string) ([]byte, error) {
 	return func(name string) ([]byte, error) {

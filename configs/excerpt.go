@@ -41,7 +41,7 @@ func secretWord(key string) bool {
 	return policy.Nearest(key, []string{"password", "passwd", "secret", "token"}) != ""
 }
 
-// hideAll keeps every scalar below n out of excerpts, but for references: they
+// hideAll keeps every scalar below n out of excerpts, except for references: they
 // are names.
 func (s *source) hideAll(n *yaml.Node) {
 	if n.Kind == yaml.ScalarNode && (!strings.HasPrefix(n.Value, "${") || strings.Contains(n.Value, ":-")) {

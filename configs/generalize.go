@@ -8,7 +8,7 @@ import (
 	"github.com/consentstream/consentstream/policy"
 )
 
-// The sections of treatments that take a map, but for those of words.go.
+// The sections of treatments that take a map, except for those of words.go.
 var (
 	encryptSection = section{"encrypt", []word{
 		{name: "requires", shape: "explicit_consent"},

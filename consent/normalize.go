@@ -24,7 +24,7 @@ func (ns Namespaces) Normalize(namespace, raw string) (personal.String, error) {
 
 // AppendNormalized appends the identifier as it is compared and tagged. It
 // errs, and returns nothing, for an unknown namespace, ill-formed UTF-8, control
-// characters, invisible ones (but for `none`), an empty or too long text, a
+// characters, invisible ones (except for `none`), an empty or too long text, a
 // placeholder that stands for nobody (D7), and what is no e-mail domain or phone
 // number where it should be one.
 func (ns Namespaces) AppendNormalized(dst []byte, namespace string, raw []byte) ([]byte, error) {

@@ -127,7 +127,7 @@ func (c *checker) checkJSONStream(at string, s *CompiledStream) {
 }
 
 // checkDeclared warns of rules for what a JSON Schema does not declare. Most allow
-// members that they do not name, so it is no error.
+// members that they do not name, so it is not an error.
 func (c *checker) checkDeclared(at string, s *CompiledStream) {
 	if s.wiring.Schema == "" {
 		return

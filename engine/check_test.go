@@ -15,7 +15,7 @@ const checked = `{"type":"record","name":"R","namespace":"crm","fields":[{"name"
  {"name":"at","type":{"type":"long","logicalType":"timestamp-millis"}},{"name":"local","type":{"type":"long","logicalType":"local-timestamp-millis"}},
  {"name":"m","type":{"type":"map","values":"string"}},{"name":"l","type":{"type":"array","items":"string"}}]}`
 
-// sound is a configuration without findings but for warnings of what is withheld.
+// sound is a configuration without findings except for warnings of what is withheld.
 func sound() engine.Config {
 	w := engine.Stream{Topic: "in", Format: schemas.Avro, Schema: checked, Purposes: []string{"p"}, Subjects: []engine.SubjectRule{customer},
 		Fields: fieldRules("id", "user.unique_id", "n", "user.behavior", "email", "user.contact.email", "at", "system.operations")}

@@ -107,7 +107,7 @@ func listed(paths []string) string {
 	return strings.Join(paths, ", ")
 }
 
-// checkTie reports whether a field would have a rule but for a tie.
+// checkTie reports whether a field would have a rule if two did not tie.
 func (c *checker) checkTie(at string, s *CompiledStream, n schemas.Node) bool {
 	_, _, err := s.rules.category(n.Path)
 	var tie *tieError

@@ -176,7 +176,7 @@ func (s *CompiledStream) nestedAction(p *policy.Purpose, t schemas.Type, f *nest
 		return act, 0, err
 	}
 	result, err := via.Result(t)
-	if err != nil { // the schema says that it is no text
+	if err != nil { // the schema says that it is not a text
 		outer.withheld = append(outer.withheld, in.text)
 		return act, 0, nil
 	}

@@ -68,7 +68,7 @@
 // tokens within (purpose, path, epoch), and are told apart from different
 // ones. The value of a number, a decimal, a date or a time is its text: JSON's,
 // the decimal's with all its places, of a float the shortest that stands for it
-// (as C's %g but for whole numbers below 10^15), ISO 8601 with the digits of its
+// (as C's %g except for whole numbers below 10^15), ISO 8601 with the digits of its
 // unit (the stored integer outside the years 0000 to 9999, or of the day). A Kafka key
 // and headers have the paths "@key" and "@header.NAME".
 //

@@ -12,7 +12,7 @@ import (
 )
 
 // urlForm takes out of a URL what may say who used it: user, fragment, path
-// parameters (";jsessionid=…") and the query, but for the parameters in names.
+// parameters (";jsessionid=…") and the query, except for the parameters in names.
 type urlForm struct{ names [][]byte }
 
 // newURLForm reads "" (all of the query goes) or names with "&" between them.

@@ -17,7 +17,7 @@ const tokenChars = 26
 // tokenEncoding is RFC 4648's base32 in lower case.
 var tokenEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
-// pseudonymize puts a keyed token in the place of an identifier. It holds
+// pseudonymize puts a keyed token in place of an identifier. It holds
 // scratch and is not safe for concurrent use.
 type pseudonymize struct {
 	mac       *keys.MAC

@@ -137,9 +137,9 @@ func Reveal(key keys.Key, purpose, path string, token []byte) (value []byte, isB
 	return value, tag == tagBytes, nil
 }
 
-// KeyPath stands for the Kafka key in the place of a field's path; "@" begins
+// KeyPath stands for the Kafka key in place of a field's path; "@" begins
 // no field's.
 const KeyPath = "@key"
 
-// HeaderPath stands for a header in the place of a field's path.
+// HeaderPath stands for a header in place of a field's path.
 func HeaderPath(name string) string { return "@header." + name }

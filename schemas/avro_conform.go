@@ -126,7 +126,7 @@ func (d *avroDeriver) conformKids(live []*avroPlan, kind Kind) error {
 	return nil
 }
 
-// sameType reports whether two types are one but for null.
+// sameType reports whether two types are one except for null.
 func sameType(a, b Type) bool {
 	return a.Kind == b.Kind && a.Logical == b.Logical && a.Size == b.Size && a.Precision == b.Precision &&
 		a.Scale == b.Scale && a.Name == b.Name && slices.Equal(a.Symbols, b.Symbols)

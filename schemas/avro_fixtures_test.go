@@ -72,7 +72,7 @@ func TestAvroWeather(t *testing.T) {
 }
 
 // Of apache/avro's schema cases we take, put in a record, those that twmb takes,
-// but for what goavro does not take.
+// except for what goavro does not take.
 func TestAvroSchemaCases(t *testing.T) {
 	cases := regexp.MustCompile(`(?s)<<INPUT\s(.*?)\n(?:INPUT|<<canonical|//|\n)`).FindAllSubmatch(fixture(t, "avro/schema-tests.txt"), -1)
 	taken := 0

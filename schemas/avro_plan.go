@@ -34,7 +34,7 @@ type avroPlan struct {
 	op   planOp
 	typ  Type // derived
 	// union are the branches of a derived union; nil stands for null. It is of
-	// use where typ is a Union; one branch alone is no union.
+	// use where typ is a Union; one branch alone is not a union.
 	union []*avroPlan
 	// branch and null are the branch numbers of a value and of null; -1: none.
 	branch, null int

@@ -138,7 +138,7 @@ func (c *gcase) buildElements(t *rapid.T, n *gnode) {
 }
 
 // drawSteps draws the variants of an array, the same for all that have its path
-// but for elements chosen in other ways around it.
+// except for elements chosen in other ways around it.
 func (c *gcase) drawSteps(t *rapid.T, path string, elem *gtype) []Step {
 	p, err := ParsePath(path)
 	if err != nil {

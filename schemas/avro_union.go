@@ -106,7 +106,7 @@ func (u *derivedUnion) add(i int, kid *avroPlan) error {
 }
 
 // number notes in the plans of a union's branches what stands in front of what
-// they write; nothing where one branch is left, which is no union any more.
+// they write; nothing where one branch is left, which is not a union any more.
 func (u *derivedUnion) number(kids []avroPlan) {
 	for i := range kids {
 		kid := &kids[i]

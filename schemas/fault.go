@@ -29,7 +29,7 @@ const (
 	CodeTooManyElements Code = "too_many_elements" // to split the record into
 	CodeTreatmentFailed Code = "treatment_failed"
 	CodePanic           Code = "panic"
-	CodeNotEncodable    Code = "not_encodable" // eval: the text is no value of the writer schema
+	CodeNotEncodable    Code = "not_encodable" // eval: the text is not a value of the writer schema
 )
 
 // Fault says why a record cannot be processed. It holds a code and a path of

@@ -46,7 +46,7 @@ import (
 // category cascades over them (`address` without `address.x`), they are kept
 // with it. Where .* matches them they are the keys of a map: a member goes out
 // only where its name does, by the action of the node `….*~key`, and two names
-// that a treatment makes equal, but for case, fail the treatment. ** finds
+// that a treatment makes equal, except for case, fail the treatment. ** finds
 // positions and classifies no name on its way: where nothing above cascades, it
 // passes unnamed members only where `**.*~key` says what their names are.
 //
@@ -194,7 +194,7 @@ func (l *jsonLayout) index(id NodeID) {
 }
 
 // member says where the member of a node with this name is: at a child, at
-// restNode, or at noNode. A name that equals a child's only but for case is
+// restNode, or at noNode. A name that differs from a child's only in case is
 // withheld: it might be read as the child, near, so the rest's rule is not for it.
 // The caller's hash is of the folded name; equal hashes are no proof.
 func (l *jsonLayout) member(id NodeID, hash uint64, text []byte, plain bool) (at, near NodeID) {

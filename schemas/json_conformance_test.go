@@ -27,7 +27,7 @@ func code(err error) Code {
 }
 
 // nst/JSONTestSuite: all that must be refused is refused; what must be accepted
-// is, but for what the package comment refuses beyond RFC 8259.
+// is, except for what the package comment refuses beyond RFC 8259.
 func TestJSONTestSuite(t *testing.T) {
 	files, _ := filepath.Glob(filepath.Join(fixtures, "json-test-suite", "*.json"))
 	if len(files) == 0 {

@@ -41,7 +41,7 @@ func (c *containerEnds) skip(src []byte, i int) int {
 	return next
 }
 
-// collect finds the ends of all containers of src up to what is no JSON.
+// collect finds the ends of all containers of src up to what is not JSON.
 func (c *containerEnds) collect(src []byte) {
 	c.known, c.starts, c.ends = true, c.starts[:0], c.ends[:0]
 	var open [maxJSONDepth]int

@@ -75,7 +75,7 @@ func projectWith(t testing.TB, rules []rule, layout func([]string) (Layout, erro
 	for id, n := range l.Nodes() {
 		acts[id] = actionAt(rules, l.(*jsonLayout).trie[id].path)
 		if a := &acts[id]; n.Type.Kind == String && a.Op == OpConst {
-			*a = drop // the constant of these tests is no text
+			*a = drop // the constant of these tests is not a text
 		}
 	}
 	p, err := l.Project(acts, "")

@@ -11,8 +11,8 @@ import (
 // said.
 
 // predicate finds what claims the element at i: the child of the predicate that
-// it meets. claims is how many do, and above 1 also where a member of it is a
-// predicate's but for case, which one reader takes for it and another not.
+// it meets. claims is how many do; it is above 1 also where a member's name differs
+// from a predicate's only in case, so that only some readers take it for that one.
 func (n *jsonNode) predicate(src []byte, i int, ends *containerEnds) (child NodeID, claims int) {
 	i = spaceEnd(src, i)
 	if i == len(src) || src[i] != '{' {

@@ -55,7 +55,7 @@ func escaped(name string) (out []string) {
 	return out
 }
 
-// holds reports whether a name is there already, but for case.
+// holds reports whether a name is there already, except for case.
 func (d *doc) holds(name string) bool {
 	return slices.ContainsFunc(d.members, func(m docMember) bool { return equalFold(m.name, name) })
 }

@@ -240,7 +240,7 @@ func (s seer) members(at spot, op Op, d *doc) *doc {
 	return seen
 }
 
-// collides reports whether treated names are equal but for case somewhere.
+// collides reports whether treated names are equal except for case somewhere.
 func (d *doc) collides() bool {
 	for i, m := range d.members {
 		for _, o := range d.members[:i] {

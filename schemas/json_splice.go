@@ -294,7 +294,7 @@ func (s *jsonSplice) keptName(e *Entry) {
 	*scratch = rest[:0]
 }
 
-// distinct reports whether no two names of an object are equal, but for case, where
+// distinct reports whether no two names of an object are equal, except for case, where
 // treatments have made some of them: those noted from first on, and those of the
 // members that stand after them.
 func (s *jsonSplice) distinct(first, behind int) bool {

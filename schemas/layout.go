@@ -120,7 +120,7 @@ type Tape struct {
 	Entries []Entry
 	// At[id] is the index in Entries of node id, -1 where the record does not
 	// hold it; of a repeated node, of its first one. Almost where it holds only a
-	// JSON member that is called as the node is but for case.
+	// JSON member that is called as the node is except for case.
 	At []int32
 	// Unlisted counts JSON members that no path of the wiring covers (withheld).
 	Unlisted int

@@ -56,7 +56,7 @@ type Type struct {
 	Kind      Kind
 	Logical   Logical
 	Nullable  bool
-	NullIndex uint8 // where "null" stands in the union; 0 or 1 but for a Union
+	NullIndex uint8 // where "null" stands in the union; 0 or 1 except for a Union
 	Size      int   // Fixed: bytes
 	Precision int   // Decimal
 	Scale     int   // Decimal

@@ -85,7 +85,7 @@ var (
 )
 
 // TestReadmePicture: every line of the README's picture is a line that the demo
-// prints, but for pseudonyms and hashes, which each run has its own of.
+// prints, except for pseudonyms and hashes, which each run has its own of.
 func TestReadmePicture(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("../../README.md")

@@ -67,7 +67,7 @@ docs/consent.md explains the reasons for which a purpose is denied.`,
 			job.Consents = f
 		}
 		if isTerminal(std.in) {
-			fmt.Fprintln(std.err, "Reading records from the terminal, one a line; Ctrl-D ends.")
+			fmt.Fprintln(std.err, "Reading records from the terminal, one per line; Ctrl-D ends.")
 		}
 		sum, err := eval.Run(c.Context(), job)
 		if err != nil {

@@ -40,7 +40,7 @@ is one, the nearest valid word. Warnings do not change the exit code.`,
 	return c
 }
 
-// printFindings writes findings one after the other; as JSON, one a line.
+// printFindings writes findings one after the other; as JSON, one per line.
 func printFindings(w io.Writer, findings []configs.Finding, f format) error {
 	enc := json.NewEncoder(w)
 	for _, finding := range findings {

@@ -38,7 +38,7 @@ func activate(stub string) string {
 
 type fataler interface{ Fatal(args ...any) }
 
-// withStub puts a stub in the place of the demo's streams and loads that.
+// withStub puts a stub in place of the demo's streams and loads that.
 func withStub(t fataler, stub string) (*configs.Config, []configs.Finding) {
 	wiring, err := os.ReadFile("../../configs/demo/consentstream.yaml")
 	if err != nil {

@@ -84,7 +84,7 @@ func stripLogical(v any) {
 }
 
 // encode turns a value in Avro's JSON encoding into framed binary. unfit says
-// that it is no value of the writer schema; there are no bytes then.
+// that it is not a value of the writer schema; there are no bytes then.
 func (a *avroText) encode(text []byte) (value []byte, unfit bool) {
 	text = a.inMaps.fold(text)
 	for _, codec := range a.in {

@@ -28,7 +28,7 @@ type mapShaper struct {
 	maps  int
 }
 
-// withoutMaps is the schema with entries in the place of maps, and where those are:
+// withoutMaps is the schema with entries in place of maps, and where those are:
 // nil where there are none.
 func withoutMaps(schema string) (string, *avroShape) {
 	d := json.NewDecoder(strings.NewReader(schema))
@@ -139,8 +139,8 @@ func fullName(name, namespace string) string {
 	return namespace + "." + name
 }
 
-// fold gives a value in Avro's JSON encoding its entries in the place of its maps,
-// unfold the other way. What is no value of the type stays as it is there: the
+// fold gives a value in Avro's JSON encoding its entries in place of its maps,
+// unfold the other way. What is not a value of the type stays as it is there: the
 // library refuses it.
 func (s *avroShape) fold(text []byte) []byte   { return s.convert(text, true) }
 func (s *avroShape) unfold(text []byte) []byte { return s.convert(text, false) }

@@ -1,7 +1,7 @@
 // Package eval is the offline engine: records and consent events from files in,
 // every output, quarantine and audit record as NDJSON out. It is the code path
-// of `run` up to the produce, with an in-process consent state in the place of
-// Redis and a stated time in the place of the clock.
+// of `run` up to the produce, with an in-process consent state in place of
+// Redis and a stated time in place of the clock.
 //
 // # Input
 //

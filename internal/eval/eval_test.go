@@ -71,7 +71,7 @@ func TestRecordLines(t *testing.T) {
 	}
 }
 
-// A line that is no record stops with its number and without its content.
+// A line that is not a record stops with its number and without its content.
 func TestLinesThatAreNone(t *testing.T) {
 	cfg := smallConfig(t, schemas.JSON, "id", "id")
 	good := `{"value":{"id":"1"}}` + "\n"
@@ -126,7 +126,7 @@ const avroSchema = `{"type":"record","name":"R","namespace":"n","fields":[{"name
  {"name":"f","type":"double"},{"name":"t","type":{"type":"long","logicalType":"timestamp-millis"}},{"name":"b","type":"bytes"},{"name":"u","type":["null","string","long"]}]}`
 
 // Values come and go in Avro's JSON encoding, their members in the schema's
-// order; what is no value of the schema is quarantined and names nothing.
+// order; what is not a value of the schema is quarantined and names nothing.
 func TestAvroText(t *testing.T) {
 	cfg := smallConfig(t, schemas.Avro, "id", "id", "d", "f", "t", "b", "u")
 	for in, want := range map[string]string{

@@ -15,7 +15,7 @@ import (
 // canary is a value that no rule classifies.
 const canary = "CANARY-4711"
 
-// withCanary adds a member to every object of the records' values that is no map,
+// withCanary adds a member to every object of the records' values that is not a map,
 // and a header; in Avro a field to every record of the schema.
 func (j exampleJob) withCanary(t *testing.T) exampleJob {
 	t.Helper()

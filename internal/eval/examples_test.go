@@ -37,7 +37,7 @@ type fixture struct {
 	file, topic string
 	scenario    string    // of a .feature file
 	key         string    // "" for none
-	around      [2]string // what to put in the place of the value's first {, and last }
+	around      [2]string // what to put in place of the value's first {, and last }
 	headers     map[string]string
 }
 

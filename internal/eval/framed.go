@@ -8,7 +8,7 @@ import (
 
 // framedText turns the JSON of a line into a framed value and back.
 type framedText interface {
-	// encode frames a value; unfit says that it is no value of the writer schema.
+	// encode frames a value; unfit says that it is not a value of the writer schema.
 	encode(text []byte) (value []byte, unfit bool)
 	// text shows an output.
 	text(framed []byte) (json.RawMessage, error)

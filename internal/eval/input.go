@@ -15,7 +15,7 @@ import (
 	"github.com/consentstream/consentstream/engine"
 )
 
-// maxLine bounds a line: what is longer is no record of any broker.
+// maxLine bounds a line: what is longer is not a record of any broker.
 const maxLine = 64 << 20
 
 // lineReader reads lines of any length up to maxLine. Lines stay valid.

@@ -10,7 +10,7 @@ var (
 )
 
 // learn notes that an element has the string text in a member. text is "" where
-// the member is no string, or a long one.
+// the member is not a string, or a long one.
 func (v *variant) learn(name, text string) {
 	rank := slices.Index(keyNames, name)
 	if text == "" || rank < 0 || v.name != "" && slices.Index(keyNames, v.name) < rank {

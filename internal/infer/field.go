@@ -204,7 +204,7 @@ func seen(s Shape, count, of int) string {
 }
 
 // propose weighs name and values. A value that names a person for sure counts more
-// than a name, but for one that says what is graver.
+// than a name, except for one that says what is graver.
 func propose(path schemas.Path, n *node) Proposal {
 	name, byName := proposeName(path, n.may)
 	value, sure := n.propose()

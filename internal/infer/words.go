@@ -82,7 +82,7 @@ func (v vocabulary) singular(word string) (string, bool) {
 const maxTogether = 32
 
 // parts are the words that a word is written together from, the first of them as
-// long as can be: at most three, of three letters or more but for id and ip.
+// long as can be: at most three, of three letters or more except for id and ip.
 func (v vocabulary) parts(word string) []string {
 	if len(word) > maxTogether {
 		return nil

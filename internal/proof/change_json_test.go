@@ -28,7 +28,7 @@ func (c *changer) whole() *value {
 	return c.root(c.from.value)
 }
 
-// root is another record of JSON, or another text of it. One that is no object
+// root is another record of JSON, or another text of it. One that is not an object
 // stays as it is.
 func (c *changer) root(v *value) *value {
 	o := v.clone()
@@ -45,7 +45,7 @@ func (c *changer) root(v *value) *value {
 // called is how the paths of a wiring call a member.
 type called struct {
 	named  bool // by its name
-	near   bool // by its name but for case: it might be read as that member
+	near   bool // by its name except for case: it might be read as that member
 	mapped bool // by .*, which makes it an entry of a map
 }
 

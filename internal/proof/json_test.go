@@ -8,7 +8,7 @@ import (
 	"github.com/consentstream/consentstream/schemas"
 )
 
-// unlisted are members that no wiring names; some do but for case.
+// unlisted are members that no wiring names; some do except for case.
 var unlisted = []string{"zz", "\u212a", "é", "A", "q r", ""}
 
 func (d *drawer) literal(kind string) string {

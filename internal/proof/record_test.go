@@ -203,7 +203,7 @@ func (d *drawer) object(s *shape) *value {
 	return v
 }
 
-// same reports whether two records are one, but for how their headers are held.
+// same reports whether two records are one, except for how their headers are held.
 func same(a, b *engine.Input) bool { return describe(a) == describe(b) }
 
 func (w *world) look(t *rapid.T, r *record) (map[string]string, string) {

@@ -103,7 +103,7 @@ func (v *view) seesOf(pos position, key bool) (policy.Treatment, bool) {
 }
 
 // nested is what stands in the text at a position; nil for none. What lies below
-// such a position is no text.
+// such a position is not a text.
 func (v *view) nested(pos position) *nest {
 	if r, n := says(v.rules, pos, false); r != nil && n == len(pos) && !claimed(v.rules, pos) {
 		return r.nested

@@ -66,7 +66,7 @@ func join(parts ...[]byte) (all []byte) {
 	return all
 }
 
-// key derives K(use, name, epoch), of 32 bytes but for "encrypt".
+// key derives K(use, name, epoch), of 32 bytes except for "encrypt".
 func (k *Keys) key(use, name string) []byte { return k.keyOf(use, name, 32) }
 
 func (k *Keys) keyOf(use, name string, size int) []byte {

@@ -32,7 +32,7 @@ type scalar struct {
 var logicals = []string{"decimal", "uuid", "duration", "date", "time-millis", "time-micros", "timestamp-millis", "timestamp-micros",
 	"timestamp-nanos", "local-timestamp-millis", "local-timestamp-micros", "local-timestamp-nanos"}
 
-// kindOf reads an Avro schema that is no union.
+// kindOf reads an Avro schema that is not a union.
 func kindOf(schema any) kind {
 	m, ok := schema.(map[string]any)
 	if !ok {
