@@ -71,6 +71,9 @@ func run(ctx context.Context, args []string) error {
 			if err != nil {
 				return fmt.Errorf("%s %s %s, %d workers: %w", s.Job, s.Format, s.Codec, s.Workers, err)
 			}
+			if r.Records == 0 || r.Seconds == 0 {
+				return fmt.Errorf("%s %s: all records were committed at once, so there is nothing to measure: -records %d is too few", s.Job, s.Format, o.records)
+			}
 			b.learn(s, r)
 			t.add(s, r)
 		}
