@@ -12,10 +12,12 @@ import (
 // the wiring decides, and where none covers the node the schema's tags, which
 // cascade like rules. What two rules or two tags claim equally stays
 // unclassified; lint names it. So does what has another type than the wiring's
-// own schema says: its rule was written for something else.
+// own schema says: its rule was written for something else, and elements that a
+// predicate was to choose from.
 func (s *CompiledStream) resolveNodes(layout schemas.Layout) []resolved {
 	nodes := layout.Nodes()
 	found, tagged, changed := make([]resolved, len(nodes)), make([]string, len(nodes)), make([]bool, len(nodes))
+	undecided := s.rules.undecided(layout)
 	for i, n := range nodes {
 		if n.Parent >= 0 && !isKey(n) {
 			tagged[i] = tagged[n.Parent]
@@ -25,7 +27,7 @@ func (s *CompiledStream) resolveNodes(layout schemas.Layout) []resolved {
 		if len(n.Tags) > 0 {
 			tagged[i], _ = s.tagCategory(n.Tags)
 		}
-		if n.Type.Kind == schemas.Opaque || n.Contested || changed[i] {
+		if n.Type.Kind == schemas.Opaque || n.Contested || changed[i] || undecided[i] {
 			continue
 		}
 		switch {

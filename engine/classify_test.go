@@ -1,6 +1,8 @@
 package engine_test
 
 import (
+	"bytes"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -127,5 +129,33 @@ func TestNewRecursiveType(t *testing.T) {
 		cfg := sound()
 		cfg.Streams[0].Fields, cfg.Streams[0].Schema, cfg.Streams[0].EventTime = w.Fields, schema, engine.TimeRule{}
 		wantFinding(t, cfg, "streams[0].fields", "withheld whatever its category: tree.kids[*]", "", true)
+	}
+}
+
+// Elements that a predicate of the wiring is to choose from go by no rule where a
+// writer's schema has no text there that it could be true of: else those that it was
+// to take out would go by the rule of the others.
+func TestPredicateThatASchemaLost(t *testing.T) {
+	const element = `{"type":"record","name":"P","fields":[{"name":"v","type":"string"},%s]}`
+	for _, c := range []struct{ prefix, key, value, want string }{
+		{"p", `{"name":"k","type":"string"}`, `"k":"sku"`, "1"},
+		{"p", `{"name":"k","type":["null","string"]}`, `"k":{"string":"sku"}`, "1"},
+		{"p", `{"name":"k","type":{"type":"enum","name":"K","symbols":["sku"]}}`, `"k":"sku"`, "1"},
+		{"p", `{"name":"k","type":["null","string","int"]}`, `"k":{"string":"email"}`, ""},
+		{"p", `{"name":"k","type":"bytes"}`, `"k":"email"`, ""},
+		{"p", `{"name":"K","type":"string"}`, `"K":"email"`, ""},
+		{"p", `{"name":"name","type":"string"}`, `"name":"email"`, ""},
+		{"**", `{"name":"k","type":"bytes"}`, `"k":"email"`, ""},
+		{"*", `{"name":"K","type":"string"}`, `"K":"email"`, ""},
+		{"**", `{"name":"name","type":"string"}`, `"name":"email"`, "1"}, // ** comes to arrays of all kinds
+	} {
+		w := avroStream("id", "user.unique_id", "p[*].v", "user.behavior", c.prefix+`[k=="email"].v`, "user.contact.email")
+		r := newRig(t, w, contract("p", "user.unique_id", "keep", "user.behavior", "keep"))
+		avsc := `{"type":"record","name":"R","fields":[{"name":"id","type":"string"},{"name":"p","type":{"type":"array","items":` + fmt.Sprintf(element, c.key) + `}}]}`
+		r.install(1, avsc)
+		out := output(r.decide(engine.Input{Value: framed(t, 1, avsc, `{"id":"42","p":[{"v":"1",`+c.value+`}]}`)})[0], "p")
+		if out == nil || bytes.Contains(out.Value, []byte("1")) != (c.want == "1") {
+			t.Errorf("%s[k==…] of %s: %+v, want %q", c.prefix, c.key, out, c.want)
+		}
 	}
 }
