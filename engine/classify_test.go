@@ -159,3 +159,25 @@ func TestPredicateThatASchemaLost(t *testing.T) {
 		}
 	}
 }
+
+// What a rule names in a map of Avro cannot be told from its other entries.
+func TestRuleForAnEntryOfAMap(t *testing.T) {
+	const avsc = `{"type":"record","name":"R","fields":[{"name":"id","type":"string"},{"name":"m","type":{"type":"map","values":"string"}}]}`
+	for _, c := range []struct {
+		fields []string
+		want   bool
+	}{
+		{[]string{"m.*", "user.behavior"}, true},
+		{[]string{"m.*", "user.behavior", "m.email", "user.contact.email"}, false},
+		{[]string{"m.*", "user.behavior", "m.email.x", "user.contact.email"}, false},
+		{[]string{"m", "user.behavior", "m.email", "user.contact.email"}, false},
+		{[]string{"m.*", "user.behavior", "n.email", "user.contact.email"}, true},
+	} {
+		r := newRig(t, avroStream(append(c.fields, "id", "user.unique_id", "m.*~key", "user.behavior")...), contract("p", "user.unique_id", "keep", "user.behavior", "keep"))
+		r.install(1, avsc)
+		out := output(r.decide(engine.Input{Value: framed(t, 1, avsc, `{"id":"42","m":{"email":"1"}}`)})[0], "p")
+		if out == nil || bytes.Contains(out.Value, []byte("email")) != c.want {
+			t.Errorf("%s: %+v, want it there: %v", c.fields, out, c.want)
+		}
+	}
+}

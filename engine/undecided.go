@@ -12,10 +12,12 @@ import (
 // is of another type now. Those that the predicate was to take out would go by the rule
 // of the others. Where ** or * leads to the array it need not be one that the rule
 // means, so that a member counts only that is called as the predicate's is but for case.
+// So it marks the values of a map of which a rule names one: the scan does not tell
+// them apart.
 func (rs ruleSet) undecided(layout schemas.Layout) []bool {
 	nodes := layout.Nodes()
 	marks := make([]bool, len(nodes))
-	if layout.Format() != schemas.Avro || !slices.ContainsFunc(rs, func(r pathRule) bool { return slices.ContainsFunc(r.path, predicate) }) {
+	if layout.Format() != schemas.Avro {
 		return marks
 	}
 	at := make([]schemas.Path, len(nodes))
@@ -23,7 +25,16 @@ func (rs ruleSet) undecided(layout schemas.Layout) []bool {
 		at[i], _ = nodePath(n)
 	}
 	for i, n := range nodes {
-		marks[i] = n.Parent >= 0 && (marks[n.Parent] || nodes[n.Parent].Type.Kind == schemas.Array && rs.misses(layout, at, schemas.NodeID(i)))
+		if n.Parent < 0 {
+			continue
+		}
+		switch nodes[n.Parent].Type.Kind {
+		case schemas.Array:
+			marks[i] = rs.misses(layout, at, schemas.NodeID(i))
+		case schemas.Map:
+			marks[i] = rs.nameEntry(at[n.Parent])
+		}
+		marks[i] = marks[i] || marks[n.Parent]
 	}
 	return marks
 }
@@ -45,6 +56,18 @@ func (rs ruleSet) misses(layout schemas.Layout, at []schemas.Path, element schem
 		}
 	}
 	return false
+}
+
+// nameEntry reports whether a rule names an entry of the map at a position.
+func (rs ruleSet) nameEntry(at schemas.Path) bool {
+	return slices.ContainsFunc(rs, func(r pathRule) bool {
+		for k, step := range r.path {
+			if step.Kind == schemas.StepMember && spelledOut(r.path[:k]) && r.path[:k].Names(at) {
+				return true
+			}
+		}
+		return false
+	})
 }
 
 // leadsTo reports whether a beginning of a rule's path may end at a position.
