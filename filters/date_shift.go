@@ -63,6 +63,8 @@ func (*dateShift) Op() schemas.Op { return schemas.OpReplace }
 
 func (d *dateShift) At(t schemas.Type) (schemas.Transform, schemas.Type, error) {
 	switch {
+	case t.Kind == schemas.Any:
+		return d, scalarType(instantOfJSON(d.unit), t), nil
 	case dateShiftTakes(t), plainNumber(t) && d.unit > 0:
 		return d, t, nil
 	case plainNumber(t):

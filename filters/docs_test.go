@@ -102,8 +102,14 @@ func cell(t *testing.T, column string, f Treatment, typ schemas.Type) string {
 		return constantOutcome(t, typ)
 	}
 	got := outcome(t, column, f, typ)
-	if got == "same" && plainNumber(typ) && (column == "date_shift" || column == "date" || column == "time") {
+	if got != "same" || column != "date_shift" && column != "date" && column != "time" {
+		return got
+	}
+	switch { // the samples have a unit
+	case plainNumber(typ):
 		return "same, with `unit`"
+	case typ.Kind == schemas.Any:
+		return "string, with `unit` also number"
 	}
 	return got
 }

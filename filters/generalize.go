@@ -18,6 +18,8 @@ type form interface {
 	// at compiles the form for a type that it takes. What it yields has that
 	// type.
 	at(t schemas.Type) (schemas.Transform, error)
+	// ofJSON is the kind of what it yields for a JSON value; Any: text or a number.
+	ofJSON() schemas.Kind
 }
 
 // forms are all forms by the name of their parameter.
@@ -61,6 +63,9 @@ func (g generalize) At(t schemas.Type) (schemas.Transform, schemas.Type, error) 
 	via, err := g.form.at(t)
 	if err != nil {
 		return nil, schemas.Type{}, err
+	}
+	if t.Kind == schemas.Any {
+		t.Kind = g.form.ofJSON()
 	}
 	return via, t, nil
 }

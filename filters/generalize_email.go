@@ -21,6 +21,7 @@ func newEmailForm(v any, _ *parameters) (form, error) {
 
 func (emailForm) word() string                               { return "email" }
 func (emailForm) takes(t schemas.Type) bool                  { return plainString(t) }
+func (emailForm) ofJSON() schemas.Kind                       { return schemas.String }
 func (emailForm) at(schemas.Type) (schemas.Transform, error) { return stringForm(emailDomain), nil }
 
 // emailDomain appends what stands after the last "@" (a quoted local part may

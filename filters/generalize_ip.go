@@ -27,6 +27,7 @@ func newIPPrefix(v any, _ *parameters) (form, error) {
 
 func (ipPrefix) word() string              { return "ip_prefix" }
 func (ipPrefix) takes(t schemas.Type) bool { return plainString(t) }
+func (ipPrefix) ofJSON() schemas.Kind      { return schemas.String }
 
 func (f ipPrefix) at(schemas.Type) (schemas.Transform, error) { return stringForm(f.apply), nil }
 

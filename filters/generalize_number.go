@@ -150,6 +150,8 @@ func (f numericForm) takes(t schemas.Type) bool {
 	return numericTakes(t) && (!isGeo || t.Kind != schemas.Int && t.Kind != schemas.Long)
 }
 
+func (numericForm) ofJSON() schemas.Kind { return schemas.Number }
+
 func (f numericForm) at(t schemas.Type) (schemas.Transform, error) {
 	places, _ := f.scale()
 	_, isBucket := f.numeric.(bucket)

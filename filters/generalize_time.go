@@ -70,6 +70,16 @@ func timeTakes(t schemas.Type) bool { return plainString(t) || perSecond(t.Logic
 // Weight: see pseudonymize.Weight.
 func (timeForm) Weight() int { return 4 }
 
+func (f timeForm) ofJSON() schemas.Kind { return instantOfJSON(f.unit) }
+
+// instantOfJSON is the kind of an instant in JSON: text, and with a unit also a number.
+func instantOfJSON(unit int64) schemas.Kind {
+	if unit > 0 {
+		return schemas.Any
+	}
+	return schemas.String
+}
+
 func (f timeForm) at(schemas.Type) (schemas.Transform, error) { return f, nil }
 
 func (f timeForm) Apply(buf []byte, v schemas.Value) (schemas.Value, []byte, error) {

@@ -39,6 +39,7 @@ const urlNameChars = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012345
 
 func (urlForm) word() string              { return "url" }
 func (urlForm) takes(t schemas.Type) bool { return plainString(t) }
+func (urlForm) ofJSON() schemas.Kind      { return schemas.String }
 
 func (f urlForm) at(schemas.Type) (schemas.Transform, error) { return stringForm(f.apply), nil }
 

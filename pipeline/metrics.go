@@ -16,6 +16,7 @@ type metrics struct {
 	outputs     *prometheus.CounterVec // topic (of the purpose)
 	quarantined *prometheus.CounterVec // topic, detail
 	denied      *prometheus.CounterVec // purpose, reason
+	withheld    *prometheus.CounterVec // topic: fields, when a schema becomes known
 	commits     prometheus.Counter
 	aborted     prometheus.Counter
 	rebuilds    prometheus.Counter
@@ -44,6 +45,7 @@ func newMetrics() *metrics {
 		outputs:     counter("outputs_total", "Compliant records in committed transactions.", "topic"),
 		quarantined: counter("quarantined_total", "Quarantined records in committed transactions.", "topic", "detail"),
 		denied:      counter("denied_total", "Decisions that denied, in committed transactions.", "purpose", "reason"),
+		withheld:    counter("withheld_fields_total", "Fields that a worker found without a category, or without a treatment for their type, when it first read a writer schema.", "topic"),
 		commits:     counter("commits_total", "Committed transactions.").WithLabelValues(),
 		aborted:     counter("aborts_total", "Transactions that were aborted, empty ones too.").WithLabelValues(),
 		rebuilds:    counter("session_rebuilds_total", "Kafka sessions that were discarded and built anew.").WithLabelValues(),
@@ -63,7 +65,7 @@ func (m *metrics) register(r prometheus.Registerer) error {
 	if r == nil {
 		return nil
 	}
-	for _, c := range []prometheus.Collector{m.records, m.outputs, m.quarantined, m.denied, m.commits, m.aborted, m.rebuilds,
+	for _, c := range []prometheus.Collector{m.records, m.outputs, m.quarantined, m.denied, m.withheld, m.commits, m.aborted, m.rebuilds,
 		m.batch, m.stages, m.holding, m.held, m.parked, m.lanes, m.outdated, m.lastCommit} {
 		if err := r.Register(c); err != nil {
 			return err

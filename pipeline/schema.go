@@ -166,12 +166,13 @@ func (w *worker) citable(p *engine.Plan) bool {
 // maxNamed is how many fields a warning names: a schema may have thousands.
 const maxNamed = 20
 
-// warnWithheld says that fields which nobody classified are withheld (P1). Paths
-// are names of the writer's schema, which is no personal data.
+// warnWithheld says, and counts, that fields which nobody classified are withheld
+// (P1). Paths are names of the writer's schema, which is no personal data.
 func (w *worker) warnWithheld(topic string, schemaID int, paths []string) {
 	if len(paths) == 0 {
 		return
 	}
+	w.metrics.withheld.WithLabelValues(topic).Add(float64(len(paths)))
 	w.schemaLog.Warn().Str("topic", topic).Int("schema_id", schemaID).Int("fields", len(paths)).Strs("paths", paths[:min(len(paths), maxNamed)]).
 		Msg("fields withheld: they have no category, or no treatment for their type")
 }

@@ -114,13 +114,13 @@ func (d *jsonDeriver) typesUnder(plan []jsonStep, id NodeID) (t jsonTypes) {
 	case jsonCopy:
 		t |= in
 	case jsonReplace:
-		t |= typesOfKind(d.p.acts[id].Result.Kind) | typeNull
+		t |= typesOfResult(d.p.acts[id].Result.Kind, in) | typeNull
 	}
 	return t
 }
 
-// typesOfKind are those of a treated value.
-func typesOfKind(k Kind) jsonTypes {
+// typesOfResult are those of a treated value that came as one of in.
+func typesOfResult(k Kind, in jsonTypes) jsonTypes {
 	switch k {
 	case String, Bytes, Fixed, Enum:
 		return typeString
@@ -131,7 +131,7 @@ func typesOfKind(k Kind) jsonTypes {
 	case Float, Double, Number:
 		return typeNumber | typeInteger
 	}
-	return anyType &^ (typeObject | typeArray)
+	return in & (typeString | typeNumber | typeInteger)
 }
 
 // typeOf is the type of a value by its first character.

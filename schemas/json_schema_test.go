@@ -107,6 +107,7 @@ func TestDeriveJSONSchema(t *testing.T) {
 	}{
 		{[]rule{{"id", keep}, {"price", keep}, {"note", null}, {"gone", drop}}, `"type":"object","properties":{"id":{"type":"integer"},"price":{"type":"number"},"note":{"type":"null"}},"additionalProperties":false`},
 		{[]rule{{"id", gated}, {"note", text(replace, String)}, {"n", number}}, `"type":"object","properties":{"id":{"type":["null","integer"]},"note":{"type":["null","string"]},"n":{"type":"number"}},"additionalProperties":false`},
+		{[]rule{{"id", text(replace, Any)}, {"note", text(replace, Any)}, {"other", text(replace, Any)}, {"price", text(replace, Number)}}, `"type":"object","properties":{"id":{"type":["null","integer"]},"note":{"type":["null","string"]},"other":{"type":["null","number","string"]},"price":{"type":["null","number"]}},"additionalProperties":false`},
 		{[]rule{{"ship", keep}, {"ship.city", drop}}, `"type":"object","properties":{"ship":{"type":"object","properties":{},"additionalProperties":true}},"additionalProperties":false`},
 		{[]rule{{"ship.city", null}, {"id", keep}}, `"type":"object","properties":{"ship":{"type":"null"},"id":{"type":"integer"}},"additionalProperties":false`},
 		{[]rule{{"ship", keep}}, `"type":"object","properties":{"ship":{"type":"object"}},"additionalProperties":false`},

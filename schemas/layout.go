@@ -84,9 +84,11 @@ const (
 
 // Action is what one purpose does with one node. The zero Action drops it.
 type Action struct {
-	Op     Op
-	Via    Transform // OpReplace and OpConst only
-	Result Type      // OpReplace, OpConst: the type that Via yields for the node's type
+	Op  Op
+	Via Transform // OpReplace and OpConst only
+	// Result is the type that Via yields for the node's type, for OpReplace and OpConst.
+	// Of a JSON value, Any is text or a number, whichever came.
+	Result Type
 	// Gate, when not 0, lets Op happen only where that gate is open; where it
 	// is closed the value is null, and the derived type is nullable.
 	Gate uint8
