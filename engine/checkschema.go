@@ -42,7 +42,8 @@ func (c *checker) checkSchema(at string, s *CompiledStream) {
 func (c *checker) checkRules(at string, s *CompiledStream, layout schemas.Layout, found []resolved) {
 	used := make([]bool, len(s.rules))
 	var withheld, recursive []string
-	for i, n := range layout.Nodes() {
+	nodes := layout.Nodes()
+	for i, n := range nodes {
 		if n.Path == "" || n.Contested {
 			c.warnContested(at, n, layout)
 			continue
@@ -59,11 +60,11 @@ func (c *checker) checkRules(at string, s *CompiledStream, layout schemas.Layout
 			c.checkNestedType(at, s, n)
 		}
 		if n.Type.Kind == schemas.Opaque {
-			recursive = append(recursive, n.Path)
+			recursive = addName(recursive, leafName(nodes, i, func(k int) bool { return nodes[k].Type.Kind == schemas.Opaque }))
 			continue
 		}
-		if n.Leaf && found[i] == (resolved{}) && !c.checkTie(at, s, n) && !slices.Contains(withheld[max(0, len(withheld)-maxListed):], n.Path) {
-			withheld = append(withheld, n.Path)
+		if n.Leaf && found[i] == (resolved{}) && !c.checkTie(at, s, n) {
+			withheld = addName(withheld, leafName(nodes, i, func(k int) bool { return found[k] == (resolved{}) }))
 		}
 	}
 	c.warnWithheld(at, withheld)
@@ -78,6 +79,15 @@ func (c *checker) checkRules(at string, s *CompiledStream, layout schemas.Layout
 		f.Nearest = nearestPath(s.rules[i].text, layout)
 		c.found = append(c.found, f)
 	}
+}
+
+// addName adds a leaf to those that a warning names: once, however many branches of a
+// union have its name.
+func addName(names []string, name string) []string {
+	if slices.Contains(names[max(0, len(names)-maxBranches):], name) {
+		return names
+	}
+	return append(names, name)
 }
 
 // warnContested says of an array that some of its elements belong to nobody.

@@ -69,10 +69,12 @@ func nestedWord(e schemas.Encoding) string {
 
 // actions are what a purpose does with the nodes of a layout.
 type actions struct {
+	layout   schemas.Layout
 	acts     []schemas.Action // by node
 	fields   []audit.Field
-	withheld []string // paths at whose type a treatment has no result
-	dearest  []int32  // by node, of a text: the greatest weight of a treatment in it
+	said     map[audit.Field]bool // those of this layout
+	withheld []string             // paths at whose type a treatment has no result
+	dearest  []int32              // by node, of a text: the greatest weight of a treatment in it
 }
 
 // setting is what the positions of a layout have from where it stands: in the
@@ -123,35 +125,48 @@ func pathWithin(text, path string) string {
 	return text + "." + path
 }
 
+func newActions(layout schemas.Layout) actions {
+	n := len(layout.Nodes())
+	return actions{layout: layout, said: map[audit.Field]bool{}, acts: make([]schemas.Action, n), dearest: make([]int32, n)}
+}
+
 // actions settles what a purpose does with each node of a layout in a setting.
 func (s *CompiledStream) actions(p *policy.Purpose, layout schemas.Layout, found []resolved, in setting, gs *gates) (actions, error) {
-	a := actions{acts: make([]schemas.Action, len(layout.Nodes())), dearest: make([]int32, len(layout.Nodes()))}
-	said := map[audit.Field]bool{}
-	for i, n := range layout.Nodes() {
-		if found[i] == (resolved{}) || !n.Leaf && layout.Format() == schemas.Avro {
-			continue
-		}
-		path, err := nodePath(n)
-		if err != nil {
+	a := newActions(layout)
+	for i := range found {
+		if err := s.addAction(&a, p, i, found[i], in, gs); err != nil {
 			return a, err
-		}
-		if f := found[i].nested; f != nil {
-			if a.acts[i], a.dearest[i], err = s.nestedAction(p, n.Type, f, s.inside(in, path, f), gs, &a); err != nil {
-				return a, fmt.Errorf("%s: %w", n.Path, err)
-			}
-			continue
-		}
-		act, field, ok := s.action(p, n, found[i].category, in.site(path, found[i].category), gs)
-		if !ok {
-			a.withheld = append(a.withheld, field.Path)
-		}
-		a.acts[i] = act
-		if !said[field] { // the branches of a union have one path
-			said[field] = true
-			a.fields = append(a.fields, field)
 		}
 	}
 	return a, nil
+}
+
+// addAction settles what a purpose does with node i, of which r is what the rules say.
+func (s *CompiledStream) addAction(a *actions, p *policy.Purpose, i int, r resolved, in setting, gs *gates) error {
+	n := a.layout.Nodes()[i]
+	if r == (resolved{}) || !n.Leaf && a.layout.Format() == schemas.Avro {
+		return nil
+	}
+	path, err := nodePath(n)
+	if err != nil {
+		return err
+	}
+	if f := r.nested; f != nil {
+		if a.acts[i], a.dearest[i], err = s.nestedAction(p, n.Type, f, s.inside(in, path, f), gs, a); err != nil {
+			return fmt.Errorf("%s: %w", n.Path, err)
+		}
+		return nil
+	}
+	act, field, ok := s.action(p, n, r.category, in.site(path, r.category), gs)
+	if !ok {
+		a.withheld = append(a.withheld, field.Path)
+	}
+	a.acts[i] = act
+	if !a.said[field] { // the branches of a union have one path
+		a.said[field] = true
+		a.fields = append(a.fields, field)
+	}
+	return nil
 }
 
 // nestedAction is what a purpose does with a text; what it does with the contents is

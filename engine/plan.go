@@ -116,10 +116,7 @@ func (p *Plan) Documents() []Document { return p.docs }
 // Fields lists what a purpose does with each classified position of the plan
 // that a record of schemaID uses (0 for JSON).
 func (s *CompiledStream) Fields(schemaID int, purpose string) []audit.Field {
-	p := s.json
-	if e := s.plans.byID[schemaID]; p == nil && e != nil {
-		p = e.plan
-	}
+	p := s.plan(schemaID)
 	if p == nil {
 		return nil
 	}
@@ -129,6 +126,14 @@ func (s *CompiledStream) Fields(schemaID int, purpose string) []audit.Field {
 		}
 	}
 	return nil
+}
+
+// plan is the plan that records of schemaID use; nil for none.
+func (s *CompiledStream) plan(schemaID int) *Plan {
+	if e := s.plans.byID[schemaID]; s.json == nil && e != nil {
+		return e.plan
+	}
+	return s.json
 }
 
 func (e *Engine) compileStream(w *Stream) (*CompiledStream, error) {

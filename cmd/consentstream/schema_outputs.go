@@ -75,11 +75,20 @@ type output struct {
 	Removed []removal       `json:"removed"`
 }
 
-// removal is a field that the output does not have.
+// removal is a field that the output does not have, or a type that it does not have
+// there any more.
 type removal struct {
 	Path     string `json:"path"`
+	Branch   string `json:"branch,omitempty"` // the type, where the field has others that go another way
 	Category string `json:"category,omitempty"`
 	Because  string `json:"because"`
+}
+
+func (r removal) name() string {
+	if r.Branch == "" {
+		return r.Path
+	}
+	return r.Path + " (" + r.Branch + ")"
 }
 
 // outputs derives what its flags ask for.
@@ -153,7 +162,9 @@ func (o *outputs) stream(ctx context.Context, s *configs.Stream, compiled *engin
 			continue
 		}
 		one := output{Topic: s.Wiring.Topic, Purpose: derived.Purpose, Output: derived.Topic, Subject: derived.Subject, Schema: json.RawMessage(derived.Schema)}
-		one.explain(purposeOf(o.cfg.Policy, derived.Purpose), v)
+		if err := one.explain(o.cfg.Policy, v); err != nil {
+			return nil, err
+		}
 		out = append(out, one)
 	}
 	return out, nil
@@ -163,8 +174,7 @@ func (o *outputs) stream(ctx context.Context, s *configs.Stream, compiled *engin
 // none, and those of a JSON Schema are read without one too.
 func (o *outputs) derive(ctx context.Context, s *configs.Stream, compiled *engine.CompiledStream) (*view, []engine.OutputSchema, error) {
 	if s.Wiring.Format == schemas.JSON {
-		layout, err := schemas.NewJSON(wiredPaths(s))
-		return &view{s, compiled, layout, nil}, compiled.PlainJSON(), err
+		return &view{stream: s, compiled: compiled}, compiled.PlainJSON(), nil
 	}
 	w := writer{text: s.Wiring.Schema}
 	if s.Wiring.Format == schemas.Avro || o.schema != "" {
@@ -188,6 +198,7 @@ type view struct {
 	compiled *engine.CompiledStream
 	layout   schemas.Layout
 	plan     *engine.Plan
+	id       int // that the schema is installed under; 0 for plain JSON
 }
 
 // viewID is the id that the schema is installed under: there is no other.
@@ -203,7 +214,7 @@ func (w writer) view(s *configs.Stream, compiled *engine.CompiledStream) (*view,
 		return nil, fmt.Errorf("%s%w", w.place(), err)
 	}
 	compiled.Install(viewID, plan)
-	return &view{s, compiled, layout, plan}, nil
+	return &view{s, compiled, layout, plan, viewID}, nil
 }
 
 // fields says what a purpose does, by the path of the position. For a text that is
@@ -249,25 +260,29 @@ func purposeOf(p *policy.Policy, id string) *policy.Purpose {
 }
 
 // explain says of each leaf what becomes of it.
-func (o *output) explain(p *policy.Purpose, v *view) {
+func (o *output) explain(p *policy.Policy, v *view) error {
 	o.Fields, o.Removed = []audit.Field{}, []removal{}
-	known, told := v.fields(p.ID), map[string]bool{"": true}
-	for _, n := range v.layout.Nodes() {
-		if !n.Leaf || told[n.Path] { // the branches of a union have one path
-			continue
+	purpose := purposeOf(p, o.Purpose)
+	outcomes, err := v.compiled.Outcomes(v.id, o.Purpose)
+	if err != nil {
+		return err
+	}
+	for _, leaf := range outcomes {
+		switch {
+		case leaf.Recursive:
+			o.Removed = append(o.Removed, removal{Path: leaf.Path, Branch: leaf.Branch, Because: "a type that contains itself is not looked into again"})
+		case len(leaf.Fields) == 0:
+			o.Removed = append(o.Removed, removal{Path: leaf.Path, Branch: leaf.Branch, Because: v.unclassified(leaf.Path)})
 		}
-		told[n.Path] = true
-		if len(known[n.Path]) == 0 {
-			o.Removed = append(o.Removed, removal{Path: n.Path, Because: v.unclassified(n.Path)})
-		}
-		for _, f := range known[n.Path] {
+		for _, f := range leaf.Fields {
 			if f.Treatment == "drop" {
-				o.Removed = append(o.Removed, removal{f.Path, f.Category, whyDropped(p, f.Category)})
-			} else {
+				o.Removed = append(o.Removed, removal{f.Path, leaf.Branch, f.Category, whyDropped(purpose, f.Category)})
+			} else if !slices.Contains(o.Fields, f) { // of two branches of a union
 				o.Fields = append(o.Fields, f)
 			}
 		}
 	}
+	return nil
 }
 
 func whyDropped(p *policy.Purpose, category string) string {
@@ -291,7 +306,7 @@ func printOutputs(w io.Writer, found []output) error {
 		}
 		b.WriteByte('\n')
 		for _, r := range v.Removed {
-			fmt.Fprintf(&b, "#   removed %s: %s\n", r.Path, r.Because)
+			fmt.Fprintf(&b, "#   removed %s: %s\n", r.name(), r.Because)
 		}
 		for _, f := range v.Fields {
 			if f.Treatment != "keep" || f.Gate != "" {
