@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -88,4 +89,30 @@ func TestFencedWithLanesLost(t *testing.T) {
 		_, err := s.poll(ctx, 1)
 		return errors.As(err, &stop)
 	})
+}
+
+// A process hears from the group, when it commits, that another one is this member.
+// Taken for a commit of which nothing is known, that made it join again and throw
+// out the one that had replaced it.
+func TestFencedByCommit(t *testing.T) {
+	r := newRig(t)
+	r.stack.Kafka.ControlKey(kmsg.TxnOffsetCommit.Int16(), func(kreq kmsg.Request) (kmsg.Response, error, bool) {
+		r.stack.Kafka.KeepControl()
+		req := kreq.(*kmsg.TxnOffsetCommitRequest)
+		resp := req.ResponseKind().(*kmsg.TxnOffsetCommitResponse)
+		for _, t := range req.Topics {
+			of := kmsg.TxnOffsetCommitResponseTopic{Topic: t.Topic, TopicID: t.TopicID}
+			for _, p := range t.Partitions {
+				of.Partitions = append(of.Partitions, kmsg.TxnOffsetCommitResponseTopicPartition{Partition: p.Partition, ErrorCode: kerr.FencedInstanceID.Code})
+			}
+			resp.Topics = append(resp.Topics, of)
+		}
+		return resp, nil, true
+	})
+	r.input(rigInput, 0, 1)
+	run := r.start()
+	var stop *Stop
+	if err := run.wait(); !errors.As(err, &stop) || !strings.Contains(stop.Reason, "another process uses instance") {
+		t.Errorf("the run ended with %v", err)
+	}
 }

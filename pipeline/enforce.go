@@ -214,7 +214,7 @@ func (s *session) commit(f *fence, decidedAt int64) error {
 	case errors.Is(err, errVeto), err == nil:
 		// Aborted for certain: by our veto, or because of a rebalance.
 		return errRetry
-	case errors.Is(err, kerr.ProducerFenced):
+	case errors.Is(err, kerr.ProducerFenced), errors.Is(err, kerr.FencedInstanceID):
 		return s.fenced()
 	default:
 		// Unknown: the transaction may be committed. Nothing may be concluded
