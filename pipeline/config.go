@@ -64,6 +64,7 @@ type Topics struct {
 type Limits struct {
 	Records  int           // default 10,000
 	Bytes    int           // keys, values and headers; default 8 MB
+	Unpacked int           // of a record batch; twice that is what batches and records of a client may come to before they are gathered; default 64 MB
 	Wait     time.Duration // default 100 ms; also the pace of offsets-only transactions
 	FenceAge time.Duration // an older fence is not committed; default 5 s
 	Watchdog time.Duration // scan, decide, splice; default 30 s
@@ -149,6 +150,9 @@ func (l Limits) withDefaults() Limits {
 	}
 	if l.Bytes <= 0 {
 		l.Bytes = 8 << 20
+	}
+	if l.Unpacked <= 0 {
+		l.Unpacked = unpackedBytes
 	}
 	set(&l.Wait, 100*time.Millisecond)
 	set(&l.FenceAge, 5*time.Second)

@@ -98,7 +98,7 @@ func findUnreadable(ctx context.Context, cl *kgo.Client, topic string, partition
 
 // rawLog is a piece of a partition's log as it is stored, and the client's own way
 // to unpack it: with another one's bounds a batch could be readable that the client
-// cannot read (a zstd window of more than decompressBytes), or unpack to gigabytes.
+// cannot read (a zstd window of more than Limits.Unpacked), or unpack to gigabytes.
 type rawLog struct {
 	kmsg.FetchResponseTopicPartition
 	unpack kgo.Decompressor
@@ -134,6 +134,9 @@ func fetchRaw(ctx context.Context, cl *kgo.Client, topic string, info topicInfo,
 	}
 	fetched := resp.(*kmsg.FetchResponse)
 	raw := &rawLog{unpack: cl.OptValue(kgo.WithDecompressor).(kgo.Decompressor)}
+	if u, ok := raw.unpack.(*unpacker); ok {
+		raw.unpack = u.one
+	}
 	err = kerr.ErrorForCode(fetched.ErrorCode)
 	for _, t := range fetched.Topics {
 		for _, p := range t.Partitions {

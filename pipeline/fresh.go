@@ -169,7 +169,7 @@ func (w *worker) scanAudit(ctx context.Context, scan map[int32][]*lane, ends []i
 			}
 			return nil
 		}
-		if err := fetches.Err0(); err != nil {
+		if err := fetches.Err0(); err != nil && !errors.Is(err, errFetchFull) {
 			return err
 		}
 		fetches.EachRecord(func(r *kgo.Record) {
@@ -199,7 +199,11 @@ func (l *lane) ownsAudit(value []byte) bool {
 // newReader makes a client without group and transactions that reads committed
 // records, control records too (they carry positions to the very end).
 func (w *worker) newReader(from map[string]map[int32]kgo.Offset) (*kgo.Client, error) {
-	opts := append(w.clientOpts(),
+	unpacker, err := newUnpacker(w.cfg.Limits.Unpacked)
+	if err != nil {
+		return nil, err
+	}
+	opts := append(append(w.clientOpts(), kgo.WithDecompressor(unpacker)),
 		kgo.ConsumePartitions(from), kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords(),
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()))
 	return kgo.NewClient(append(opts, w.cfg.KafkaOpts...)...)

@@ -13,8 +13,8 @@ import (
 )
 
 // pollStep is how many records are asked for at once, at most. What was fetched may
-// be far larger than a batch should be (4 MB on the wire can unpack to 64 MB a
-// record batch), and one poll hands out all that fit the number.
+// be far larger than a batch should be (Limits.Unpacked), and one poll hands out
+// all that fit the number.
 const pollStep = 32
 
 // gather polls until the batch is full or Limits.Wait has passed. Nothing is
@@ -125,7 +125,7 @@ func (s *session) takeTopic(t *kgo.FetchTopic) (bytes int, err error) {
 func (s *session) takeError(topic string, p *kgo.FetchPartition) error {
 	var large *kgo.ErrDecompressTooLarge
 	switch {
-	case p.Err == nil:
+	case p.Err == nil, errors.Is(p.Err, errFetchFull):
 		return nil
 	case errors.As(p.Err, &large):
 		return s.takeTooLarge(p, large)
@@ -194,13 +194,8 @@ func (s *session) take(l *lane, r *kgo.Record) int {
 	return size
 }
 
-// headerBytes is what a header takes, in kgo's record and in ours, besides its
-// name and value: two bytes of a log can be one. maxHeaders is how many of them a
-// session keeps room for.
-const (
-	headerBytes = 80
-	maxHeaders  = 1 << 17
-)
+// maxHeaders is how many headers a session keeps room for.
+const maxHeaders = 1 << 17
 
 // inputHeaders borrows a slab: headers live until the batch is reset.
 func (s *session) inputHeaders(hs []kgo.RecordHeader) []engine.Header {

@@ -186,7 +186,7 @@ func (w *worker) readAuditHead(ctx context.Context, st *LaneState) error {
 		if ctx.Err() != nil {
 			return errors.New("reading the audit topic takes too long")
 		}
-		if err := fetches.Err0(); err != nil {
+		if err := fetches.Err0(); err != nil && !errors.Is(err, errFetchFull) {
 			return err
 		}
 		fetches.EachRecord(func(r *kgo.Record) {

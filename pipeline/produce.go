@@ -70,7 +70,10 @@ func newSheet() *sheet {
 	return sh
 }
 
+// reset empties the sheet. It lets go of the input's keys, which would hold all
+// that was fetched with them.
 func (sh *sheet) reset() {
+	clear(sh.records)
 	sh.records, sh.origin = sh.records[:0], sh.origin[:0]
 	sh.headers, sh.bytes, sh.failures = sh.headers[:0], sh.bytes[:0], sh.failures[:0]
 }

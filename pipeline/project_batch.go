@@ -72,7 +72,7 @@ func (pr *projection) poll(ctx context.Context, wait time.Duration, limit int) (
 	// Records that come along with an error are dropped: the next projection
 	// reads them again.
 	for _, e := range fetches.Errors() {
-		if !errors.Is(e.Err, context.DeadlineExceeded) {
+		if !errors.Is(e.Err, context.DeadlineExceeded) && !errors.Is(e.Err, errFetchFull) {
 			return nil, pr.pollError(e)
 		}
 	}

@@ -47,7 +47,11 @@ func (p *Projector) project(ctx context.Context, pace *pacer) error {
 	if err := pr.historyThere(ctx, asker, info); err != nil {
 		return err
 	}
-	if pr.cl, err = kgo.NewClient(p.options(pr.readFrom()...)...); err != nil {
+	unpacker, err := newUnpacker(unpackedBytes)
+	if err != nil {
+		return err
+	}
+	if pr.cl, err = kgo.NewClient(p.options(append(pr.readFrom(), kgo.WithDecompressor(unpacker))...)...); err != nil {
 		return err
 	}
 	defer pr.cl.Close()

@@ -10,7 +10,7 @@ import (
 )
 
 // codeBatchTooLarge is the code of records that nobody read: their record batch
-// decompresses to more than decompressBytes.
+// unpacks to more than Limits.Unpacked.
 const codeBatchTooLarge schemas.Code = "batch_too_large"
 
 // stops notes that the client has stopped a partition for such a batch. It reports

@@ -42,7 +42,7 @@ func TestBatchTooLarge(t *testing.T) {
 		t.Run(fmt.Sprintf("records=%d", records), func(t *testing.T) {
 			r := newRig(t, func(cfg *Config) {
 				cfg.Limits.Records = records
-				cfg.KafkaOpts = append(cfg.KafkaOpts, kgo.MaxDecompressBatchBytes(1<<20))
+				cfg.Limits.Unpacked = 1 << 20
 			})
 			r.input(rigInput, 0, 1, 2)
 			r.bomb(rigInput, 0, 5, 1<<20)
@@ -105,7 +105,7 @@ func TestLarge(t *testing.T) {
 func TestBatchTooLargeDropped(t *testing.T) {
 	r := newRig(t, func(cfg *Config) {
 		cfg.Limits.Records, cfg.Limits.Wait = 1, time.Second
-		cfg.KafkaOpts = append(cfg.KafkaOpts, kgo.MaxDecompressBatchBytes(1<<20))
+		cfg.Limits.Unpacked = 1 << 20
 	})
 	r.input(rigInput, 0, 1, 2, 3)
 	r.bomb(rigInput, 1, 1, 2<<20)

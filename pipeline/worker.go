@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -99,21 +100,20 @@ type session struct {
 
 // The client's buffers. One transaction takes at most 8 MB, which are 2 to 4 MB
 // on the wire; what is fetched ahead beyond that only costs memory (DESIGN
-// section 8). A batch that decompresses to more than 64 MB is a bomb or a
-// mistake.
+// section 8).
 const (
 	fetchBytes      = 4 << 20
-	decompressBytes = 64 << 20
 	linger          = 20 * time.Millisecond
 	bufferedRecords = 1 << 18
 )
 
-// clientOpts are the options of every client of the worker.
+// clientOpts are the options of every client of the worker. One that consumes
+// needs an unpacker besides.
 func (w *worker) clientOpts() []kgo.Opt {
 	return []kgo.Opt{
 		kgo.SeedBrokers(w.cfg.SeedBrokers...),
 		kgo.ClientID("consentstream/" + w.id),
-		kgo.MaxDecompressBatchBytes(decompressBytes),
+		kgo.MaxDecompressBatchBytes(min(w.cfg.Limits.Unpacked, math.MaxInt32)),
 		kgo.FetchMaxBytes(fetchBytes),
 		kgo.FetchMaxPartitionBytes(fetchBytes / 4),
 		kgo.MetadataMaxAge(30 * time.Second),
@@ -149,12 +149,10 @@ func (w *worker) open(ctx context.Context) (*session, context.Context, error) {
 	ctx, s.interrupt = context.WithCancel(ctx)
 	base, abandon := context.WithCancel(context.Background())
 	s.abandon = abandon
-	txn, err := kgo.NewGroupTransactSession(append(append(s.opts(), kgo.WithContext(base)), w.cfg.KafkaOpts...)...)
-	if err != nil {
+	if err := s.connect(base); err != nil {
 		abandon()
 		return nil, ctx, &Stop{Reason: "the Kafka client refuses its options: " + err.Error()}
 	}
-	s.txn, s.cl = txn, txn.Client()
 	idCtx, cancel := context.WithTimeout(ctx, w.cfg.Limits.Txn)
 	defer cancel()
 	if _, _, err := s.cl.ProducerID(idCtx); err != nil {
@@ -162,6 +160,20 @@ func (w *worker) open(ctx context.Context) (*session, context.Context, error) {
 		return nil, ctx, kafkaHold(HoldKafka, err)
 	}
 	return s, ctx, nil
+}
+
+// connect makes the client, which lives as long as base.
+func (s *session) connect(base context.Context) error {
+	unpacker, err := newUnpacker(s.w.cfg.Limits.Unpacked)
+	if err != nil {
+		return err
+	}
+	opts := append(s.opts(), kgo.WithDecompressor(unpacker), kgo.WithContext(base))
+	if s.txn, err = kgo.NewGroupTransactSession(append(opts, s.w.cfg.KafkaOpts...)...); err != nil {
+		return err
+	}
+	s.cl = s.txn.Client()
+	return nil
 }
 
 func (s *session) close() {
