@@ -108,3 +108,62 @@ func TestCheckChosenElements(t *testing.T) {
 		}
 	}
 }
+
+// What a path with * takes from one that shows less is warned of, with what to write.
+func TestCheckShadowed(t *testing.T) {
+	const stable = "user.unique_id drop user.behavior keep user.contact mask user.content drop"
+	for _, c := range []struct{ fields, want string }{
+		{"m.* user.behavior m.*~key user.behavior **.email user.content", "[m.*] m.email (not **.email) m.email: user.content"},
+		{"m.* user.behavior m.*~key user.behavior **.email user.contact **.phone user.content", "[m.*] m.email (not **.email), m.phone (not **.phone) m.email: user.contact, m.phone: user.content"},
+		{"* user.behavior *~key user.behavior **.email user.content", "[*] email (not **.email) email: user.content"},
+		{"m.*.v user.behavior m.*~key user.behavior **.email.v user.content", "[m.*.v] m.email.v (not **.email.v) m.email.v: user.content"},
+		{"m.* user.behavior *.email user.content **.*~key user.behavior", "[m.*] m.email (not *.email) m.email: user.content"},
+		{"m.* user.behavior m.*~key user.behavior **.email user.content m.email user.content", ""},
+		{"m.* user.behavior m.*~key user.behavior **.email.v user.content", ""},
+		{"m.* user.behavior m.*~key user.behavior **.email user.behavior", ""},
+		{"m.* user.content m.*~key user.behavior **.email user.behavior", ""},
+		{"m.* user.behavior m.*~key user.behavior x.email user.content", ""},
+		{"m user.behavior **.email user.content", ""},
+		{"**.* user.behavior **.*~key user.behavior **.email user.content", ""},
+	} {
+		got := ""
+		for _, w := range warnings(strings.Fields(stable), fieldRules(strings.Fields(c.fields)...)...) {
+			if at, takes, ok := strings.Cut(strings.TrimPrefix(w, "streams[0].fields"), ": takes members that other paths name, and shows more of them: "); ok {
+				takes, remedy, _ := strings.Cut(takes, "; the first step that differs decides, so write these too: ")
+				got += at + " " + takes + " " + remedy
+			}
+		}
+		if got != c.want {
+			t.Errorf("%s: %s, want %s", c.fields, got, c.want)
+		}
+	}
+}
+
+// It is true: the entry goes out, and does not once it has a path of its own.
+func TestShadowedGoesOut(t *testing.T) {
+	w := jsonStream("id", "user.unique_id", "m.*", "user.behavior", "m.*~key", "user.behavior", "**.email", "user.content")
+	const value = `{"id":"42","email":"a","m":{"email":"b","n":1}}`
+	if got, want := written(newRig(t, w, contract("p", "user.behavior", "keep")).value(value), "p"), `{"m":{"email":"b","n":1}}`; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	w.Fields = append(w.Fields, fieldRules("m.email", "user.content")...)
+	if got, want := written(newRig(t, w, contract("p", "user.behavior", "keep")).value(value), "p"), `{"m":{"n":1}}`; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+// The entries of an Avro map have one category.
+func TestCheckShadowedInAvro(t *testing.T) {
+	for fields, want := range map[string]bool{"m.* user.behavior m.*~key user.behavior **.email user.content": true, "l[*] user.behavior **.email user.content": false} {
+		cfg := sound()
+		cfg.Policy = policyOf(contract("p", "user.unique_id", "drop", "user.behavior", "keep"))
+		cfg.Streams[0].Fields = append(fieldRules("id", "user.unique_id"), fieldRules(strings.Fields(fields)...)...)
+		got := false
+		for _, f := range engine.Check(cfg) {
+			got = got || f.Warning && f.At == "streams[0].fields[m.*]" && strings.Contains(f.Message, "m.email (not **.email)") && strings.HasSuffix(f.Message, "give it the category that shows least: the entries of an Avro map have one")
+		}
+		if got != want {
+			t.Errorf("%s: warned %v", fields, got)
+		}
+	}
+}

@@ -35,6 +35,7 @@ func (c *checker) checkSchema(at string, s *CompiledStream) {
 	}
 	c.checkView(at, s, plan)
 	c.checkTypes(at, s, layout, found)
+	c.warnShadowed(at+".fields", s, s.rules, layout)
 }
 
 // checkRules finds rules that match nothing, ties, and fields without a rule.
