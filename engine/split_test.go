@@ -33,7 +33,7 @@ func TestSplit(t *testing.T) {
 		w.Fields = append(w.Fields, engine.FieldRule{Path: "at", Category: "system.operations"})
 		r := newRig(t, w, byConsent("p", "user.unique_id", "keep", "system", "keep"), contract("q", "user.unique_id", "pseudonymize"))
 		r.say("grant", grants("p", "explicit"))
-		elements := fmt.Sprintf(`[{"id":"42","n":1,"mail":"m","at":%d}, {"id":43,"n":2},{"n":3},[], {"id":" 42 ","n":5}]`, nowMs-2*day)
+		elements := fmt.Sprintf(`[{"id":"42","n":1,"mail":"m","at":%d}, {"id":43,"n":2},{"n":3},{}, {"id":" 42 ","n":5}]`, nowMs-2*day)
 		it := r.value(map[string]string{"[*]": elements, "batch.events[*]": `{"x":[1],"batch":{"y":2,"events":` + elements + `}}`}[path])
 		q := func(i int) string { return string(it.Outputs[i].Key) }
 		want := strings.Join([]string{
@@ -86,6 +86,8 @@ func TestSplitFaults(t *testing.T) {
 		`[{"a":[]}]`:                  "not_an_array a[*]",
 		`{"a":[{},7]}`:                "top_level_scalar a[*]",
 		`{"a":[null]}`:                "top_level_scalar a[*]",
+		`{"a":[{"id":"1"},[]]}`:       "not_an_object a[*]",
+		`{"a":[[{"id":"1"}]]}`:        "not_an_object a[*]",
 		`{"a":[{"id":"1","ID":"2"}]}`: "duplicate_key a[*].?",
 		`{"a":[{}]`:                   "truncated a[*]",
 	} {

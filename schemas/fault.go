@@ -25,7 +25,8 @@ const (
 	CodeDuplicateKey    Code = "duplicate_key"
 	CodeLoneSurrogate   Code = "lone_surrogate"
 	CodeTopLevelScalar  Code = "top_level_scalar"
-	CodeNotArray        Code = "not_an_array"      // nothing to split the record at
+	CodeNotArray        Code = "not_an_array"      // nothing to split the record at, or an element that should be one
+	CodeNotObject       Code = "not_an_object"     // an element to be split off that is an array
 	CodeTooManyElements Code = "too_many_elements" // to split the record into
 	CodeTreatmentFailed Code = "treatment_failed"
 	CodePanic           Code = "panic"

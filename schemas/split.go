@@ -13,6 +13,7 @@ import (
 type Splitter struct {
 	outer          Layout
 	array, element NodeID
+	kind           Kind // that elements must be; Any: an object or an array
 }
 
 // Span is a range of bytes of a record.
@@ -62,6 +63,7 @@ func Split(format Format, path, avsc string, paths []string, apart ...string) (*
 	if s.element < 0 {
 		return nil, nil, fmt.Errorf("%s is no array in the schema", path)
 	}
+	s.kind = inner.Nodes()[0].Type.Kind
 	return s, inner, nil
 }
 
@@ -80,29 +82,44 @@ func SplitPath(text string) (Path, error) {
 }
 
 // Elements appends the spans of the elements of src, in their order. The error is
-// a *Fault: what is wrong with src, or CodeNotArray where the array is missing,
-// null or something else. tape is for Elements alone.
+// a *Fault: what is wrong with src, CodeNotArray where the array is missing, null or
+// something else, or what is wrong with an element (fits). tape is for Elements alone.
 func (s *Splitter) Elements(dst []Span, src []byte, tape *Tape) ([]Span, error) {
 	if err := s.outer.Scan(src, tape); err != nil {
 		return nil, err
 	}
 	array, ok := tape.Find(s.array)
 	if !ok || array.Kind != Array {
-		return nil, &Fault{Code: CodeNotArray, Path: s.outer.Nodes()[s.element].Path}
+		return nil, &Fault{Code: CodeNotArray, Path: s.Path()}
 	}
 	avro := s.outer.Format() == Avro
 	for i := tape.At[s.array] + 1; uint32(i) < array.Next; i = int32(tape.Entries[i].Next) {
 		e := tape.Entries[i]
+		if code := s.fits(e.Kind); code != "" {
+			return nil, &Fault{Code: code, Path: s.Path()}
+		}
 		span := Span{e.Start, e.End}
 		if avro {
 			span.Start = e.NameStart // after the branch of a nullable element
-			if e.Kind != Record {
-				return nil, &Fault{Code: CodeTopLevelScalar, Path: s.outer.Nodes()[s.element].Path}
-			}
 		}
 		dst = append(dst, span)
 	}
 	return dst, nil
+}
+
+// fits says what is wrong with an element of a kind: the paths of the wiring lead into
+// an object (or record) or into an array, and of the other nothing would be left
+// without a word. Whether a scalar may be there, the scan of the element says.
+func (s *Splitter) fits(kind Kind) Code {
+	switch {
+	case s.outer.Format() == Avro && kind != Record:
+		return CodeTopLevelScalar
+	case s.kind == Record && kind == Array:
+		return CodeNotObject
+	case s.kind == Array && kind == Record:
+		return CodeNotArray
+	}
+	return ""
 }
 
 // Path is the path of the array's elements.

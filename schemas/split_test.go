@@ -22,7 +22,8 @@ func TestSplitPath(t *testing.T) {
 
 func TestSplitJSON(t *testing.T) {
 	for _, c := range []struct{ path, value, want string }{
-		{"[*]", ` [ {"a":[1,{}]} , {}, 3,null,"x",[[]]] `, `{"a":[1,{}]}|{}|3|null|"x"|[[]]`},
+		{"[*]", ` [ {"a":[1,{}]} , {}, 3,null,"x"] `, `{"a":[1,{}]}|{}|3|null|"x"`},
+		{"[*]", `[{"a":1},[{"a":1}]]`, `not_an_object at [*]`},
 		{"[*]", `[]`, ``},
 		{"[*]", `{}`, `not_an_array at [*]`},
 		{"[*]", `[{"a":1,"A":2}]`, `duplicate_key`},
@@ -39,6 +40,19 @@ func TestSplitJSON(t *testing.T) {
 		}
 		if got := splitOf(s, []byte(c.value)); !strings.HasPrefix(got, c.want) || c.want == "" && got != "" {
 			t.Errorf("%s of %s: %s, want %s", c.path, c.value, got, c.want)
+		}
+	}
+}
+
+// What the paths lead into is what elements must be.
+func TestSplitKinds(t *testing.T) {
+	for paths, want := range map[string]string{"a": "not_an_object at [*]", "[*].a": "not_an_array at [*]", "**": "{}|[1]"} {
+		s, _, err := Split(JSON, "[*]", "", []string{paths})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := splitOf(s, []byte(`[{},[1]]`)); got != want {
+			t.Errorf("%s: %s, want %s", paths, got, want)
 		}
 	}
 }

@@ -146,6 +146,9 @@ func readJSON(s *Stream, t *tree) (parts []*content, fault string, err error) {
 		if item.kind != '{' && item.kind != '[' {
 			return nil, "top_level_scalar", nil
 		}
+		if item.kind == '[' && s.Split != "" {
+			return nil, "not_an_object", nil // no path that the reference knows leads into it
+		}
 		parts = append(parts, readObject(s, item))
 	}
 	return parts, "", nil
