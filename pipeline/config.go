@@ -45,8 +45,9 @@ type Registry interface {
 // StartAt says where a lane without a commit starts.
 type StartAt uint8
 
-// The start modes of a stream. Latest counts only while the group has no
-// commit for any partition of the topic (DESIGN section 6, step 5).
+// The start modes of a stream. Latest counts only while neither the group has a
+// commit for any partition of the topic (DESIGN section 6, step 5) nor the audit a
+// record of a topic of that name.
 const (
 	Earliest StartAt = iota
 	Latest

@@ -145,11 +145,33 @@ func (w *worker) heldByAudit(ctx context.Context, cl *kgo.Client, audited topicI
 // lanes that it meets. It does not trust records: what does not decode, or carries
 // another lane, is somebody else's.
 func (w *worker) scanAudit(ctx context.Context, scan map[int32][]*lane, ends []int64, held map[*lane]ParkCode) error {
-	if len(scan) == 0 {
+	left := map[int32]int64{}
+	for p := range scan {
+		left[p] = ends[p]
+	}
+	err := w.readAudit(ctx, left, func(r *kgo.Record) {
+		for _, l := range scan[r.Partition] {
+			if l.ownsAudit(r.Value) {
+				held[l] = ParkAuditHolds
+			}
+		}
+	})
+	for p := range left {
+		for _, l := range scan[p] {
+			held[l] = ParkAuditUnread
+		}
+	}
+	return err
+}
+
+// readAudit hands out the committed records of audit partitions from offset 0 up to
+// ends. What is in ends afterwards could not be read within Limits.Scan.
+func (w *worker) readAudit(ctx context.Context, ends map[int32]int64, each func(*kgo.Record)) error {
+	if len(ends) == 0 {
 		return nil
 	}
 	from := map[int32]kgo.Offset{}
-	for p := range scan {
+	for p := range ends {
 		from[p] = kgo.NewOffset().At(0)
 	}
 	cl, err := w.newReader(map[string]map[int32]kgo.Offset{w.cfg.Topics.Audit: from})
@@ -159,27 +181,20 @@ func (w *worker) scanAudit(ctx context.Context, scan map[int32][]*lane, ends []i
 	defer cl.Close()
 	ctx, cancel := context.WithTimeout(ctx, w.cfg.Limits.Scan)
 	defer cancel()
-	for len(scan) > 0 {
+	for len(ends) > 0 {
 		fetches := cl.PollFetches(ctx)
 		if ctx.Err() != nil {
-			for _, lanes := range scan {
-				for _, l := range lanes {
-					held[l] = ParkAuditUnread
-				}
-			}
 			return nil
 		}
 		if err := fetches.Err0(); err != nil && !errors.Is(err, errFetchFull) {
 			return err
 		}
 		fetches.EachRecord(func(r *kgo.Record) {
-			for _, l := range scan[r.Partition] {
-				if !r.Attrs.IsControl() && l.ownsAudit(r.Value) {
-					held[l] = ParkAuditHolds
-				}
+			if !r.Attrs.IsControl() {
+				each(r)
 			}
 			if r.Offset+1 >= ends[r.Partition] {
-				delete(scan, r.Partition)
+				delete(ends, r.Partition)
 			}
 		})
 	}
@@ -207,56 +222,4 @@ func (w *worker) newReader(from map[string]map[int32]kgo.Offset) (*kgo.Client, e
 		kgo.ConsumePartitions(from), kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords(),
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()))
 	return kgo.NewClient(append(opts, w.cfg.KafkaOpts...)...)
-}
-
-// startLatest gives the lanes of `start: latest` streams their genesis at the
-// end of the log, once in a group's life: while the group is empty and has no
-// commit for any partition of the topic. The group coordinator takes such a
-// commit from an empty group only, so an instance that already runs, whose own
-// genesis must not be overwritten, makes it fail. It is called before joining.
-func (w *worker) startLatest(ctx context.Context, cl *kgo.Client, topic string) error {
-	top, err := askTopology(ctx, cl, []string{topic, w.cfg.Topics.Audit})
-	if err != nil {
-		return err
-	}
-	info, err := top.topic(topic)
-	if err != nil {
-		return err
-	}
-	audited, err := top.topic(w.cfg.Topics.Audit)
-	if err != nil {
-		return err
-	}
-	committed, err := committedOffsets(ctx, cl, w.cfg.Group, topic, info)
-	if err != nil || len(committed) > 0 {
-		return err
-	}
-	ends, err := listOffsets(ctx, cl, topic, info, listEnd, true)
-	if err != nil {
-		return err
-	}
-	return w.commitEnds(ctx, cl, top, topic, info, audited, ends)
-}
-
-func (w *worker) commitEnds(ctx context.Context, cl *kgo.Client, top *topology, topic string, info, audited topicInfo, ends []int64) error {
-	s := &session{w: w}
-	var fresh, begun []*lane
-	for p := range info.leaders {
-		fresh = append(fresh, s.newLane(top, topic, info, int32(p)))
-	}
-	held, err := w.heldByAudit(ctx, cl, audited, fresh)
-	if err != nil {
-		return err
-	}
-	for _, l := range fresh {
-		if held[l] == "" { // else it is judged, and parked, once it is assigned
-			w.genesis(l, audited, ends[l.Partition])
-			begun = append(begun, l)
-		}
-	}
-	err = w.commitGenesis(ctx, cl, begun, "", -1)
-	if errors.Is(err, kerr.UnknownMemberID) || errors.Is(err, kerr.IllegalGeneration) || errors.Is(err, kerr.RebalanceInProgress) {
-		return nil // the group is not empty: another instance started it
-	}
-	return err
 }

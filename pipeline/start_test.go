@@ -188,40 +188,6 @@ func TestStartOtherConsentTopic(t *testing.T) {
 	}
 }
 
-// TestStartLatest: with `start: latest` what was there before the group's first
-// start is not processed, and what came while it was down is.
-func TestStartLatest(t *testing.T) {
-	r := newRig(t, func(cfg *Config) { cfg.Start = map[string]StartAt{rigInput: Latest} })
-	r.input(rigInput, 0, 1, 2, 3)
-	run := r.start()
-	r.eventually("genesis", func() bool { return len(r.heads(rigInput)) == 2 })
-	r.input(rigInput, 0, 4)
-	r.input(rigInput, 1, 5)
-	r.audited(2)
-	run.stop()
-	r.input(rigInput, 1, 6)
-	r.start()
-	r.chains(r.audited(3))
-	if got := r.outputNumbers(rigInput + ".service"); len(got) != 3 || got[4] != 1 || got[5] != 1 || got[6] != 1 {
-		t.Errorf("service got %v", got)
-	}
-	if h := r.heads(rigInput); h[0].NextSource != 4 || h[1].NextSource != 2 {
-		t.Errorf("heads %+v", h)
-	}
-}
-
-// TestStartLatestOnce: "latest" counts once in a group's life, also for a lane
-// that had nothing to audit since: what came while it was down is processed.
-func TestStartLatestOnce(t *testing.T) {
-	r := newRig(t, func(cfg *Config) { cfg.Start = map[string]StartAt{rigInput: Latest} })
-	run := r.start()
-	r.eventually("genesis", func() bool { return len(r.heads(rigInput)) == 2 })
-	run.stop()
-	r.input(rigInput, 1, 7)
-	r.start()
-	r.exactlyOnce(r.chains(r.audited(1)), rigInput, 1, 1)
-}
-
 // TestDataLoss: the broker says that the log was truncated below what the lane
 // had read: kgo moves on by itself; the lane must not.
 func TestDataLoss(t *testing.T) {

@@ -1,0 +1,101 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/consentstream/consentstream/audit"
+	"github.com/consentstream/consentstream/schemas"
+)
+
+// startLatest gives the lanes of `start: latest` streams their genesis at the end of
+// the log, once in a group's life: while the group is empty, has no commit for any
+// partition of the topic, and no audit record of it. Kafka forgets a group's offsets
+// with the topic, and of a group that was down for long: what was produced since then
+// would be skipped, and no leaf would say so. Lanes that it leaves alone are judged
+// once they are assigned.
+//
+// The group coordinator takes such a commit from an empty group only, so an instance
+// that already runs, whose own genesis must not be overwritten, makes it fail. It is
+// called before joining.
+func (w *worker) startLatest(ctx context.Context, cl *kgo.Client, topic string) error {
+	top, err := askTopology(ctx, cl, []string{topic, w.cfg.Topics.Audit})
+	if err != nil {
+		return err
+	}
+	info, err := top.topic(topic)
+	if err != nil {
+		return err
+	}
+	audited, err := top.topic(w.cfg.Topics.Audit)
+	if err != nil {
+		return err
+	}
+	committed, err := committedOffsets(ctx, cl, w.cfg.Group, topic, info)
+	if err != nil || len(committed) > 0 {
+		return err
+	}
+	isNew, err := w.unaudited(ctx, cl, audited, topic)
+	if err != nil {
+		return err
+	}
+	if !isNew {
+		w.log.Warn().Str("topic", topic).Msg("start: latest does not count: the audit has records of this topic, or cannot be read from its beginning")
+		return nil
+	}
+	ends, err := listOffsets(ctx, cl, topic, info, listEnd, true)
+	if err != nil {
+		return err
+	}
+	return w.commitEnds(ctx, cl, top, topic, audited, ends)
+}
+
+// unaudited reports whether the audit, from its beginning to its end, has no record
+// of a topic of this name. Where it cannot be read within Limits.Scan it may have.
+func (w *worker) unaudited(ctx context.Context, cl *kgo.Client, audited topicInfo, topic string) (bool, error) {
+	starts, err := listOffsets(ctx, cl, w.cfg.Topics.Audit, audited, listStart, false)
+	if err != nil {
+		return false, err
+	}
+	ends, err := listOffsets(ctx, cl, w.cfg.Topics.Audit, audited, listEnd, true)
+	if err != nil {
+		return false, err
+	}
+	left := map[int32]int64{}
+	for p, end := range ends {
+		if starts[p] > 0 {
+			return false, nil
+		}
+		if end > 0 {
+			left[int32(p)] = end
+		}
+	}
+	found := false
+	err = w.readAudit(ctx, left, func(r *kgo.Record) {
+		_, payload, f := schemas.ParseFrame(r.Value)
+		if f != nil {
+			return
+		}
+		a, err := audit.DecodeRecord(payload)
+		found = found || err == nil && a.Lane.Group == w.cfg.Group && a.Lane.Topic == topic
+	})
+	return err == nil && !found && len(left) == 0, err
+}
+
+func (w *worker) commitEnds(ctx context.Context, cl *kgo.Client, top *topology, topic string, audited topicInfo, ends []int64) error {
+	s := &session{w: w}
+	var begun []*lane
+	for p, end := range ends {
+		l := s.newLane(top, topic, top.topics[topic], int32(p))
+		w.genesis(l, audited, end)
+		begun = append(begun, l)
+	}
+	err := w.commitGenesis(ctx, cl, begun, "", -1)
+	if errors.Is(err, kerr.UnknownMemberID) || errors.Is(err, kerr.IllegalGeneration) || errors.Is(err, kerr.RebalanceInProgress) {
+		return nil // the group is not empty: another instance started it
+	}
+	return err
+}
