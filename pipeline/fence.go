@@ -102,7 +102,9 @@ const patience = 200 * time.Millisecond
 func (s *session) readStates(ctx context.Context, f *fence, tags []consent.Tag) error {
 	s.snap.Reset(0)
 	if len(tags) == 0 {
-		return nil // nobody's consent is asked for: only denials and removals follow
+		// Nobody's consent is asked for: only denials and removals follow. But the
+		// time of what is decided counts ever after, so it is compared (D1).
+		return s.read(ctx, nil, &s.snap)
 	}
 	if h := s.w.states.Load(); h != nil {
 		return h
@@ -204,10 +206,15 @@ func (s *session) decidedAt() (int64, error) {
 	for _, l := range s.active {
 		now = max(now, l.head.DecidedAt)
 	}
-	if t := s.snap.ServerTime; t != 0 && (now-t > maxSkew || t-now > maxSkew) {
+	if skewed(now, s.snap.ServerTime) {
 		return 0, &Hold{Code: HoldClock, Mend: "chronyc tracking   # on this host and on the Redis host"}
 	}
 	return now, nil
+}
+
+// skewed compares our time with the store's, in ms; 0: the store told none.
+func skewed(now, server int64) bool {
+	return server != 0 && (now-server > maxSkew || server-now > maxSkew)
 }
 
 // auditContext is what all decisions of the transaction share (AUDIT A11).

@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/consentstream/consentstream/audit"
+	"github.com/consentstream/consentstream/consent"
 	"github.com/consentstream/consentstream/engine"
 	"github.com/consentstream/consentstream/schemas"
 )
@@ -22,7 +23,8 @@ const reasonReset = "LANE_RESET"
 // that says which records were given up, cites the last committed leaf, and
 // holds the operator's reason. On a topic id of its own (the topic was
 // recreated) it closes the old lane and begins the new one with a leaf that
-// cites the closing.
+// cites the closing. One that nobody can tell whether the audit knew begins with a
+// leaf that cites nothing, at the start of the log.
 //
 // It is allowed while the group is empty, and joins it itself while it works, so
 // that no enforcer can start in between. Leaf and commit are one transaction: a
@@ -41,6 +43,9 @@ func (e *Enforcer) LaneReset(ctx context.Context, topic string, partition int32,
 		return nil, err
 	}
 	if err := w.mayReset(st, to, reason); err != nil {
+		return nil, err
+	}
+	if err := w.checkClock(ctx, ConsentTopic{Cluster: st.lane.Cluster, ID: w.consentID, Partitions: int(w.consentPartitions)}); err != nil {
 		return nil, err
 	}
 	if w.auditSchema, err = e.registerAudit(ctx); err != nil {
@@ -74,7 +79,7 @@ func (w *worker) mayReset(st *LaneState, to int64, reason string) error {
 		return errors.New("a reason is needed: it is written to the audit")
 	case st.Source == "none" && st.Warning != "":
 		return errors.New(st.Warning + ": use the key file that it ran with")
-	case st.Source == "none":
+	case st.Source == "none" && st.Unstarted == "":
 		return errors.New("nothing was ever decided on this lane: an enforcer starts it by itself")
 	case st.Source == "metadata" && st.head.AuditTopicID != st.audited.id:
 		return errors.New("the lane's chain is in another audit topic: restore that topic, or start a new consumer group")
@@ -82,12 +87,32 @@ func (w *worker) mayReset(st *LaneState, to int64, reason string) error {
 		return fmt.Errorf("the lane was committed under policy revision %d, this configuration has %d", st.head.Revision, w.revision)
 	case st.head.KeyEpoch > w.keyEpoch:
 		return fmt.Errorf("the lane was committed under key epoch %d, this key file's is %d", st.head.KeyEpoch, w.keyEpoch)
+	case st.head.Revision == w.revision && st.head.Policy != w.policyDigest:
+		return fmt.Errorf("the lane was committed under another text of policy revision %d: give the changed policy a higher revision", w.revision)
+	case st.head.KeyEpoch == w.keyEpoch && st.head.KeyCheck != w.keyCheck:
+		return fmt.Errorf("the lane was committed under another key file: key epoch %d is not the same", w.keyEpoch)
+	case same && st.head.ConsentTopicID != w.consentID:
+		return errors.New("the lane was decided on another consent topic, whose offsets mean nothing here: restore that topic, or start a new consumer group")
 	case same && st.head.Closed:
 		return errors.New("the lane is closed")
 	case same && to < st.head.NextSource:
 		return fmt.Errorf("offset %d is below %d: what lies there was decided and audited already", to, st.head.NextSource)
 	case to < st.LogStart || to > st.LogEnd:
 		return fmt.Errorf("offset %d is outside the log, which reaches from %d to %d", to, st.LogStart, st.LogEnd)
+	}
+	return nil
+}
+
+// checkClock refuses to write times that later decisions could not be made at: they
+// never fall, and have to be the state store's (DECISION D1).
+func (w *worker) checkClock(ctx context.Context, topic ConsentTopic) error {
+	_ = w.cfg.States.Check(ctx, topic) // names the topic; a store whose states do not count has a clock too
+	var snap consent.Snapshot
+	if err := w.cfg.States.Read(ctx, nil, &snap); err != nil {
+		return fmt.Errorf("this machine's clock cannot be compared with the state store's: %s", statesHold(err).words())
+	}
+	if skewed(w.cfg.milliseconds(), snap.ServerTime) {
+		return errors.New("this machine's clock is more than 2 s from the state store's: set it first (chronyc tracking)")
 	}
 	return nil
 }
@@ -170,21 +195,24 @@ func (s *session) resetLeaves(st *LaneState, f *fence, to int64, reason string) 
 	s.context = s.w.auditContext(engine.Moment{Now: now, Fence: f.vector}, f)
 	old := audit.Chain{Lane: st.lane, Next: st.head.NextIndex, Head: st.head.Hash, NextSource: st.head.NextSource, Closed: st.head.Closed}
 	old.Lane.TopicID = st.head.TopicID
-	cites := st.head.Hash
+	cites := &st.head.Hash
 	l := &lane{topic: st.Topic, epoch: -1, positionEpoch: -1, head: st.head, inBatch: true}
 	l.Lane.Lane = st.lane
 	l.next = old
 	if st.head.TopicID != st.info.id {
-		if !old.Closed {
-			if err := s.stageLeaf(&old, st.head.AuditPartition, audit.Record{Kind: audit.LeafClosed, Offset: old.NextSource, Cites: &cites, Note: reason}); err != nil {
+		switch {
+		case st.Source == "none":
+			cites = nil // there is nothing before it
+		case !old.Closed:
+			if err := s.stageLeaf(&old, st.head.AuditPartition, audit.Record{Kind: audit.LeafClosed, Offset: old.NextSource, Cites: cites, Note: reason}); err != nil {
 				return nil, err
 			}
+			cites = &old.Head
 		}
-		cites = old.Head
 		s.w.genesis(l, st.audited, st.LogStart)
 		l.next = l.chain()
 	}
-	if err := s.stageLeaf(&l.next, l.head.AuditPartition, audit.Record{Kind: audit.LeafGap, Offset: to, Cites: &cites, Note: reason}); err != nil {
+	if err := s.stageLeaf(&l.next, l.head.AuditPartition, audit.Record{Kind: audit.LeafGap, Offset: to, Cites: cites, Note: reason}); err != nil {
 		return nil, err
 	}
 	l.position = to

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -31,6 +32,9 @@ type LaneState struct {
 	LogStart    int64  `json:"log_start"`
 	LogEnd      int64  `json:"log_end"`
 	Warning     string `json:"warning,omitempty"`
+	// Unstarted is why an enforcer does not start a lane that neither a commit nor the
+	// audit knows: ParkAuditTrimmed or ParkAuditUnread; "": it does.
+	Unstarted ParkCode `json:"unstarted,omitempty"`
 	// Fault is ParkCorrupt where a record batch among the next ones fails its
 	// checksum: the one at FaultAt. It ends before FaultEnd, if its header can be
 	// believed; -1: it cannot.
@@ -181,7 +185,7 @@ func (w *worker) readAuditHead(ctx context.Context, st *LaneState) error {
 	ctx, cancel := context.WithTimeout(ctx, 20*w.cfg.Limits.Scan)
 	defer cancel()
 	found := map[[16]byte]*tail{}
-	for len(ends) > 0 {
+	for began := time.Now(); len(ends) > 0; {
 		fetches := cl.PollFetches(ctx)
 		if ctx.Err() != nil {
 			return errors.New("reading the audit topic takes too long")
@@ -197,6 +201,9 @@ func (w *worker) readAuditHead(ctx context.Context, st *LaneState) error {
 				delete(ends, r.Partition)
 			}
 		})
+		if st.Unstarted == "" && time.Since(began) > w.cfg.Limits.Scan {
+			st.Unstarted = ParkAuditUnread
+		}
 	}
 	t := found[st.info.id]
 	for _, other := range found {
@@ -214,7 +221,7 @@ func (w *worker) readAuditHead(ctx context.Context, st *LaneState) error {
 		st.Warning = fmt.Sprintf("%d audit records name this lane, and the key file's signature is on none", t.unsigned)
 		return nil
 	}
-	st.Source, st.head = "audit", t.head(w, st)
+	st.Source, st.head, st.Unstarted = "audit", t.head(w, st), ""
 	if t.unsigned > 0 {
 		st.Warning = fmt.Sprintf("%d audit records behind the last valid signature are ignored", t.unsigned)
 	}
@@ -234,6 +241,9 @@ func (w *worker) openAudit(ctx context.Context, st *LaneState) (*kgo.Client, map
 	last, err := listOffsets(ctx, cl, w.cfg.Topics.Audit, st.audited, listEnd, true)
 	if err != nil {
 		return nil, nil, err
+	}
+	if starts[st.lane.AuditPartition(st.audited.partitions())] > 0 {
+		st.Unstarted = ParkAuditTrimmed
 	}
 	ends, from := map[int32]int64{}, map[int32]kgo.Offset{}
 	for p := range last {

@@ -144,6 +144,9 @@ func printLane(w io.Writer, s *pipeline.LaneState) error {
 		fmt.Fprintf(w, "  audited    up to offset %d, %d leaves in partition %d, last leaf %s (from %s)\n", s.NextSource, s.NextIndex, s.AuditPart, s.LastLeaf, s.Source)
 		fmt.Fprintf(w, "  decided    %s under policy revision %d\n", instant(s.DecidedAt), s.Revision)
 	}
+	if s.Unstarted != "" {
+		fmt.Fprintf(w, "  unstarted  %s: nobody can tell whether the lane was decided on before; lane reset begins it at an offset\n", s.Unstarted)
+	}
 	if s.Fault != "" {
 		end := "where it ends is not certain"
 		if s.FaultEnd >= 0 {
