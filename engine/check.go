@@ -141,6 +141,25 @@ func (c *checker) checkDeclared(at string, s *CompiledStream) {
 			c.warn(at+".fields["+r.text+"]", "the schema does not declare %s", path)
 		}
 	}
+	c.checkWidth(at, s)
+}
+
+// checkWidth refuses a schema whose types are lost on the way: were it registered, the
+// output's schema would lose them too, and the lane would hold where it had them.
+func (c *checker) checkWidth(at string, s *CompiledStream) {
+	for _, r := range s.rules {
+		path := r.text
+		if s.wiring.Split != "" {
+			path = pathWithin(s.wiring.Split, path)
+		}
+		if where, wide, err := schemas.TooWide(s.wiring.Schema, path); err == nil && wide {
+			if where == "" {
+				where = "the record"
+			}
+			c.add(at+".schema", "has too many alternatives (oneOf, anyOf) at %s to derive the types of the outputs; write those in one that have the same members, or give each kind of record a topic", where)
+			return
+		}
+	}
 }
 
 func (c *checker) failedSince(n int) bool {

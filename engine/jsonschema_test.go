@@ -97,6 +97,8 @@ func TestCheckJSONSchema(t *testing.T) {
 	wantFinding(t, cfg, "streams[0].fields", "other.x is withheld: no rule classifies it", "", true)
 	cfg.Streams[0].Schema = `{"properties":`
 	wantFinding(t, cfg, "streams[0].schema", "json schema", "", false)
+	cfg.Streams[0].Schema = `{"oneOf":[` + strings.Repeat(`{"properties":{"id":{},"email":{}}},`, 300) + `{}]}`
+	wantFinding(t, cfg, "streams[0].schema", "too many alternatives (oneOf, anyOf) at the record", "", false)
 	cfg.Streams[0].Schema = ""
 	cfg.Streams[0].Fields = append(cfg.Streams[0].Fields, fieldRules("m.*", "system")...)
 	wantFinding(t, cfg, "streams[0].fields[m.*]", "m.*~key", "", false)

@@ -6,10 +6,10 @@ import (
 	"slices"
 )
 
-// Bounds of what is listed of one JSON Schema: positions, and schemas looked at.
+// Bounds of what is listed of one JSON Schema: positions, and work (maxSchemaWork).
 const (
 	maxDeclared     = 10_000
-	maxDeclaredWork = 200_000
+	maxDeclaredWork = 1_000_000
 )
 
 // Declared lists the positions that a JSON Schema declares, leaves only, each once, in

@@ -48,13 +48,14 @@ const maxJSONSchema = 4 << 20
 // multiply.
 const (
 	maxSchemaRefs         = 32
-	maxSchemaAlternatives = 64
-	maxSchemaWork         = 4096 // schemas looked at for one position
+	maxSchemaAlternatives = 256    // the kinds of events that one topic may have
+	maxSchemaWork         = 16_384 // schemas looked at, and alternatives made, for one position
 )
 
 type jsonSchema struct {
 	root any
-	work int // schemas looked at
+	work int  // see maxSchemaWork
+	wide bool // there was more than is followed
 }
 
 func parseJSONSchema(text string) (*jsonSchema, error) {
@@ -123,6 +124,26 @@ func HasPath(schema, path string) (bool, error) {
 	return declared, nil
 }
 
+// TooWide reports whether a JSON Schema has so many alternatives (oneOf, anyOf) on the
+// way to a path that they are not followed: then nothing is known of the types from at
+// on. The error is about the schema or the path.
+func TooWide(schema, path string) (at string, wide bool, err error) {
+	s, err := parseJSONSchema(schema)
+	if err != nil {
+		return "", false, err
+	}
+	p, err := ParsePath(path)
+	if err != nil {
+		return "", false, err
+	}
+	for n := range len(p) + 1 {
+		if s.types(p[:n]); s.wide {
+			return p[:n].String(), true, nil
+		}
+	}
+	return "", false, nil
+}
+
 // jsonFacets are schemas that all hold at a position; jsonAlternatives those of which one
 // does. No alternative means that nothing can stand there; nil jsonFacets say nothing.
 type (
@@ -133,7 +154,7 @@ type (
 // types gives the types at a path. declared is false where the schema says
 // nothing of it, or that it is not there.
 func (s *jsonSchema) types(p Path) (t jsonTypes, declared bool) {
-	s.work = 0
+	s.work, s.wide = 0, false
 	at := s.expand(s.root, 0)
 	declared = true
 	for _, step := range p {
@@ -152,6 +173,7 @@ func (s *jsonSchema) next(at jsonAlternatives, step Step) (to jsonAlternatives, 
 		to = append(to, next...)
 	}
 	if len(to) > maxSchemaAlternatives {
+		s.wide = true
 		return jsonAlternatives{nil}, true
 	}
 	return to, said
@@ -177,15 +199,18 @@ func (s *jsonSchema) expand(schema any, refs int) jsonAlternatives {
 		}
 		return jsonAlternatives{nil}
 	}
-	if s.work++; refs > maxSchemaRefs || s.work > maxSchemaWork {
+	if refs > maxSchemaRefs || !s.spend(1) {
 		return jsonAlternatives{nil}
 	}
 	out := jsonAlternatives{{m}}
 	if ref, ok := m["$ref"].(string); ok {
-		out = out.and(s.expand(s.find(ref), refs+1))
+		out = s.and(out, s.expand(s.find(ref), refs+1))
 	}
 	for _, sub := range subschemas(m["allOf"]) {
-		out = out.and(s.expand(sub, refs+1))
+		if s.work > maxSchemaWork {
+			break
+		}
+		out = s.and(out, s.expand(sub, refs+1))
 	}
 	for _, word := range []string{"anyOf", "oneOf"} {
 		if _, ok := m[word]; !ok {
@@ -193,9 +218,12 @@ func (s *jsonSchema) expand(schema any, refs int) jsonAlternatives {
 		}
 		var or jsonAlternatives
 		for _, sub := range subschemas(m[word]) {
+			if s.work > maxSchemaWork {
+				break
+			}
 			or = append(or, s.expand(sub, refs+1)...)
 		}
-		out = out.and(or)
+		out = s.and(out, or)
 	}
 	return out
 }
@@ -205,13 +233,24 @@ func subschemas(v any) []any {
 	return l
 }
 
+// spend counts work; false where there was too much.
+func (s *jsonSchema) spend(n int) bool {
+	s.work += n
+	s.wide = s.wide || s.work > maxSchemaWork
+	return s.work <= maxSchemaWork
+}
+
 // and is every pair of jsonAlternatives; too many say nothing.
-func (a jsonAlternatives) and(b jsonAlternatives) (out jsonAlternatives) {
+func (s *jsonSchema) and(a, b jsonAlternatives) (out jsonAlternatives) {
 	if len(a)*len(b) > maxSchemaAlternatives {
+		s.wide = true
 		return jsonAlternatives{nil}
 	}
 	for _, f := range a {
 		for _, g := range b {
+			if !s.spend(1 + (len(f)+len(g))/16) {
+				return jsonAlternatives{nil}
+			}
 			out = append(out, append(f[:len(f):len(f)], g...))
 		}
 	}
@@ -249,7 +288,7 @@ func (s *jsonSchema) step(f jsonFacets, step Step) (out jsonAlternatives, said b
 			continue
 		}
 		said = true
-		out = out.and(s.expand(sub, 0))
+		out = s.and(out, s.expand(sub, 0))
 	}
 	return out, said || step.Kind == StepDeep || step.Kind == StepKey
 }

@@ -81,6 +81,53 @@ func TestDeclared(t *testing.T) {
 	}
 }
 
+// As many kinds of events as a topic may have are told apart; of more nothing is said,
+// and that is known.
+func TestAlternatives(t *testing.T) {
+	kinds := func(n int) string {
+		return `{"oneOf":[` + strings.Repeat(`{"properties":{"a":{"properties":{"x":{"type":"integer"}}},"b":{"oneOf":[{},{"type":"string"}]}}},`, n-1) + `{}]}`
+	}
+	inner := `{"properties":{"a":` + kinds(maxSchemaAlternatives+1) + `}}`
+	for _, c := range []struct {
+		schema, path, at string
+		wide             bool
+	}{
+		{kinds(maxSchemaAlternatives), "a.x", "", false}, {kinds(maxSchemaAlternatives + 1), "a.x", "", true},
+		{kinds(maxSchemaAlternatives / 2), "b", "", false}, {kinds(maxSchemaAlternatives), "b", "b", true},
+		{inner, "b", "", false}, {inner, "a.b", "a", true},
+	} {
+		at, wide, err := TooWide(c.schema, c.path)
+		if err != nil || at != c.at || wide != c.wide {
+			t.Errorf("%s of %.40s: %q, %v, %v", c.path, c.schema, at, wide, err)
+		}
+	}
+	s, err := parseJSONSchema(strings.Replace(kinds(maxSchemaAlternatives), "{}]}", `{"properties":{"a":{"properties":{"x":{"type":"string"}}}}}]}`, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := s.types(mustPath(t, "a.x")); got != typeInteger|typeString {
+		t.Errorf("types %07b", got)
+	}
+	if _, _, err := TooWide("x", "a"); err == nil {
+		t.Error("no schema")
+	}
+	if _, _, err := TooWide("{}", "a..b"); err == nil {
+		t.Error("no path")
+	}
+}
+
+// A schema that nobody means costs no more than the bound.
+func TestWideSchemaIsBounded(t *testing.T) {
+	text := `{"allOf":[` + strings.Repeat(`{"properties":{"a":{"$ref":"#"}}},`, 20_000) + `{"anyOf":[` + strings.Repeat("{},", 99) + `{}]}]}`
+	s, err := parseJSONSchema(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := s.types(mustPath(t, "a.a.a")); got != anyType || !s.wide || s.work > 2*maxSchemaWork {
+		t.Errorf("types %07b, wide %v after %d", got, s.wide, s.work)
+	}
+}
+
 func TestParseJSONSchemaRefuses(t *testing.T) {
 	for _, text := range []string{"", "true", "[]", `"x"`, `{"a":1,"a":2}`, "{", `{} {}`, strings.Repeat(`{"a":`, 99), `{"x":"` + strings.Repeat("x", maxJSONSchema) + `"}`} {
 		if l, err := NewJSONSchema(text, "", nil); err == nil {
