@@ -161,7 +161,7 @@ func TestOracle(t *testing.T) {
 	met := map[Reason]int{}
 	var d Decision
 	gates := 0
-	cases(t, 200_000, func(r draw) error {
+	cases(t, 60_000, func(r draw) error {
 		p, f, now, group := r.purpose(), r.facts(), r.time()+int64(r.IntN(3))-1, r.group()
 		Decide(p, fold(group), &f, now, &d)
 		if got, want := text(&d), verdictText(oracle(p, group, f, now)); got != want {
