@@ -20,6 +20,7 @@ func (w *world) drawAround(d *drawer) *shape {
 	if d.rarely(3) {
 		element.null = d.n(1, 2)
 	}
+	d.drawn = nil // what is around the elements changes without them
 	array := &shape{kind: "array", kids: []*shape{&element}, null: d.n(0, 2)}
 	return d.wrap(strings.Split(strings.TrimSuffix(w.stream.Split, "[*]"), "."), array)
 }

@@ -13,7 +13,7 @@ import (
 // treatments take, and others.
 func (d *drawer) avro(s *shape) *value {
 	v := &value{blocks: d.n(0, 5)}
-	if s.null > 0 && d.rarely(4) {
+	if s.null > 0 && d.rarely(4) || s.within && !d.rarely(3) {
 		v.lit = "null"
 		return v
 	}
@@ -31,7 +31,7 @@ func (d *drawer) avro(s *shape) *value {
 	case "map":
 		v.kind = object
 		for i := range d.n(0, 3) {
-			v.names = append(v.names, fmt.Sprint(pick(d.T, names), i))
+			v.names = append(v.names, d.mapKey(i))
 			v.kids = append(v.kids, d.avro(s.kids[0]))
 		}
 	case "union":
@@ -47,6 +47,14 @@ func (d *drawer) avro(s *shape) *value {
 		v.lit = d.literal(s.kind)
 	}
 	return v
+}
+
+// mapKey is one that no other entry has, now and then such as a path names.
+func (d *drawer) mapKey(i int) string {
+	if d.rarely(2) {
+		return names[i]
+	}
+	return fmt.Sprint(pick(d.T, names), i)
 }
 
 // encode appends Avro binary.

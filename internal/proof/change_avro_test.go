@@ -9,7 +9,7 @@ import (
 
 // avro gives v, of a shape at pos, anew.
 func (c *changer) avro(v *value, s *shape, pos position) *value {
-	if !c.peeksIn(s, pos) {
+	if s.within || !c.peeksIn(s, pos) { // of a type in itself nothing is seen
 		return c.drawer.avro(s)
 	}
 	if n := c.nested(pos); n != nil && s.kind == "text" {
@@ -101,6 +101,9 @@ func (c *changer) rebuilt(s *shape, pos position) bool {
 // some reports whether something holds for how the purpose sees some leaf of a
 // shape. The keys of a map are one: without them nothing of it is there.
 func (c *changer) some(s *shape, pos position, holds func(t policy.Treatment, seen bool) bool) bool {
+	if s.within {
+		return holds(policy.Treatment{}, false)
+	}
 	switch s.kind {
 	case "record":
 		return slices.ContainsFunc(s.names, func(name string) bool {

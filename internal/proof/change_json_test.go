@@ -257,7 +257,7 @@ func (c *changer) sameOf(a, b position) bool {
 		return false
 	case !seen || t.Name == "keep":
 		return true
-	case t.Name == "encrypt" || t.Name == inText || category(c.rules, a, false) != category(c.rules, b, false):
+	case t.Name == "encrypt" || t.Name == inText || c.category(a, false) != c.category(b, false):
 		return false
 	}
 	return named(c.rules, a) && named(c.rules, b)

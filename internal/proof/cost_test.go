@@ -68,15 +68,22 @@ func (m *worst) property(t *rapid.T) {
 	}
 }
 
-// tries is how often a record that seems too dear is tried again: what others do on
-// the machine makes memory slow, and so processor time long.
-const tries = 12
+// tries is how often a record that seems too dear is tried again, and pause the time
+// between two tries: what others do on the machine makes memory slow, and so processor
+// time long, until they are done.
+const (
+	tries = 40
+	pause = 50 * time.Millisecond
+)
 
 // cost is the least of several runs.
 func (r *rig) cost(t rapid.TB, in engine.Input) (c cost) {
 	c.time = time.Hour
 	for n := 0; n < 2 && c.time > maxTime/3 || n < tries && c.time > maxTime; n++ {
 		var before, after runtime.MemStats
+		if n > 2 {
+			time.Sleep(pause)
+		}
 		runtime.GC()
 		runtime.ReadMemStats(&before)
 		took, outcome := r.timed(t, in)

@@ -3,10 +3,12 @@ package proof
 import (
 	"cmp"
 	"flag"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -43,6 +45,9 @@ type tally struct {
 	split   int // of records that are split
 	several int // of several people
 	texts   int // with texts that hold JSON
+	tagged  int // of schemas with tags
+	evolved int // in a later writer's schema too
+	checked int // of these against the wiring's own schema
 	found   bool
 }
 
@@ -56,7 +61,7 @@ func TestNoninterference(t *testing.T) {
 			t.Parallel()
 			n := tally{wanted: wanted / 2}
 			rapid.Check(t, func(rt *rapid.T) { n.property(rt, format) })
-			t.Logf("%s: %d pairs of records, %d with an output, %d split, %d of several people, %d with texts of JSON", name, n.pairs, n.written, n.split, n.several, n.texts)
+			t.Logf("%s: %d pairs of records, %d with an output, %d split, %d of several people, %d with texts of JSON, %d of schemas with tags, %d in a later schema (%d of another type than the wiring's)", name, n.pairs, n.written, n.split, n.several, n.texts, n.tagged, n.evolved, n.checked)
 			if few := min(n.written/2, n.split, n.several, n.texts); n.pairs > 1000 && few < n.pairs/6 {
 				t.Error("too few of a kind")
 			}
@@ -91,6 +96,10 @@ func (n *tally) property(t *rapid.T, format schemas.Format) {
 	}
 	w := drawWorld(t, format, false)
 	d := &drawer{T: t, format: format}
+	var later *evolution
+	if format == schemas.Avro {
+		later = w.evolve(d)
+	}
 	for range pairsEach {
 		one := w.drawRecord(d)
 		first, fault := w.look(t, &one)
@@ -99,15 +108,38 @@ func (n *tally) property(t *rapid.T, format schemas.Format) {
 			if same(&one.Input, &other.Input) {
 				continue
 			}
-			second, otherFault := w.look(t, &other)
 			id := w.policy.Purposes[i].ID
-			if first[id] != second[id] || fault != otherFault {
+			if second, otherFault := w.look(t, &other); first[id] != second[id] || fault != otherFault {
 				n.found = true
 				t.Fatalf("%s sees what it may not:\n%s%s\nand\n%s%s\nof\n%s\n%s\n%s", id, first[id], fault, second[id], otherFault, one.describe(), other.describe(), w.describe(i))
+			}
+			if later != nil && n.later(t, d, later, i, &one, &other) {
+				n.evolved++
+				if w.stream.Schema != "" {
+					n.checked++
+				}
 			}
 			n.count(w, first[id] != "")
 		}
 	}
+}
+
+// later compares two records, of which a purpose sees the same, in a later schema.
+func (n *tally) later(t *rapid.T, d *drawer, e *evolution, purpose int, one, other *record) bool {
+	a, fine := e.later(d, one, purpose)
+	b, fine2 := e.later(d, other, purpose)
+	if !fine || !fine2 || same(&a.Input, &b.Input) {
+		return false
+	}
+	id := e.policy.Purposes[purpose].ID
+	first, fault := e.look(t, &a)
+	second, otherFault := e.look(t, &b)
+	if first[id] != second[id] || fault != otherFault {
+		n.found = true
+		t.Fatalf("%s sees what it may not, in a later schema:\n%s%s\nand\n%s%s\nof\n%s\n%s\nas\n%s\n%s\nof\n%s\n%s", id, first[id], fault, second[id], otherFault,
+			one.describe(), other.describe(), a.describe(), b.describe(), e.first.describe(purpose), e.describe(purpose))
+	}
+	return true
 }
 
 func (n *tally) count(w *world, written bool) {
@@ -120,6 +152,7 @@ func (n *tally) count(w *world, written bool) {
 	add(&n.written, written)
 	add(&n.split, w.stream.Split != "")
 	add(&n.several, len(w.stream.Subjects) > 1)
+	add(&n.tagged, len(w.stream.Tags) > 0)
 	add(&n.texts, slices.ContainsFunc(w.rules, func(r rule) bool { return r.nested != nil }))
 }
 
@@ -127,31 +160,40 @@ func (n *tally) count(w *world, written bool) {
 // field that the purpose does not see: neither that it is there nor its type.
 func TestUnseenFieldsLeaveSchemasAlone(t *testing.T) {
 	compared := 0
-	rapid.Check(t, func(rt *rapid.T) {
-		w := drawWorld(rt, schemas.Avro, false)
-		d := &drawer{T: rt, format: schemas.Avro, types: 1000}
-		wider, pos := w.shape.with(d, nil)
-		one, err := w.rig.stream.Plan(1, w.avsc(w.shape))
-		if err != nil {
-			rt.Fatal(err)
-		}
-		other, err := w.rig.stream.Plan(2, w.avsc(wider))
-		if err != nil {
-			rt.Fatalf("%v: %s", err, w.avsc(wider))
-		}
-		before, after := derived(one), derived(other)
-		for i := range w.policy.Purposes {
-			if id := w.policy.Purposes[i].ID; category(w.rules, pos, false) == "" { // redacted, it would be there as null
-				compared++
-				if before[id] != after[id] {
-					rt.Fatalf("%s:\n%s\n%s\nof\n%s\n%s\n%s", id, before[id], after[id], w.avsc(w.shape), w.avsc(wider), w.describe(i))
-				}
-			}
-		}
-	})
+	for range 1 + pairsWanted(t)/4000 {
+		rapid.Check(t, func(rt *rapid.T) { compared += unseenFields(rt) })
+	}
+	t.Logf("%d schemas compared", compared)
 	if compared < 30 {
 		t.Errorf("only %d schemas were compared", compared)
 	}
+}
+
+func unseenFields(rt *rapid.T) (compared int) {
+	w := drawWorld(rt, schemas.Avro, false)
+	d := &drawer{T: rt, format: schemas.Avro, types: 1000}
+	wider, at := w.shape.with(d)
+	if wider == nil {
+		return 0
+	}
+	one, err := w.rig.stream.Plan(1, w.avsc(w.shape))
+	if err != nil {
+		rt.Fatal(err)
+	}
+	other, err := w.rig.stream.Plan(2, w.avsc(wider))
+	if err != nil {
+		rt.Fatalf("%v: %s", err, w.avsc(wider))
+	}
+	before, after := derived(one), derived(other)
+	for i := range w.policy.Purposes {
+		if id := w.policy.Purposes[i].ID; !slices.ContainsFunc(at, func(pos position) bool { return w.categoryOf(pos) != "" }) { // redacted, it would be there as null
+			compared++
+			if before[id] != after[id] {
+				rt.Fatalf("%s:\n%s\n%s\nof\n%s\n%s\n%s", id, before[id], after[id], w.avsc(w.shape), w.avsc(wider), w.describe(i))
+			}
+		}
+	}
+	return compared
 }
 
 func derived(p *engine.Plan) map[string]string {
@@ -162,15 +204,60 @@ func derived(p *engine.Plan) map[string]string {
 	return texts
 }
 
-// with is a copy of a record that has a field more, in it or in a record in it.
-func (s *shape) with(d *drawer, pos position) (*shape, position) {
-	c := *s
-	c.names, c.kids = slices.Clone(s.names), slices.Clone(s.kids)
-	if i := d.n(0, len(c.kids)-1); c.kids[i].kind == "record" {
-		c.kids[i], pos = c.kids[i].with(d, pos.then(place{kind: member, name: c.names[i]}))
-		return &c, pos
+// with is a copy of a shape of which one type has a field more, and where that then
+// lies; nil where that could be in an array, a map or itself.
+func (s *shape) with(d *drawer) (wider *shape, at []position) {
+	var ids []int
+	s.copy(func(r *shape) { ids = append(ids, r.id) })
+	id, fine := pick(d.T, ids), true
+	wider = s.copy(func(r *shape) {
+		if r.id == id {
+			i := d.n(0, len(r.names))
+			r.names, r.kids = slices.Insert(r.names, i, "zz"), slices.Insert(r.kids, i, d.clash(pick(d.T, ids)))
+		}
+	})
+	s.records(nil, func(r *shape, pos position, plain bool) {
+		if r.id == id {
+			zz := pos.then(place{kind: member, name: "zz"})
+			at, fine = append(at, zz, zz.then(place{kind: member, name: "x"})), fine && plain
+		}
+	})
+	if !fine {
+		return nil, nil
 	}
-	at := d.n(0, len(c.names))
-	c.names, c.kids = slices.Insert(c.names, at, "zz"), slices.Insert(c.kids, at, d.shape(0))
-	return &c, pos.then(place{kind: member, name: "zz"})
+	return wider, at
+}
+
+// clash draws a type that may be called as one that is derived for a path.
+func (d *drawer) clash(id int) *shape {
+	s := d.shape(0)
+	if d.rarely(2) {
+		s = &shape{kind: "record", id: 9000, names: []string{"x"}, kids: []*shape{{kind: "long"}}}
+		s.called = strings.Join([]string{fmt.Sprintf("R%d", id), pick(d.T, names), pick(d.T, names)}[:d.n(2, 3)], "_")
+	}
+	return s
+}
+
+// records calls each for all records of a shape; plain says that only records lead to it.
+func (s *shape) records(pos position, each func(r *shape, pos position, plain bool)) {
+	s.recordsIn(pos, true, each)
+}
+
+func (s *shape) recordsIn(pos position, plain bool, each func(r *shape, pos position, plain bool)) {
+	if s.kind == "text" {
+		return
+	}
+	if s.kind == "record" {
+		each(s, pos, plain && !s.within)
+	}
+	if s.within {
+		return
+	}
+	for i, kid := range s.kids {
+		if s.kind == "record" {
+			kid.recordsIn(pos.then(place{kind: member, name: s.names[i]}), plain, each)
+		} else {
+			kid.recordsIn(pos, false, each)
+		}
+	}
 }

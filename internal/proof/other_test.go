@@ -113,7 +113,8 @@ func (w *world) bears(purpose, subject int) bool {
 		}
 	}
 	one := w.subject(w.binds)
-	return one < 0 || one == subject || w.anyOf(purpose, subject, w.rules)
+	byTags := slices.ContainsFunc(w.stream.Tags, func(r engine.TagRule) bool { return w.matters(purpose, r.Category) })
+	return one < 0 || one == subject || byTags || w.anyOf(purpose, subject, w.rules)
 }
 
 // anyOf reports whether by some of the rules something may be about a subject, of which

@@ -217,9 +217,13 @@ func weight(s schemas.Step) int {
 }
 
 // claimed reports whether two different [n] or [key=="v"] claim an element on the
-// way to a position: all of it is withheld then.
+// way to a position, or a rule names an entry of a map on it: all of it is withheld
+// then.
 func claimed(rules []rule, pos position) bool {
 	for i := range pos {
+		if pos[i].kind == entry && namesEntry(rules, pos[:i]) {
+			return true
+		}
 		if pos[i].kind != element {
 			continue
 		}
@@ -240,6 +244,22 @@ func claimed(rules []rule, pos position) bool {
 		}
 	}
 	return false
+}
+
+// namesEntry reports whether a rule that leads to this map alone names one of its entries.
+func namesEntry(rules []rule, at position) bool {
+	return slices.ContainsFunc(rules, func(r rule) bool {
+		now := states(r.path, at)
+		for j, s := range r.path {
+			if s.Kind == schemas.StepDeep || s.Kind == schemas.StepAnyMember {
+				return false
+			}
+			if now[j] && s.Kind == schemas.StepMember {
+				return true
+			}
+		}
+		return false
+	})
 }
 
 // looked reports whether a predicate on this member of the elements stands at an

@@ -1,6 +1,7 @@
 package proof
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -17,7 +18,12 @@ type shape struct {
 	null  int    // 0: never; 1: the first branch of a union, 2: the second
 	names []string
 	kids  []*shape
-	id    int // of a named type
+	id    int // of a named type; two records with one id are one type
+	// tags are a record's `confluent:tags`, by the name of the field.
+	tags map[string][]string
+	// within says that it is a type that it lies in itself.
+	within bool
+	called string // its name instead of R{id}
 	// Of a text that holds JSON, its only kid.
 	encoding schemas.Encoding
 	bytes    bool
@@ -73,6 +79,8 @@ type drawer struct {
 	*rapid.T
 	format schemas.Format
 	types  int
+	drawn  []*shape // the records that are complete
+	tagged bool     // fields have tags
 }
 
 func (d *drawer) n(lo, hi int) int { return rapid.IntRange(lo, hi).Draw(d.T, "n") }
@@ -99,13 +107,18 @@ func (d *drawer) fill(s *shape, depth int) *shape {
 	s.id = d.types
 	switch kind := s.kind; kind {
 	case "record":
-		d.fields(s, depth)
+		if len(d.drawn) > 0 && d.rarely(3) {
+			*s = *pick(d.T, d.drawn)
+			s.null = 0
+			break
+		}
+		d.record(s, depth)
 	case "array", "map":
 		s.kids = []*shape{d.shape(depth - 1)}
 		if depth > 1 && d.rarely(2) { // what paths can choose from
 			d.types++
 			s.kids[0] = &shape{kind: "record", id: d.types}
-			d.fields(s.kids[0], depth-1)
+			d.record(s.kids[0], depth-1)
 		}
 	case "text":
 		s.encoding = pick(d.T, []schemas.Encoding{schemas.PlainText, schemas.PlainText, schemas.Base64, schemas.Base64URL})
@@ -115,7 +128,7 @@ func (d *drawer) fill(s *shape, depth int) *shape {
 		s.kids = []*shape{{kind: "null"}, {kind: "string"}, {kind: "long"}}
 		if d.rarely(2) {
 			s.kids[1] = &shape{kind: "record", id: s.id}
-			d.fields(s.kids[1], depth)
+			d.record(s.kids[1], depth)
 		}
 	}
 	if s.kind != "null" && s.kind != "union" && d.rarely(3) {
@@ -131,7 +144,103 @@ func (d *drawer) fields(s *shape, depth int) {
 			kid = &shape{kind: "word"}
 		}
 		s.names, s.kids = append(s.names, name), append(s.kids, kid)
+		d.tag(s, name)
 	}
+}
+
+// record is fields of a type that may be used elsewhere too, and may lie in itself.
+func (d *drawer) record(s *shape, depth int) {
+	d.fields(s, depth)
+	if d.format != schemas.Avro {
+		return
+	}
+	if s.weight() < 8 {
+		c := *s
+		d.drawn = append(d.drawn, &c)
+	}
+	d.recur(s)
+}
+
+func (d *drawer) recur(s *shape) {
+	if !d.rarely(10) {
+		return
+	}
+	self := &shape{kind: "record", null: 1, id: s.id, within: true}
+	kid := self
+	if d.rarely(3) {
+		kid = &shape{kind: "array", kids: []*shape{self}}
+	}
+	s.names, s.kids = append(s.names, "r"), append(s.kids, kid)
+	self.names, self.kids = s.names, s.kids
+	d.drawn = slices.DeleteFunc(d.drawn, func(o *shape) bool { return o.id == s.id })
+}
+
+// copy is a copy of a shape in which each type of records is what revise makes of it.
+func (s *shape) copy(revise func(r *shape)) *shape {
+	c := copier{revise: revise, types: map[int]*shape{}}
+	return c.finish(c.copy(s))
+}
+
+type copier struct {
+	revise func(r *shape)
+	types  map[int]*shape
+	selves []*shape
+}
+
+func (c *copier) copy(s *shape) *shape {
+	n := *s
+	switch done := c.types[s.id]; {
+	case s.kind == "text":
+		return &n
+	case s.within:
+		c.selves = append(c.selves, &n)
+		return &n
+	case s.kind == "record" && done != nil:
+		n = *done
+		n.null = s.null
+		return &n
+	}
+	n.names, n.kids = slices.Clone(s.names), nil
+	for _, kid := range s.kids {
+		n.kids = append(n.kids, c.copy(kid))
+	}
+	if s.kind == "record" {
+		c.revise(&n)
+		c.types[s.id] = &n
+	}
+	return &n
+}
+
+// finish makes types that lie in themselves what they are now.
+func (c *copier) finish(s *shape) *shape {
+	for _, self := range c.selves {
+		now := *c.types[self.id]
+		now.null, now.within = self.null, true
+		*self = now
+	}
+	return s
+}
+
+// weight is how many types a shape has.
+func (s *shape) weight() (n int) {
+	if s.within {
+		return 100
+	}
+	for _, kid := range s.kids {
+		n += kid.weight()
+	}
+	return n + 1
+}
+
+// tag gives a field tags.
+func (d *drawer) tag(s *shape, name string) {
+	if !d.tagged || !d.rarely(3) {
+		return
+	}
+	if s.tags == nil {
+		s.tags = map[string][]string{}
+	}
+	s.tags[name] = pick(d.T, [][]string{{"PII"}, {"PII"}, {"PUBLIC"}, {"PUBLIC"}, {"MAIL", "PII"}, {"PII", "PUBLIC"}, {"PUBLIC", "other"}, {"other"}})
 }
 
 // root has, besides, an event time and whom it is about.
@@ -144,11 +253,20 @@ func (d *drawer) root(people ...string) *shape {
 	if d.rarely(3) {
 		s.names, s.kids = append(s.names, "t"), append(s.kids, d.fill(&shape{kind: "text"}, 3))
 	}
+	if d.format == schemas.Avro {
+		d.recur(s)
+	}
 	return s
 }
 
-func (s *shape) avsc() string {
-	t := s.bare()
+// avsc is the shape as an Avro schema. A type is written where it comes first.
+func (s *shape) avsc() string { return (&printer{}).avsc(s) }
+
+// printer knows the types that it has written.
+type printer struct{ ids []int }
+
+func (p *printer) avsc(s *shape) string {
+	t := p.bare(s)
 	switch s.null {
 	case 1:
 		return `["null",` + t + `]`
@@ -158,22 +276,18 @@ func (s *shape) avsc() string {
 	return t
 }
 
-func (s *shape) bare() string {
+func (p *printer) bare(s *shape) string {
 	switch s.kind {
 	case "record":
-		var fields []string
-		for i, name := range s.names {
-			fields = append(fields, fmt.Sprintf(`{"name":%q,"type":%s}`, name, s.kids[i].avsc()))
-		}
-		return fmt.Sprintf(`{"type":"record","name":"R%d","namespace":"crm","fields":[%s]}`, s.id, strings.Join(fields, ","))
+		return p.record(s)
 	case "array":
-		return `{"type":"array","items":` + s.kids[0].avsc() + `}`
+		return `{"type":"array","items":` + p.avsc(s.kids[0]) + `}`
 	case "map":
-		return `{"type":"map","values":` + s.kids[0].avsc() + `}`
+		return `{"type":"map","values":` + p.avsc(s.kids[0]) + `}`
 	case "union":
 		var branches []string
 		for _, kid := range s.kids {
-			branches = append(branches, kid.avsc())
+			branches = append(branches, p.avsc(kid))
 		}
 		return `[` + strings.Join(branches, ",") + `]`
 	case "text":
@@ -183,11 +297,34 @@ func (s *shape) bare() string {
 		return `"string"`
 	}
 	t := scalars[s.kind]
-	if strings.Contains(t.avsc, "%d") {
-		return fmt.Sprintf(t.avsc, s.id)
+	if !strings.Contains(t.avsc, "%d") {
+		return t.avsc
 	}
-	return t.avsc
+	if slices.Contains(p.ids, s.id) {
+		return fmt.Sprintf(`"%c%d"`, t.avsc[strings.Index(t.avsc, "%d")-1], s.id)
+	}
+	p.ids = append(p.ids, s.id)
+	return fmt.Sprintf(t.avsc, s.id)
 }
+
+func (p *printer) record(s *shape) string {
+	name := s.typeName()
+	if slices.Contains(p.ids, s.id) {
+		return fmt.Sprintf(`"crm.%s"`, name)
+	}
+	p.ids = append(p.ids, s.id)
+	var fields []string
+	for i, name := range s.names {
+		tags := ""
+		if list := s.tags[name]; list != nil {
+			tags = fmt.Sprintf(`,"confluent:tags":["%s"]`, strings.Join(list, `","`))
+		}
+		fields = append(fields, fmt.Sprintf(`{"name":%q,"type":%s%s}`, name, p.avsc(s.kids[i]), tags))
+	}
+	return fmt.Sprintf(`{"type":"record","name":%q,"namespace":"crm","fields":[%s]}`, name, strings.Join(fields, ","))
+}
+
+func (s *shape) typeName() string { return cmp.Or(s.called, fmt.Sprintf("R%d", s.id)) }
 
 // paths lists what the wiring can say of a shape: its positions and what they are,
 // and the keys of its maps, which are nil there.
@@ -197,7 +334,9 @@ func (s *shape) paths(at string, into map[string]*shape) []string {
 		path := strings.TrimPrefix(at+step, ".")
 		into[path] = kid
 		list = append(list, path)
-		list = append(list, kid.paths(path, into)...)
+		if !kid.within {
+			list = append(list, kid.paths(path, into)...)
+		}
 	}
 	switch s.kind {
 	case "record":

@@ -2,7 +2,9 @@ package proof
 
 import (
 	"slices"
+	"strings"
 
+	"github.com/consentstream/consentstream/engine"
 	"github.com/consentstream/consentstream/policy"
 )
 
@@ -91,6 +93,64 @@ func (v *view) sees(pos position) (policy.Treatment, bool) {
 	return v.seesOf(pos, false)
 }
 
+// category is that of the value at a position, or of its key: "" for none.
+func (v *view) category(pos position, key bool) string {
+	if v.outside == nil && !key && len(v.w.stream.Tags) > 0 && len(pos) > 0 {
+		if r, _, _ := most(v.rules, pos, false, func(a, b *rule) bool { return true }); r == nil {
+			return v.w.taggedAs(pos)
+		}
+	}
+	return category(v.rules, pos, key)
+}
+
+// categoryOf is that of a position of a record, whoever looks.
+func (w *world) categoryOf(pos position) string {
+	return (&view{w: w, rules: w.rules}).category(pos, false)
+}
+
+// taggedAs is what the tags of the innermost field that has some, on the way to a
+// position, say together: "" where that is nothing, or one of them is not listed.
+func (w *world) taggedAs(pos position) (category string) {
+	at := []*shape{w.shape}
+	for _, p := range pos {
+		var next []*shape
+		for _, s := range at {
+			for _, record := range append([]*shape{s}, s.kids...) {
+				if p.kind == member && record.kind == "record" && (record == s || s.kind == "union") {
+					if i := slices.Index(record.names, p.name); i >= 0 {
+						next = append(next, record.kids[i])
+						if tags := record.tags[p.name]; tags != nil {
+							category = w.means(tags)
+						}
+					}
+				}
+			}
+			if p.kind != member && (s.kind == "array" || s.kind == "map") {
+				next = append(next, s.kids[0])
+			}
+		}
+		at = next
+	}
+	return category
+}
+
+// means is the narrowest of the categories of tags.
+func (w *world) means(tags []string) (category string) {
+	for _, tag := range tags {
+		i := slices.IndexFunc(w.stream.Tags, func(r engine.TagRule) bool { return r.Tag == tag })
+		if i < 0 {
+			return ""
+		}
+		switch c := w.stream.Tags[i].Category; {
+		case strings.HasPrefix(c+".", category+".") || category == "":
+			category = c
+		case !strings.HasPrefix(category+".", c+"."):
+			return ""
+		}
+	}
+	return category
+}
+
 // seesKey is sees for the key of an entry.
 func (v *view) seesKey(pos position) (policy.Treatment, bool) { return v.seesOf(pos, true) }
 
@@ -98,7 +158,7 @@ func (v *view) seesOf(pos position, key bool) (policy.Treatment, bool) {
 	if claimed(v.rules, pos) {
 		return policy.Treatment{}, false
 	}
-	c := category(v.rules, pos, key)
+	c := v.category(pos, key)
 	return v.shown(c, v.about(pos, c, key))
 }
 
@@ -124,7 +184,7 @@ func (v *view) passes(pos position) bool {
 	if _, ok := v.seesKey(pos); ok {
 		return true
 	}
-	r, ok := v.w.policy.Purposes[v.purpose].Rule(category(v.rules, pos, true))
+	r, ok := v.w.policy.Purposes[v.purpose].Rule(v.category(pos, true))
 	return ok && r.Treatment.Name == "constant"
 }
 

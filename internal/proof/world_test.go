@@ -74,10 +74,36 @@ func drawWorld(t *rapid.T, format schemas.Format, whole bool) *world {
 		}
 		w.rules = w.rules[:len(w.rules)-1]
 	}
+	w.wireSchema(d)
 	if w.drawPeople(d); w.say() != nil {
 		t.Fatal("nobody is heard")
 	}
 	return w
+}
+
+// wireSchema has the wiring say, now and then, which schema it is for.
+func (w *world) wireSchema(d *drawer) {
+	if w.stream.Format != schemas.Avro || !d.rarely(2) {
+		return
+	}
+	w.stream.Schema = w.avsc(w.shape)
+	refused := map[string]bool{} // by lint, for that schema
+	w.stream.Fields = fields(w.rules)
+	for _, f := range engine.Check(engine.Config{Policy: w.policy, Streams: []engine.Stream{w.stream}}) {
+		path := strings.TrimPrefix(f.At, "streams[0].fields[")
+		if i := strings.LastIndexByte(path, ']'); !f.Warning && i > 0 {
+			refused[path[:i]] = true
+		}
+	}
+	rules := slices.DeleteFunc(slices.Clone(w.rules), func(r rule) bool { return refused[r.text] })
+	before := w.rules
+	if w.rules = rules; w.open() == nil {
+		return
+	}
+	w.rules, w.stream.Schema = before, ""
+	if err := w.open(); err != nil {
+		d.Fatal(err)
+	}
 }
 
 func (w *world) open() (err error) {
@@ -108,6 +134,9 @@ func (w *world) drawStream(d *drawer, whole bool) {
 	}
 	if !whole && d.rarely(3) {
 		w.stream.Split = pick(d.T, splits[d.format])
+	}
+	if d.format == schemas.Avro && d.rarely(3) {
+		d.tagged, w.stream.Tags = true, []engine.TagRule{{Tag: "MAIL", Category: "user.contact.email"}, {Tag: "PII", Category: "user.contact"}, {Tag: "PUBLIC", Category: "user.behavior"}}
 	}
 	w.drawSubjects(d)
 	w.shape = d.root("id", "by", "to")
@@ -155,7 +184,7 @@ func (w *world) drawFields(d *drawer) {
 func (w *world) drawRules(d *drawer, s *shape, rules []rule) []rule {
 	shapes := map[string]*shape{}
 	for _, path := range s.paths("", shapes) {
-		if d.rarely(4) || slices.Contains([]string{"id", "at", "by", "to"}, path) {
+		if d.rarely(4) || d.tagged && d.rarely(2) || slices.Contains([]string{"id", "at", "by", "to"}, path) {
 			continue
 		}
 		if kid := shapes[path]; kid != nil && kid.kind == "text" && !d.rarely(6) {
@@ -165,7 +194,7 @@ func (w *world) drawRules(d *drawer, s *shape, rules []rule) []rule {
 		rules = w.drawRule(d, rules, path, shapes[path].family())
 	}
 	for range d.n(0, 2) {
-		rules = add(rules, w.newRule(d, pick(d.T, []string{"**.a", "**.b", "*", "**", "**[*]", "a.*", "**.*~key", "b.*~key", "a[0]", "c[1].a", "d.**.a", `**[k=="v"]`, `b[k=="w"].a`, "a.b"}),
+		rules = add(rules, w.newRule(d, pick(d.T, []string{"**.a", "**.b", "*", "**", "**[*]", "a.*", "**.*~key", "b.*~key", "a[0]", "c[1].a", "d.**.a", "b.a", "d.c", `**[k=="v"]`, `b[k=="w"].a`, "a.b"}),
 			pick(d.T, []string{"user.name", "user.behavior", "user.financial", "user.health_and_medical"})))
 	}
 	return rules
@@ -184,6 +213,9 @@ func (w *world) drawRule(d *drawer, rules []rule, path, family string) []rule {
 		c = pick(d.T, categories[""])
 	}
 	rules = add(rules, w.newRule(d, vary(d, path), c))
+	if i := strings.LastIndex(path, ".*"); i > 0 && !strings.HasSuffix(path, "~key") && d.rarely(4) { // which entry may be both
+		rules = add(rules, w.newRule(d, path[:i]+"."+pick(d.T, names)+path[i+2:], pick(d.T, categories[""])))
+	}
 	if strings.Contains(path, "[*]") && d.rarely(5) { // which elements may be both
 		rules = add(rules, w.newRule(d, strings.Replace(path, "[*]", `[k=="v"]`, 1), pick(d.T, categories[""])))
 		rules = add(rules, w.newRule(d, strings.Replace(path, "[*]", pick(d.T, []string{"[0]", "[1]", `[k=="v"]`}), 1), c))
