@@ -22,6 +22,7 @@ var (
 		{name: "ip_prefix", shape: "list of two integers"},
 		{name: "email", shape: "domain"},
 		{name: "url", shape: "url"},
+		{name: "query", shape: "list of names"},
 		{name: "unit", shape: "s, ms, us or ns"},
 		{name: "requires", shape: "explicit_consent"},
 		{name: "ground", shape: groundShape},
@@ -47,7 +48,7 @@ func (l *loader) generalize(o object, r *policy.Rule) {
 		r.Treatment.Params = append(r.Treatment.Params, policy.Param{Name: name, Value: value})
 	}
 	forms := 0
-	for _, w := range generalizeSection.words[:7] {
+	for _, w := range generalizeSection.words[:8] {
 		it, ok := o.items[w.name]
 		if !ok {
 			continue
@@ -70,10 +71,12 @@ func (l *loader) generalize(o object, r *policy.Rule) {
 			add("email", o.choice("email", "", []string{"domain"}, nil))
 		case "url":
 			add("url_query", l.urlQuery(it))
+		case "query":
+			add("query", l.queryNames(o, "query"))
 		}
 	}
 	if forms == 0 {
-		l.report(o.it.keyPlace(), "", "generalize needs a form: bucket, geo, date, time, ip_prefix, email or url")
+		l.report(o.it.keyPlace(), "", "generalize needs a form: bucket, geo, date, time, ip_prefix, email, url or query")
 	}
 	if it, ok := o.items["unit"]; ok {
 		if o.items["date"].node == nil && o.items["time"].node == nil {
@@ -148,8 +151,13 @@ func (l *loader) urlQuery(it item) string {
 		o.choice("query", "", []string{"drop"}, nil)
 		return ""
 	}
+	return l.queryNames(o, "query")
+}
+
+// queryNames reads the names of query parameters.
+func (l *loader) queryNames(o object, word string) string {
 	var names []string
-	for _, s := range o.texts("query") {
+	for _, s := range o.texts(word) {
 		if !queryName.MatchString(s.text) {
 			l.report(s.place(), "", "%s must be the name of a query parameter: letters, digits, -, _, ., ~, [ and ], not %s", s.name, s.shown())
 		}

@@ -160,6 +160,7 @@ func TestFullPolicy(t *testing.T) {
 			rule("user.workplace", "generalize", false, policy.Param{Name: "email", Value: "domain"}),
 			rule("user.behavior.browsing_history", "generalize", false, policy.Param{Name: "url_query", Value: ""}),
 			rule("user.user_sensor", "generalize", false, policy.Param{Name: "url_query", Value: "utm_source&a[]"}),
+			rule("user.device.cookie_id", "generalize", false, policy.Param{Name: "query", Value: "utm_source&a[]"}),
 			onGround("art9_2_b", rule("user.biometric", "generalize", false, policy.Param{Name: "bucket", Value: "10"})),
 			rule("user.authorization", "date_shift", false, policy.Param{Name: "days", Value: int64(30)}, policy.Param{Name: "unit", Value: "s"}),
 		},

@@ -25,6 +25,7 @@ func cases() map[string][]schemas.Value {
 		"ip_prefix":    {text("192.0.2.77"), text("2001:db8:1:2:3:4:5:6")},
 		"email":        {text("Somebody@Example.org")},
 		"url":          {text("https://u@shop.example/a;s=1/b?email=a@b.c&utm_source=mail#top")},
+		"query":        {text("email=a@b.c&utm_source=mail")},
 	}
 }
 

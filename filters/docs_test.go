@@ -24,7 +24,7 @@ func TestTreatmentsDoc(t *testing.T) {
 	doc := string(old)
 	parts := map[string]string{
 		"types": typesTable(t, "keep", "drop", "redact", "constant", "mask", "truncate", "pseudonymize", "encrypt", "date_shift"),
-		"forms": typesTable(t, "bucket", "geo", "date", "time", "ip_prefix", "email", "url"),
+		"forms": typesTable(t, "bucket", "geo", "date", "time", "ip_prefix", "email", "url", "query"),
 	}
 	for name, lines := range examples(t) {
 		parts["example "+name] = lines
@@ -150,6 +150,7 @@ func examples(t *testing.T) map[string]string {
 	add("email", `{generalize: {email: domain}}`, gen(Param{"email", "domain"}), str("Somebody@Example.org"))
 	add("url", `{generalize: {url: {query: drop}}}`, gen(Param{"url_query", ""}), str("https://u:p@shop.example/cart;s=1?email=a@b.c#top"), str("mailto:a@b.c"))
 	add("url", `{generalize: {url: {query: [utm_source]}}}`, gen(Param{"url_query", "utm_source"}), str("/offers?email=a@b.c&utm_source=mail"))
+	add("query", `{generalize: {query: [utm_source]}}`, gen(Param{"query", "utm_source"}), str("email=a@b.c&utm_source=mail"), str("?utm_source=mail&q=x"), str("a@b.c"))
 	return out
 }
 

@@ -28,7 +28,7 @@ var forms = []struct {
 	make  func(v any, p *parameters) (form, error)
 }{
 	{"bucket", newBucket}, {"date", newDateForm}, {"time", newTimeForm}, {"ip_prefix", newIPPrefix},
-	{"geo", newGeo}, {"email", newEmailForm}, {"url_query", newURLForm},
+	{"geo", newGeo}, {"email", newEmailForm}, {"url_query", newURLForm}, {"query", newQueryForm},
 }
 
 func newGeneralize(p *parameters) (Treatment, error) {
@@ -39,7 +39,7 @@ func newGeneralize(p *parameters) (Treatment, error) {
 			continue
 		}
 		if g.form != nil {
-			return nil, errors.New("one form at a time: bucket, date, time, ip_prefix, geo, email or url")
+			return nil, errors.New("one form at a time: bucket, date, time, ip_prefix, geo, email, url or query")
 		}
 		made, err := f.make(v, p)
 		if err != nil {
@@ -48,7 +48,7 @@ func newGeneralize(p *parameters) (Treatment, error) {
 		g.form = made
 	}
 	if g.form == nil {
-		return nil, errors.New("it needs a form: bucket, date, time, ip_prefix, geo, email or url")
+		return nil, errors.New("it needs a form: bucket, date, time, ip_prefix, geo, email, url or query")
 	}
 	return g, nil
 }

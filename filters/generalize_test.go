@@ -161,6 +161,19 @@ func TestGeneralizeText(t *testing.T) {
 		{Param{"url_query", ""}, "https://\xff", wrong},
 		{Param{"url_query", ""}, "#somebody", ""},
 		{Param{"url_query", ""}, "", ""},
+		{Param{"query", "utm"}, "utm=1&email=a", "utm=1"},
+		{Param{"query", "utm&b"}, "?b=2;utm=1&email=a&b=3#somebody", "?b=2&utm=1&b=3"},
+		{Param{"query", "utm"}, "email=a", ""},
+		{Param{"query", "utm"}, "?email=a", ""},
+		{Param{"query", "utm"}, "utm", "utm"},
+		{Param{"query", "utm"}, "utm=1=2", "utm=1=2"},
+		{Param{"query", "utm"}, "utm=1?email=a", ""}, // two queries in one
+		{Param{"query", "utm"}, "UTM=1&%75tm=2&utm[]=3", ""},
+		{Param{"query", "utm"}, "https://shop.example/?utm=1", ""}, // a URL wants the form url
+		{Param{"query", "utm"}, "", ""},
+		{Param{"query", "utm"}, "utm=1 2", wrong},
+		{Param{"query", "utm"}, `utm=1\`, wrong},
+		{Param{"query", "utm"}, "utm=\xff", wrong},
 	} {
 		typ := schemas.Type{Kind: schemas.String}
 		if got := generalizeShown(t, typ, text(c.in), c.param); got != c.want {
@@ -315,7 +328,7 @@ func TestOnlyTheClassShows(t *testing.T) {
 		octet := rapid.IntRange(0, 255)
 		var a, b string
 		var param Param
-		switch rapid.IntRange(0, 5).Draw(t, "form") {
+		switch rapid.IntRange(0, 6).Draw(t, "form") {
 		case 0:
 			param, a, b = Param{"email", "domain"}, hidden("a")+"@example.org", hidden("b")+"@EXAMPLE.org"
 		case 1:
@@ -327,6 +340,9 @@ func TestOnlyTheClassShows(t *testing.T) {
 		case 3:
 			param = Param{"url_query", "utm_source"}
 			a, b = "https://"+hidden("a")+"@x.example/p?utm_source=m&q="+hidden("a"), "https://x.example/p;s="+hidden("b")+"?"+hidden("b")+"=1&utm_source=m#"+hidden("b")
+		case 5:
+			param = Param{"query", "utm_source"}
+			a, b = hidden("a")+"&utm_source=m&q="+hidden("a"), hidden("b")+"=1;utm_source=m#"+hidden("b")
 		case 4:
 			param = Param{"date", "month"}
 			day := rapid.IntRange(1, 28)
@@ -350,12 +366,14 @@ func TestOnlyTheClassShows(t *testing.T) {
 // library says.
 func FuzzGeneralize(f *testing.F) {
 	for _, s := range append(pattern, "1::2::3", "1:2:3:4:5:6:7::", "::1.2.3.4", "1.2.3.4.5", "::%", "12345::", "1:2:3:4:5:6:1.2.3.4", ":::", "1:",
-		"http://a/b?c=1&utm=2;d#e", "http://[::1]:80/%41?utm=%26", "http:///x", "//@/", "http://a:b:80/", "//?utm=1?x") {
+		"http://a/b?c=1&utm=2;d#e", "http://[::1]:80/%41?utm=%26", "http:///x", "//@/", "http://a:b:80/", "//?utm=1?x",
+		"0000-01-01 00:00:00+0060", "?utm=1&a;utm=2#c") {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		checkIPPrefix(t, s)
 		checkURL(t, s)
+		checkQuery(t, s)
 		checkCivil(t, s)
 	})
 }
@@ -410,6 +428,16 @@ func checkURL(t *testing.T, s string) {
 	}
 }
 
+// checkQuery: what is left of a query is what is left of that of a URL.
+func checkQuery(t *testing.T, s string) {
+	names := parameterNames{[]byte("utm")}
+	got, ok := queryForm{names}.apply(nil, []byte(s))
+	want, asURL := urlForm{names}.apply(nil, []byte("/?"+strings.TrimPrefix(s, "?")))
+	if first := strings.HasPrefix(s, "?"); ok != asURL || strings.TrimPrefix(string(got), "?") != strings.TrimPrefix(strings.TrimPrefix(string(want), "/"), "?") || !first && strings.HasPrefix(string(got), "?") {
+		t.Fatalf("%q gives %q, %v; as a URL's %q, %v", s, got, ok, want, asURL)
+	}
+}
+
 // checkCivil: what is taken is what package time reads in the same form.
 func checkCivil(t *testing.T, s string) {
 	c, ok := readCivil([]byte(s))
@@ -441,8 +469,8 @@ func parseTime(s string) (at time.Time, err error) {
 			if i := strings.IndexByte(s, ':'); i >= 0 && i != 2 && i != 13 {
 				return at, fmt.Errorf("an hour of one digit")
 			}
-			if i := strings.LastIndexAny(s, "+-"); i > 10 && s[i+1:i+3] >= "24" {
-				return at, fmt.Errorf("an offset of a day")
+			if i := strings.LastIndexAny(s, "+-"); i > 10 && (s[i+1:i+3] >= "24" || s[len(s)-2:] >= "60") {
+				return at, fmt.Errorf("an offset of a day, or of a minute that no hour has")
 			}
 			return at, nil
 		}

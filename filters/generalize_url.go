@@ -13,7 +13,7 @@ import (
 
 // urlForm takes out of a URL what may say who used it: user, fragment, path
 // parameters (";jsessionid=…") and the query, except for the parameters in names.
-type urlForm struct{ names [][]byte }
+type urlForm struct{ names parameterNames }
 
 // newURLForm reads "" (all of the query goes) or names with "&" between them.
 func newURLForm(v any, _ *parameters) (form, error) {
@@ -21,17 +21,21 @@ func newURLForm(v any, _ *parameters) (form, error) {
 	if !ok {
 		return nil, errors.New("url_query must be names with & between them, or empty")
 	}
-	var f urlForm
 	if text == "" {
-		return f, nil
+		return urlForm{}, nil
 	}
+	names, err := queryNames(text)
+	return urlForm{names}, err
+}
+
+func queryNames(text string) (names [][]byte, err error) {
 	for name := range strings.SplitSeq(text, "&") {
 		if name == "" || strings.Trim(name, urlNameChars) != "" {
 			return nil, errors.New("the name of a query parameter must be letters, digits, -, _, ., ~, [ and ]")
 		}
-		f.names = append(f.names, []byte(name))
+		names = append(names, []byte(name))
 	}
-	return f, nil
+	return names, nil
 }
 
 // urlNameChars are what a parameter's name is made of where it is not escaped.
@@ -48,7 +52,7 @@ func (f urlForm) at(schemas.Type) (schemas.Transform, error) { return stringForm
 // content, and what readers of URLs disagree on (white space, control
 // characters, backslashes) hides in it; neither is taken.
 func (f urlForm) apply(dst, text []byte) (out []byte, ok bool) {
-	if !utf8.Valid(text) || bytes.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r == '\\' || r == 0x7f }) {
+	if ambiguous(text) {
 		return dst, false
 	}
 	text, _, _ = bytes.Cut(text, []byte{'#'})
@@ -75,7 +79,12 @@ func (f urlForm) apply(dst, text []byte) (out []byte, ok bool) {
 	if start == 0 && bytes.HasPrefix(dst[at:], []byte("//")) {
 		return dst, false // what is left would name a host
 	}
-	return f.appendQuery(dst, query), true
+	return f.names.append(dst, "?", query), true
+}
+
+// ambiguous reports whether text holds what readers of URLs disagree on.
+func ambiguous(text []byte) bool {
+	return !utf8.Valid(text) || bytes.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r == '\\' || r == 0x7f })
 }
 
 // isHost reports whether host is a host name, or an address in brackets, followed by
@@ -147,11 +156,14 @@ func appendPath(dst, path []byte) []byte {
 	return dst
 }
 
-// appendQuery keeps the parameters that are named, in their order. They end at
-// "&" and at ";", as some readers have it; a name counts as it is written; and
-// one whose value holds "?" is two queries in one and goes.
-func (f urlForm) appendQuery(dst, query []byte) []byte {
-	sep := byte('?')
+// parameterNames are the parameters of a query that are kept.
+type parameterNames [][]byte
+
+// append keeps the parameters that are named, in their order, behind first. They end
+// at "&" and at ";", as some readers have it; a name counts as it is written; and one
+// whose value holds "?" is two queries in one and goes.
+func (n parameterNames) append(dst []byte, first string, query []byte) []byte {
+	sep := first
 	for len(query) > 0 {
 		pair := query
 		if i := bytes.IndexAny(query, "&;"); i >= 0 {
@@ -160,11 +172,11 @@ func (f urlForm) appendQuery(dst, query []byte) []byte {
 			query = nil
 		}
 		name, value, _ := bytes.Cut(pair, []byte{'='})
-		if bytes.IndexByte(value, '?') >= 0 || !slices.ContainsFunc(f.names, func(n []byte) bool { return bytes.Equal(n, name) }) {
+		if bytes.IndexByte(value, '?') >= 0 || !slices.ContainsFunc(n, func(have []byte) bool { return bytes.Equal(have, name) }) {
 			continue
 		}
-		dst = append(append(dst, sep), pair...)
-		sep = '&'
+		dst = append(append(dst, sep...), pair...)
+		sep = "&"
 	}
 	return dst
 }

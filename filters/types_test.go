@@ -109,6 +109,7 @@ func samples(t testing.TB) []sample {
 		{"bucket", generalize(Param{"bucket", "10"})}, {"date", generalize(Param{"date", "month"}, Param{"unit", "ms"})},
 		{"time", generalize(Param{"time", "hour"}, Param{"unit", "ms"})}, {"ip_prefix", generalize(Param{"ip_prefix", "24,48"})},
 		{"geo", generalize(Param{"geo", int64(1)})}, {"email", generalize(Param{"email", "domain"})}, {"url", generalize(Param{"url_query", ""})},
+		{"query", generalize(Param{"query", "utm_source"})},
 	}
 }
 

@@ -39,7 +39,7 @@ type scalar struct {
 
 var (
 	texts = []string{`"abc"`, `"abd"`, `"Ada"`, `""`, `"ada@example.org"`, `"bob@example.org"`, `"adam went to the sea"`, `"adam went home"`,
-		`"192.0.2.7"`, `"192.0.2.9"`, `"https://u@shop.example/a?b=1#c"`, `"https://shop.example/a?d=2"`, `"2026-02-20"`, `"2026-11-02"`,
+		`"192.0.2.7"`, `"192.0.2.9"`, `"https://u@shop.example/a?b=1#c"`, `"https://shop.example/a?d=2"`, `"utm=m&b=1#c"`, `"2026-02-20"`, `"2026-11-02"`,
 		`"\u00e9e\u0301\n"`, `"c9f2a3de-5b0e-4f3c-9d1a-0123456789ab"`, `" 42 "`, `"v"`, `"w"`}
 	numbers = []string{"37", "31", "-5", "0", "7395", "7400", "1767225601001", "1767225602002"}
 

@@ -109,6 +109,7 @@ var twins = map[string][][]string{
 	"generalize email":     {{`"ada@example.org"`, `"bob@example.org"`, `"Ada.B@EXAMPLE.org"`}},
 	"generalize ip_prefix": {{`"192.0.2.7"`, `"192.0.2.9"`, `"::ffff:192.0.2.77"`}},
 	"generalize url_query": {{`"https://u@shop.example/a?b=1#c"`, `"https://shop.example/a"`, `"https://shop.example/a;j=1?x=y"`}},
+	"generalize query":     {{`"utm=m&b=1#c"`, `"utm=m"`, `"q=x;utm=m"`}},
 	"generalize bucket":    {{"37", "31", "39"}, {"7395", "7391"}},
 	"generalize date":      {{`"2026-02-20"`, `"2026-11-02"`}, {"7395", "7400"}, {"1767225601001", "1767225602002"}},
 }

@@ -43,7 +43,7 @@ var treatments = map[string][]policy.Treatment{
 	"user.contact.email":             {treatment("generalize", "email", "domain"), treatment("mask", "keep_first", int64(1)), treatment("pseudonymize")},
 	"user.contact":                   {treatment("truncate", "n", int64(2)), treatment("mask", "keep_last", int64(1))},
 	"user.device.ip_address":         {treatment("generalize", "ip_prefix", "24,48")},
-	"user.behavior.browsing_history": {treatment("generalize", "url_query", "")},
+	"user.behavior.browsing_history": {treatment("generalize", "url_query", ""), treatment("generalize", "query", "utm")},
 	"user.name":                      {treatment("truncate", "n", int64(2)), treatment("mask", "keep_first", int64(1))},
 	"user.unique_id":                 {treatment("pseudonymize"), treatment("encrypt")},
 	"user.financial":                 {treatment("generalize", "bucket", int64(10)), treatment("pseudonymize")},

@@ -31,13 +31,15 @@ func generalize(s scalar, t Treatment) (scalar, bool) {
 		query := t.Params[form].(map[string]any)["query"]
 		names, _ := query.([]any)
 		out.text, ok = stripURL(s.text, names)
+	case "query":
+		out.text, ok = stripQuery(s.text, t.Params[form].([]any))
 	}
 	return out, ok
 }
 
 // form is the form of a generalize.
 func (t Treatment) form() string {
-	for _, f := range []string{"bucket", "geo", "date", "time", "ip_prefix", "email", "url"} {
+	for _, f := range []string{"bucket", "geo", "date", "time", "ip_prefix", "email", "url", "query"} {
 		if _, ok := t.Params[f]; ok {
 			return f
 		}
@@ -373,16 +375,34 @@ func stripURL(text string, names []any) (string, bool) {
 	if start == "" && strings.HasPrefix(path, "//") {
 		return "", false
 	}
+	out := start + host + path
+	if kept := parametersOf(m[3], names); kept != "" {
+		out += "?" + kept
+	}
+	return out, true
+}
+
+// stripQuery leaves the named parameters of a query string.
+func stripQuery(text string, names []any) (string, bool) {
+	if strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r == '\\' || r == 0x7f }) {
+		return "", false
+	}
+	text, _, _ = strings.Cut(text, "#")
+	query := strings.TrimPrefix(text, "?")
+	kept := parametersOf(query, names)
+	if kept != "" && query != text {
+		kept = "?" + kept
+	}
+	return kept, true
+}
+
+func parametersOf(query string, names []any) string {
 	var kept []string
-	for _, pair := range strings.FieldsFunc(m[3], func(r rune) bool { return r == '&' || r == ';' }) {
+	for _, pair := range strings.FieldsFunc(query, func(r rune) bool { return r == '&' || r == ';' }) {
 		name, value, _ := strings.Cut(pair, "=")
 		if slices.Contains(names, any(name)) && !strings.Contains(value, "?") {
 			kept = append(kept, pair)
 		}
 	}
-	out := start + host + path
-	if len(kept) > 0 {
-		out += "?" + strings.Join(kept, "&")
-	}
-	return out, true
+	return strings.Join(kept, "&")
 }

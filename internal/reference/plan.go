@@ -111,6 +111,8 @@ func describe(t Treatment) string {
 		switch name {
 		case "bucket", "ip_prefix":
 			v = list(v, ",")
+		case "query":
+			v = list(v, "&")
 		case "url":
 			name, v = "url_query", list(v.(map[string]any)["query"], "&")
 			if v == "drop" {

@@ -32,7 +32,7 @@ var sorts = []sort{
 		treats: []string{"{generalize: {time: hour}}", "{generalize: {time: minute}}", "{generalize: {date: day}}", "{constant: 86400000}", "{constant: 1}"}},
 	{types: []string{`"string"`}, texts: addresses, treats: []string{"{generalize: {ip_prefix: [24, 48]}}", "{generalize: {ip_prefix: [1, 64]}}", "{generalize: {ip_prefix: [31, 17]}}", "{generalize: {ip_prefix: [9, 33]}}"}},
 	{types: []string{`"string"`}, texts: mails, treats: []string{"{generalize: {email: domain}}", "{mask: {keep_first: 1, keep_last: 2}}"}},
-	{types: []string{`"string"`}, texts: urls, treats: []string{"{generalize: {url: {query: drop}}}", `{generalize: {url: {query: [utm_source, "a[]"]}}}`}},
+	{types: []string{`"string"`}, texts: urls, treats: []string{"{generalize: {url: {query: drop}}}", "{generalize: {query: [utm_source, email]}}", `{generalize: {url: {query: [utm_source, "a[]"]}}}`}},
 	{types: []string{`{"type":"string","logicalType":"uuid"}`, `{"type":"fixed","name":"$","size":16,"logicalType":"uuid"}`, `"string"`},
 		texts:  []string{"c9f2a3de-5b0e-4f3c-9d1a-0123456789ab", "C9F2A3DE-5B0E-4F3C-9D1A-0123456789AB", "c9f2a3de5b0e4f3c9d1a0123456789ab"},
 		treats: []string{"pseudonymize", "pseudonymize", "{mask: {keep_last: 3}}", `{constant: "c9f2a3de-5b0e-4f3c-9d1a-0123456789ab"}`, "{truncate: 3}"}},
@@ -53,6 +53,6 @@ var (
 		"1.2.3.4%eth0", "2001:DB8::A:0:0:1", "1:2:3:4:5:6:7::", "1:2:3:4:5:6:7:8::", "::1.2.3.4", "64:ff9b::192.0.2.33", "1::2::3", "12345::", "localhost", "10.0.0.1, 10.0.0.2", "::ffff:1.2.3.4%x", "1:2:3:4:5:6:1.2.3.4", ":1:2:3:4:5:6:7:8"}
 	mails = []string{"Somebody@Example.org", " a@b.c ", "a@localhost", "@b.c", "a@b@c.d", "\"x y\"@Example.ORG", "a@-b.c", "a@b-.c", "a@b..c", "a@b.c.", "a@BÜCHER.example", "a@İ.example", "a@[192.0.2.1]", "A <a@b.c>", "a@b_c.d", "ann",
 		"a@xn--bcher-kva.example", "a@" + strings.Repeat("x.", 127)}
-	urls = []string{"https://u:p@shop.example/cart;s=1?email=a@b.c#top", "mailto:a@b.c", "/offers?email=a@b.c&utm_source=mail", "//h/p", "?utm_source=x", "", "#x", "http://h", "http://h:8080/", "http://h:x/", "http://:80/", "http:///p", "http://[::1]:80/a;b/c;d",
+	urls = []string{"https://u:p@shop.example/cart;s=1?email=a@b.c#top", "mailto:a@b.c", "/offers?email=a@b.c&utm_source=mail", "//h/p", "?utm_source=x", "utm_source=1&email=a?b&q=1;utm_source=#x", "", "#x", "http://h", "http://h:8080/", "http://h:x/", "http://:80/", "http:///p", "http://[::1]:80/a;b/c;d",
 		"http://h?utm_source=a?email=b", "https://h/?a[]=1&a[]=2;utm_source=3&&x", "/a//b", "/;x//b", "/;x/b", "h/p", "C:\\x", "http://a b/", "http://u:p/w@h/x", "ftp://h/;type=a", "http://h/p?utm_source", "http://h?#", "1+x.y-z://h", "http://h@", "http://[::1", "http://h:123456/"}
 )
