@@ -65,7 +65,11 @@ func (c *checker) checkRules(at string, s *CompiledStream, layout schemas.Layout
 			continue
 		}
 		if n.Leaf && found[i] == (resolved{}) && !c.checkTie(at, s, n) {
-			withheld = addName(withheld, leafName(nodes, i, func(k int) bool { return found[k] == (resolved{}) }))
+			name := leafName(nodes, i, func(k int) bool { return found[k] == (resolved{}) })
+			if tag := s.unlisted(nodes, schemas.NodeID(i)); tag != "" {
+				name += fmt.Sprintf(" (tags: does not list its tag %q)", tag)
+			}
+			withheld = addName(withheld, name)
 		}
 	}
 	c.warnWithheld(at, withheld)

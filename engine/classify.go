@@ -48,11 +48,11 @@ func isKey(n schemas.Node) bool { return strings.HasSuffix(n.Path, "~key") }
 // what it means, so that the position has none.
 func (s *CompiledStream) tagCategory(tags []string) (category string, err error) {
 	for _, tag := range tags {
-		i := slices.IndexFunc(s.wiring.Tags, func(r TagRule) bool { return r.Tag == tag })
-		if i < 0 {
+		rule := s.tagRule(tag)
+		if rule == nil {
 			return "", nil
 		}
-		switch c := s.wiring.Tags[i].Category; {
+		switch c := rule.Category; {
 		case category == "" || below(c, category):
 			category = c
 		case !below(category, c):
@@ -60,6 +60,27 @@ func (s *CompiledStream) tagCategory(tags []string) (category string, err error)
 		}
 	}
 	return category, nil
+}
+
+func (s *CompiledStream) tagRule(tag string) *TagRule {
+	i := slices.IndexFunc(s.wiring.Tags, func(r TagRule) bool { return r.Tag == tag })
+	if i < 0 {
+		return nil
+	}
+	return &s.wiring.Tags[i]
+}
+
+// unlisted is the tag of a position, or of what it lies in, for which a wiring that
+// goes by tags has no category; "" if there is none.
+func (s *CompiledStream) unlisted(nodes []schemas.Node, i schemas.NodeID) string {
+	for ; i >= 0 && len(s.wiring.Tags) > 0; i = nodes[i].Parent {
+		for _, tag := range nodes[i].Tags {
+			if s.tagRule(tag) == nil {
+				return tag
+			}
+		}
+	}
+	return ""
 }
 
 // below reports whether a category is key or below it.

@@ -69,6 +69,8 @@ func TestCheckTags(t *testing.T) {
 	cfg.Streams[0].Fields, cfg.Streams[0].Tags, cfg.Streams[0].Schema = w.Fields, w.Tags, taggedSchema
 	cfg.Streams[0].EventTime = engine.TimeRule{}
 	wantFinding(t, cfg, "streams[0].tags", "both: its tags are both user and system", "", false)
+	cfg.Streams[0].Tags = cfg.Streams[0].Tags[:2]
+	wantFinding(t, cfg, "streams[0].fields", `fields are withheld, since no rule classifies them: a.y (tags: does not list its tag "OPS"), a.m.*~key, both (tags: does not list its tag "OPS")`, "", true)
 }
 
 // What has another type than the wiring's own schema says is withheld: the rule
