@@ -7,9 +7,13 @@ import (
 	"github.com/consentstream/consentstream/policy"
 )
 
+// DefaultFile is the wiring that commands read where none is named.
+const DefaultFile = "consentstream.yaml"
+
 // Config is both files, checked. It holds no default that Load did not set, so
 // the zero Config starts nothing.
 type Config struct {
+	File string // path of the wiring, as it was given
 	// Instance is the stable ordinal of this process: the transactional id is
 	// group.instance.worker.
 	Instance       string
@@ -127,7 +131,7 @@ func (l *loader) wiringFile(path string) *Config {
 		return nil
 	}
 	l.version(o)
-	c := &Config{Instance: o.matching("instance", "0", instanceName, "letters, digits, _ and -, at most 64")}
+	c := &Config{File: path, Instance: o.matching("instance", "0", instanceName, "letters, digits, _ and -, at most 64")}
 	l.settings(o, c)
 	pol := l.policyOf(o)
 	c.Policy = pol.policy

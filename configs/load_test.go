@@ -65,6 +65,7 @@ func TestFullUsesEveryWord(t *testing.T) {
 func TestFullConnections(t *testing.T) {
 	c := loadFull(t)
 	want := Config{
+		File:     "consentstream.yaml",
 		Instance: "3",
 		Kafka: Kafka{SeedBrokers: []string{"kafka.internal:9092", "127.0.0.1:9092"}, ConsumerGroup: "c.g-1",
 			Compression: "zstd", Workers: 2, Insecure: true},

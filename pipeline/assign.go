@@ -254,5 +254,5 @@ func (s *session) fail(err error) error {
 }
 
 func (s *session) parkedLane(l *lane, code ParkCode, offset int64) *Parked {
-	return newParked(l.topic, l.Partition, l.TopicID, code, offset)
+	return s.w.cfg.newParked(l.topic, l.Partition, l.TopicID, code, offset)
 }

@@ -17,6 +17,7 @@ type board struct {
 	log     zerolog.Logger
 	metrics *metrics
 	now     func() time.Time
+	access  access // for what to do about a missing right
 
 	mu       sync.Mutex
 	parks    map[laneKey]*Parked
@@ -131,14 +132,15 @@ func (b *board) begin(who holder, lane string, h *Hold) {
 		return
 	}
 	b.unhold(who)
-	b.holds[who] = &Held{Worker: who.worker, Lane: lane, Code: h.Code, Detail: h.Detail, Mend: h.Mend, Since: b.now(), untilCommit: h.untilCommit}
+	mend := b.access.mend(h)
+	b.holds[who] = &Held{Worker: who.worker, Lane: lane, Code: h.Code, Detail: h.Detail, Mend: mend, Since: b.now(), untilCommit: h.untilCommit}
 	b.metrics.holding.WithLabelValues(string(h.Code)).Inc()
 	line := b.log.Warn().Int("worker", who.worker)
 	what := "holding: nothing is emitted, nothing is lost"
 	if lane != "" {
 		line, what = line.Str("topic", who.lane.topic).Int32("partition", who.lane.partition), "lane set aside, the others go on: nothing of it is emitted, nothing is lost"
 	}
-	line.Str("reason", string(h.Code)).Str("detail", h.Detail).Str("command", h.Mend).Msg(what)
+	line.Str("reason", string(h.Code)).Str("detail", h.Detail).Str("command", mend).Msg(what)
 }
 
 // release ends a worker's hold, except one that only a commit ends: such a batch

@@ -96,6 +96,10 @@ type Config struct {
 	Now      func() time.Time // nil: time.Now
 	Log      zerolog.Logger
 	Metrics  prometheus.Registerer // nil: not registered anywhere
+	// ConfigFile and RegistryURL are for the commands that are printed as remedies.
+	// ConfigFile "": the one that commands read by themselves.
+	ConfigFile  string
+	RegistryURL string
 	// Version of the program, for the audit context.
 	Version string
 	Limits  Limits

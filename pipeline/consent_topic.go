@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/consentstream/consentstream/consent"
@@ -88,11 +89,12 @@ func RecordConsent(ctx context.Context, seedBrokers []string, opts []kgo.Opt, to
 // ConsentQuarantine writes the coordinates of malformed consent events to the
 // quarantine topic. Make it with NewConsentQuarantine, and Close it.
 type ConsentQuarantine struct {
-	cl    *kgo.Client
-	topic string
-	mac   *keys.MAC
-	epoch int32
-	group string
+	cl          *kgo.Client
+	seedBrokers []string
+	topic       string
+	mac         *keys.MAC
+	epoch       int32
+	group       string
 }
 
 // NewConsentQuarantine makes a Quarantiner; it connects with the first record.
@@ -105,7 +107,7 @@ func NewConsentQuarantine(seedBrokers []string, opts []kgo.Opt, group, topic str
 	if err != nil {
 		return nil, err
 	}
-	return &ConsentQuarantine{cl: cl, topic: topic, mac: keys.NewMAC(key), epoch: int32(ring.Active()), group: group}, nil
+	return &ConsentQuarantine{cl: cl, seedBrokers: seedBrokers, topic: topic, mac: keys.NewMAC(key), epoch: int32(ring.Active()), group: group}, nil
 }
 
 // Close disconnects.
@@ -113,7 +115,23 @@ func (q *ConsentQuarantine) Close() { q.cl.Close() }
 
 // QuarantineConsent implements Quarantiner. It is not safe for concurrent use:
 // there is one leader that projects.
-func (q *ConsentQuarantine) QuarantineConsent(ctx context.Context, r *kgo.Record, reason consent.Fault) error {
+func (q *ConsentQuarantine) QuarantineConsent(ctx context.Context, malformed []MalformedConsent) error {
+	records := make([]*kgo.Record, len(malformed))
+	for i, m := range malformed {
+		value, err := json.Marshal(q.coordinates(m.Record, m.Reason))
+		if err != nil {
+			return err
+		}
+		records[i] = &kgo.Record{Topic: q.topic, Value: value}
+	}
+	err := q.cl.ProduceSync(ctx, records...).FirstErr()
+	if errors.Is(err, kerr.TopicAuthorizationFailed) {
+		return &Hold{Code: HoldUnauthorized, Detail: errorCode(err), Mend: grant(q.seedBrokers, "Write --topic "+q.topic)}
+	}
+	return err
+}
+
+func (q *ConsentQuarantine) coordinates(r *kgo.Record, reason consent.Fault) *quarantined {
 	m := q.mac
 	m.Start()
 	m.String(q.group)
@@ -122,13 +140,9 @@ func (q *ConsentQuarantine) QuarantineConsent(ctx context.Context, r *kgo.Record
 	m.Int64(r.Offset)
 	opt(m, r.Key)
 	opt(m, r.Value)
-	value, err := json.Marshal(&quarantined{
+	return &quarantined{
 		Version: 1, Group: q.group, Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Timestamp: r.Timestamp.UnixMilli(),
 		Reason: "STATE_MALFORMED", Detail: string(reason), KeyBytes: size(r.Key), ValueBytes: size(r.Value), HeaderCount: len(r.Headers),
 		PayloadHMAC: hex.EncodeToString(m.Sum()), KeyEpoch: q.epoch, AuditIndex: -1,
-	})
-	if err != nil {
-		return err
 	}
-	return q.cl.ProduceSync(ctx, &kgo.Record{Topic: q.topic, Value: value}).FirstErr()
 }

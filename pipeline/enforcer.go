@@ -38,6 +38,7 @@ func New(cfg Config) (*Enforcer, error) {
 	}
 	e := &Enforcer{cfg: cfg, metrics: newMetrics(), limits: &topicLimits{}}
 	e.board = newBoard(cfg.Log, e.metrics, cfg.Now)
+	e.board.access = cfg.access()
 	return e, e.metrics.register(cfg.Metrics)
 }
 

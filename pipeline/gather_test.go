@@ -34,7 +34,7 @@ func TestPositions(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			b := newBoard(zerolog.Nop(), newMetrics(), time.Now)
-			s := &session{w: &worker{board: b}}
+			s := &session{w: &worker{cfg: new(Config), board: b}}
 			l := &lane{topic: "events", offset: 5, position: 5}
 			l.TopicID = id
 			s.lanes.add(l)

@@ -43,7 +43,7 @@ func TestHealth(t *testing.T) {
 			{Worker: -1, Code: HoldKafka, Since: since},
 			{Worker: 0, Code: HoldStates, Detail: "unreachable", Mend: "redis-cli -h r -p 1 PING", Since: since},
 			{Worker: 1, Lane: "events/2", Code: HoldRegistry, Detail: "schema", Since: since}},
-			Parked: []*Parked{newParked("events", 3, [16]byte{}, ParkCorrupt, 17)}},
+			Parked: []*Parked{new(Config).newParked("events", 3, [16]byte{}, ParkCorrupt, 17)}},
 		project: ProjectorStatus{Leading: true, Next: []int64{7, 5}, Ends: []int64{7, 9}, Rebuilding: true, Malformed: 2,
 			Hold: &Hold{Code: HoldStates, Detail: "slow", Mend: "redis-cli -h r -p 1 PING"}},
 	}

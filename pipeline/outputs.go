@@ -31,7 +31,7 @@ func (e *Enforcer) registerOutputs(ctx context.Context) error {
 			_, err := e.cfg.Registry.Register(ctx, o.Subject, o.Schema, o.Format)
 			switch {
 			case errors.Is(err, schemas.ErrIncompatible):
-				detail, mend := incompatible(&o, err)
+				detail, mend := e.cfg.incompatible(&o, err)
 				refusal.add(mend, "the output schema does not follow the registered one: %s", detail)
 			case err != nil:
 				return hold(HoldRegistry, "register")
@@ -46,15 +46,10 @@ func (e *Enforcer) registerOutputs(ctx context.Context) error {
 
 // incompatible says what is different about an output schema, by names from schemas,
 // and which command allows it, for somebody who has made sure that it may be allowed.
-func incompatible(o *engine.OutputSchema, err error) (detail, mend string) {
+func (cfg *Config) incompatible(o *engine.OutputSchema, err error) (detail, mend string) {
 	var what *schemas.IncompatibleError
 	if !errors.As(err, &what) {
-		return o.Subject, alterCompatibility(o.Subject)
+		return o.Subject, cfg.alterCompatibility(o.Subject)
 	}
-	return fmt.Sprintf("%s: purpose %s %v", o.Subject, o.Purpose, what), forgetSubject(o.Subject)
+	return fmt.Sprintf("%s: purpose %s %v", o.Subject, o.Purpose, what), cfg.forgetSubject(o.Subject)
 }
-
-// forgetSubject is the command that lets a subject begin anew: what the purpose's
-// readers newly see is then its first version. Ids stay known, so records can still
-// be read.
-func forgetSubject(subject string) string { return "curl -X DELETE REGISTRY/subjects/" + subject }

@@ -18,8 +18,9 @@ var errWider = fmt.Errorf("%w: %w", schemas.ErrIncompatible,
 // whom, and what to do if it may be.
 func TestOutputWidens(t *testing.T) {
 	r, id := avroRig(t)
+	r.cfg.RegistryURL = "http://registry"
 	const says = "events.analytics-value: purpose analytics would newly see email (nullable string)"
-	const mend = "curl -X DELETE REGISTRY/subjects/events.analytics-value"
+	const mend = "curl -X DELETE http://registry/subjects/events.analytics-value"
 	r.outage(func(m *memoryRegistry) { m.refuse = errWider })
 	named := r.start(func(cfg *Config) {
 		cfg.Engine.Streams = slices.Clone(cfg.Engine.Streams)

@@ -39,8 +39,10 @@ type Parked struct {
 	Mend      string   `json:"command"`
 }
 
-func newParked(topic string, partition int32, id [16]byte, code ParkCode, offset int64) *Parked {
+func (cfg *Config) newParked(topic string, partition int32, id [16]byte, code ParkCode, offset int64) *Parked {
 	p := &Parked{Topic: topic, Partition: partition, TopicID: id, Code: code, Offset: offset}
+	lane := fmt.Sprintf("--topic %s --partition %d", topic, partition)
+	show, reset := cfg.lane("show", lane), cfg.lane("reset", lane+" --to OFFSET --reason TEXT")
 	switch code {
 	case ParkPolicyText:
 		p.Mend = "give the changed policy a higher revision"
@@ -49,9 +51,9 @@ func newParked(topic string, partition int32, id [16]byte, code ParkCode, offset
 	case ParkConsentTopic, ParkAuditTopic:
 		p.Mend = "restore the topic, or start a new consumer group"
 	case ParkCorrupt:
-		p.Mend = fmt.Sprintf("consentstream lane show --topic %s --partition %d   # names the batch; let a replica with an undamaged log lead (kafka-leader-election) and restart, or give the batch up: consentstream lane reset --topic %s --partition %d --to OFFSET --reason TEXT", topic, partition, topic, partition)
+		p.Mend = show + "   # names the batch; let a replica with an undamaged log lead (kafka-leader-election) and restart, or give the batch up: " + reset
 	default:
-		p.Mend = fmt.Sprintf("consentstream lane show --topic %s --partition %d; consentstream lane reset --topic %s --partition %d --to OFFSET --reason TEXT", topic, partition, topic, partition)
+		p.Mend = show + "; " + reset
 	}
 	return p
 }

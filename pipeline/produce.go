@@ -238,7 +238,7 @@ func (s *session) produceError(topic string, err error) error {
 		h := kafkaHold(HoldProduce, err)
 		h.untilCommit = true
 		if errors.Is(err, kerr.TopicAuthorizationFailed) {
-			h.Mend = s.w.cfg.command("kafka-acls", "--add --allow-principal User:… --operation Write --topic "+topic)
+			h.Mend = grant(s.w.cfg.SeedBrokers, "Write --topic "+topic)
 		}
 		return h
 	}

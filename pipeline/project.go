@@ -41,12 +41,19 @@ type StateWriter interface {
 	Reset(context.Context, *redisstore.Page) error
 }
 
-// Quarantiner makes the coordinates of a consent record that cannot be folded
-// as meant durable, without its payload. It is called before the record counts
-// as taken into account, and again after a crash or a rebuild of the store:
-// readers tell repetitions by the coordinates.
+// Quarantiner makes the coordinates of consent records that cannot be folded as
+// meant durable, without their payload. It is called before the records count as
+// taken into account, and again after a crash or a rebuild of the store: readers
+// tell repetitions by the coordinates. It is given those of a batch at once, since
+// everybody waits meanwhile, and whoever may write consent can write many.
 type Quarantiner interface {
-	QuarantineConsent(ctx context.Context, r *kgo.Record, reason consent.Fault) error
+	QuarantineConsent(ctx context.Context, malformed []MalformedConsent) error
+}
+
+// MalformedConsent is a record of the consent topic and what is wrong with it.
+type MalformedConsent struct {
+	Record *kgo.Record
+	Reason consent.Fault
 }
 
 // ProjectorConfig is what a Projector is made of.
@@ -109,7 +116,10 @@ func (cfg ProjectorConfig) withDefaults() (ProjectorConfig, error) {
 type Projector struct {
 	cfg    ProjectorConfig
 	tagger *consent.Tagger // used by the leader's loop only
-	status projectorState
+	// malformed says which consent events are: it drops lines beyond a few a minute,
+	// since whoever may write consent can write many. The quarantine has them all.
+	malformed zerolog.Logger
+	status    projectorState
 }
 
 // NewProjector checks cfg; it starts and connects nothing.
@@ -118,7 +128,8 @@ func NewProjector(cfg ProjectorConfig) (*Projector, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Projector{cfg: cfg, tagger: consent.NewTagger(cfg.TagKeys)}, nil
+	return &Projector{cfg: cfg, tagger: consent.NewTagger(cfg.TagKeys),
+		malformed: cfg.Log.Sample(&zerolog.BurstSampler{Burst: 100, Period: time.Minute})}, nil
 }
 
 // Run stands by and projects until ctx ends, and then returns nil. A *Stop
@@ -232,8 +243,10 @@ func (p *Projector) lead(ctx context.Context) error {
 
 // held notes and logs a hold, by code only, when it begins or changes.
 func (p *Projector) held(err error) {
-	h := projectorHold(err)
-	if p.status.hold(h) {
+	h := *projectorHold(err)
+	access := p.cfg.access()
+	h.Mend = access.mend(&h)
+	if p.status.hold(&h) {
 		p.cfg.Log.Warn().Str("reason", string(h.Code)).Str("detail", h.Detail).Str("command", h.Mend).Msg("projector holds")
 	}
 }

@@ -122,7 +122,8 @@ type happening struct {
 func (pr *projection) take(ctx context.Context, records []*kgo.Record) error {
 	var events []happening
 	next := slices.Clone(pr.next)
-	known, malformed := 0, 0
+	known := 0
+	var malformed []MalformedConsent
 	for _, r := range records {
 		if r.Partition < 0 || int(r.Partition) >= len(next) || r.Offset < next[r.Partition] {
 			return kafkaHold(HoldKafka, errors.New("records out of order"))
@@ -133,12 +134,9 @@ func (pr *projection) take(ctx context.Context, records []*kgo.Record) error {
 		if r.Attrs.IsControl() {
 			continue
 		}
-		e, tags, err := pr.read(ctx, r)
-		if err != nil {
-			return err
-		}
+		e, tags := pr.read(r)
 		if e.Malformed != consent.NoFault {
-			malformed++
+			malformed = append(malformed, MalformedConsent{r, e.Malformed})
 		}
 		if len(tags) > 0 {
 			known++
@@ -147,12 +145,27 @@ func (pr *projection) take(ctx context.Context, records []*kgo.Record) error {
 			events = append(events, happening{pr.cfg.Store.Bucket(&tag), tag, e})
 		}
 	}
+	if err := pr.quarantine(ctx, malformed); err != nil {
+		return err
+	}
 	if err := pr.write(ctx, events, next); err != nil {
 		return err
 	}
 	pr.next = next
-	pr.status.written(next, known, malformed)
+	pr.status.written(next, known, len(malformed))
 	return nil
+}
+
+func (pr *projection) quarantine(ctx context.Context, malformed []MalformedConsent) error {
+	if pr.cfg.Quarantine == nil || len(malformed) == 0 {
+		return nil
+	}
+	err := pr.cfg.Quarantine.QuarantineConsent(ctx, malformed)
+	var h *Hold
+	if err != nil && !errors.As(err, &h) {
+		return kafkaHold(HoldProduce, err)
+	}
+	return err
 }
 
 // faultNoKey is the reason of an event whose namespace has no tag key. Parse
@@ -163,7 +176,7 @@ const faultNoKey = consent.Fault("namespace_without_key")
 // one, or two where a malformed event names two people. A malformed event denies
 // by them until it is superseded (DECISION D14). Without a subject all that can
 // be done is to set the record aside and raise alarm.
-func (pr *projection) read(ctx context.Context, r *kgo.Record) (*consent.Event, []consent.Tag, error) {
+func (pr *projection) read(r *kgo.Record) (*consent.Event, []consent.Tag) {
 	at := consent.Position{Partition: r.Partition, Offset: r.Offset}
 	// LogAppendTime: the broker's receipt (DECISION D2).
 	e := consent.Parse(r.Key, r.Value, at, r.Timestamp.UnixMilli(), pr.cfg.Namespaces)
@@ -178,19 +191,14 @@ func (pr *projection) read(ctx context.Context, r *kgo.Record) (*consent.Event, 
 		e.Malformed = faultNoKey
 	}
 	if e.Malformed == consent.NoFault {
-		return &e, tags, nil
+		return &e, tags
 	}
-	line := pr.cfg.Log.Warn()
+	line := pr.malformed.Warn()
 	if !known {
-		line = pr.cfg.Log.Error()
+		line = pr.malformed.Error()
 	}
 	line.Int32("partition", at.Partition).Int64("offset", at.Offset).Str("reason", string(e.Malformed)).Bool("subject_known", known).Msg("malformed consent event")
-	if pr.cfg.Quarantine != nil {
-		if err := pr.cfg.Quarantine.QuarantineConsent(ctx, r, e.Malformed); err != nil {
-			return &e, tags, kafkaHold(HoldProduce, err)
-		}
-	}
-	return &e, tags, nil
+	return &e, tags
 }
 
 // write folds events into their rows and moves every bucket's watermark to

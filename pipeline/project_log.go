@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -204,7 +205,7 @@ func (pr *projection) pollError(e kgo.FetchError) error {
 		// Nobody may be decided on without what stands there, and nobody can read
 		// it: people have to restore it.
 		return &Hold{Code: HoldConsentUnread, Detail: fmt.Sprintf("partition %d, from offset %d on", e.Partition, pr.next[e.Partition]),
-			Mend: fmt.Sprintf("kcat -b BROKERS -C -t %s -p %d -o %d -c 1   # a record batch that does not unpack; restore the topic from a copy", e.Topic, e.Partition, pr.next[e.Partition])}
+			Mend: fmt.Sprintf("kcat -b %s -C -t %s -p %d -o %d -c 1   # a record batch that does not unpack; restore the topic from a copy", strings.Join(pr.cfg.SeedBrokers, ","), e.Topic, e.Partition, pr.next[e.Partition])}
 	}
 	return kafkaHold(HoldKafka, e.Err)
 }

@@ -34,6 +34,7 @@ type consentWorld struct {
 	log   bytes.Buffer
 	mu    sync.Mutex
 	bad   []consent.Fault // quarantined
+	asked int             // how often
 }
 
 const worldPartitions = 2
@@ -80,10 +81,13 @@ func (w *consentWorld) openStore() *redisstore.Store {
 }
 
 // QuarantineConsent makes the world the projector's quarantine.
-func (w *consentWorld) QuarantineConsent(_ context.Context, _ *kgo.Record, reason consent.Fault) error {
+func (w *consentWorld) QuarantineConsent(_ context.Context, malformed []MalformedConsent) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.bad = append(w.bad, reason)
+	w.asked++
+	for _, m := range malformed {
+		w.bad = append(w.bad, m.Reason)
+	}
 	return nil
 }
 
@@ -401,6 +405,30 @@ func TestOverflownRow(t *testing.T) {
 		}
 		if err := stop(); err != nil || strings.Count(w.log.String(), "does not fit") != 1 || !strings.Contains(w.log.String(), `"offset":2`) {
 			t.Error(err, w.log.String())
+		}
+	})
+}
+
+// TestManyMalformed: everybody waits while malformed events are made durable, so
+// those of a batch are written at once; and the log does not have a line for each.
+func TestManyMalformed(t *testing.T) {
+	inConsentWorld(t, func(w *consentWorld) {
+		const n = 1000
+		records := make([]*kgo.Record, n)
+		for i := range records {
+			records[i] = consentRecord(0, "1", "grunt")
+		}
+		w.send(records...)
+		p, stop := w.start()
+		w.settle()
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+		if len(w.bad) != n || w.asked > n/10 || p.Status().Malformed != n {
+			t.Errorf("%d of %d in quarantine, in %d steps; status %+v", len(w.bad), n, w.asked, p.Status())
+		}
+		if lines := bytes.Count(w.log.Bytes(), []byte("malformed consent event")); lines < 1 || lines > 100 {
+			t.Errorf("%d log lines", lines)
 		}
 	})
 }

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -128,9 +129,9 @@ func (s *session) learn(ctx context.Context, l *lane, id int) error {
 		stream.Refuse(id, schemas.CodeBadSchema)
 		return nil
 	}
-	if !s.w.citable(plan) {
+	if need := largestDocument(plan); need > s.w.limits.of(s.w.cfg.Topics.Policies) {
 		stream.Refuse(id, codePlanTooLarge)
-		s.w.schemaLog.Error().Str("topic", stream.Topic()).Int("schema_id", id).Str("command", s.w.cfg.alter(s.w.cfg.Topics.Policies, maxMessageBytes+"=…")+"   # then restart").
+		s.w.schemaLog.Error().Str("topic", stream.Topic()).Int("schema_id", id).Str("command", s.w.cfg.alter(s.w.cfg.Topics.Policies, fmt.Sprintf("%s=%d", maxMessageBytes, need))+"   # then restart").
 			Msg("records of a writer schema go to quarantine: what is done with its fields does not fit the policies topic")
 		return nil
 	}
@@ -150,17 +151,14 @@ func (s *session) learn(ctx context.Context, l *lane, id int) error {
 // one document on the policies topic can say what is done with.
 const codePlanTooLarge schemas.Code = "plan_too_large"
 
-// citable reports whether the plan's documents fit their topic. One that does not
-// could never be produced, and would hold every lane of the worker: whoever may
-// register schemas must not be able to (promise P9).
-func (w *worker) citable(p *engine.Plan) bool {
-	most := w.limits.of(w.cfg.Topics.Policies)
+// largestDocument is what the largest of the plan's documents takes on its topic. One
+// that does not fit could never be produced, and would hold every lane of the worker:
+// whoever may register schemas must not be able to (promise P9).
+func largestDocument(p *engine.Plan) (size int) {
 	for _, d := range p.Documents() {
-		if recordOverhead+len(d.Key)+len(d.Value) > most {
-			return false
-		}
+		size = max(size, recordOverhead+len(d.Key)+len(d.Value))
 	}
-	return true
+	return size
 }
 
 // maxNamed is how many fields a warning names: a schema may have thousands.
@@ -196,7 +194,7 @@ func (s *session) register(ctx context.Context, o *engine.OutputSchema) error {
 	id, err := registry.Register(ctx, subject, text, format)
 	switch {
 	case errors.Is(err, schemas.ErrIncompatible):
-		detail, mend := incompatible(o, err)
+		detail, mend := s.w.cfg.incompatible(o, err)
 		return &unlearned{hold: &Hold{Code: HoldIncompatible, Detail: detail, Mend: mend}, ask: func(ctx context.Context) bool {
 			_, err := registry.Register(ctx, subject, text, format)
 			return err == nil
@@ -209,11 +207,4 @@ func (s *session) register(ctx context.Context, o *engine.OutputSchema) error {
 	}
 	o.SchemaID = id
 	return nil
-}
-
-// alterCompatibility is the command that makes the registry accept a schema that it
-// calls incompatible, for somebody who has made sure that the topic's readers can
-// read it.
-func alterCompatibility(subject string) string {
-	return `curl -X PUT -H "Content-Type: application/json" -d '{"compatibility":"NONE"}' REGISTRY/config/` + subject
 }

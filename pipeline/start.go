@@ -112,7 +112,7 @@ func (e *Enforcer) registerAudit(ctx context.Context) (int, error) {
 	id, err := e.cfg.Registry.Register(ctx, e.cfg.Topics.Audit+"-value", schemas.AuditRecord, schemas.Avro)
 	switch {
 	case errors.Is(err, schemas.ErrIncompatible):
-		return 0, &Hold{Code: HoldAuditSchema, Detail: "incompatible", Mend: alterCompatibility(e.cfg.Topics.Audit + "-value")}
+		return 0, &Hold{Code: HoldAuditSchema, Detail: "incompatible", Mend: e.cfg.alterCompatibility(e.cfg.Topics.Audit + "-value")}
 	case err != nil:
 		return 0, hold(HoldRegistry, "register")
 	}
@@ -193,7 +193,7 @@ func (e *Enforcer) checkTopics(ctx context.Context, cl *kgo.Client, top *topolog
 	}
 	for _, c := range configs {
 		if c.Err != nil {
-			r.add(e.cfg.command("kafka-acls", "--add --allow-principal User:… --operation DescribeConfigs --topic "+c.Name),
+			r.add(grant(e.cfg.SeedBrokers, "DescribeConfigs --topic "+c.Name),
 				"the settings of topic %s cannot be read: %s", c.Name, errorCode(c.Err))
 			continue
 		}
@@ -299,14 +299,4 @@ func (t topicSettings) wantIfSet(r *Refusal, key, value, why string) {
 	if t.values[key] != "" {
 		t.want(r, key, value, why)
 	}
-}
-
-// command is a line of one of Kafka's own tools, against the brokers that we use.
-func (cfg *Config) command(tool, args string) string {
-	return tool + " --bootstrap-server " + strings.Join(cfg.SeedBrokers, ",") + " " + args
-}
-
-// alter is the command that changes settings (k=v,k=v) of a topic.
-func (cfg *Config) alter(topic, settings string) string {
-	return cfg.command("kafka-configs", "--alter --entity-type topics --entity-name "+topic+" --add-config "+settings)
 }

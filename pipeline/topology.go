@@ -173,27 +173,14 @@ func errorCode(err error) string {
 	}
 }
 
-// kafkaHold turns a Kafka error into a hold.
+// kafkaHold turns a Kafka error into a hold. What a right is missing for is told by
+// whoever shows it: access.mend.
 func kafkaHold(code HoldCode, err error) *Hold {
-	for denied, command := range denials {
+	for _, denied := range []error{kerr.TopicAuthorizationFailed, kerr.GroupAuthorizationFailed, kerr.TransactionalIDAuthorizationFailed,
+		kerr.ClusterAuthorizationFailed, kerr.SaslAuthenticationFailed} {
 		if errors.Is(err, denied) {
-			return &Hold{Code: HoldUnauthorized, Detail: errorCode(err), Mend: command}
+			return hold(HoldUnauthorized, errorCode(err))
 		}
 	}
 	return hold(code, errorCode(err))
-}
-
-// denials are the errors of missing rights and the command that grants them
-// (KAFKA.md 10: READ on inputs, consent topic and group, WRITE on all others and
-// on the transactional id).
-var denials = map[error]string{
-	kerr.TopicAuthorizationFailed:           grant("--operation Read --topic … (inputs, consent), --operation Write --topic … (outputs, audit, quarantine, policies)"),
-	kerr.GroupAuthorizationFailed:           grant("--operation Read --group …"),
-	kerr.TransactionalIDAuthorizationFailed: grant("--operation Write --transactional-id … --resource-pattern-type prefixed"),
-	kerr.ClusterAuthorizationFailed:         grant("--operation Describe --cluster"),
-	kerr.SaslAuthenticationFailed:           "give consentstream credentials that the brokers know",
-}
-
-func grant(what string) string {
-	return "kafka-acls --bootstrap-server … --add --allow-principal User:… " + what
 }

@@ -2,6 +2,8 @@ package main
 
 import (
 	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -21,6 +23,14 @@ func newKeys(std stdio) *cobra.Command {
 	return c
 }
 
+// newKeyFile is what keys new says as JSON: nothing secret.
+type newKeyFile struct {
+	File   string `json:"file"`
+	Epoch  int    `json:"epoch"`
+	SignID string `json:"sign_id"`
+	Public string `json:"public_key"` // Ed25519, padded standard base64: what the audit's signatures verify under
+}
+
 func newKeysNew(std stdio) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "new -o FILE",
@@ -29,10 +39,12 @@ func newKeysNew(std stdio) *cobra.Command {
 keys of every purpose are derived, and an Ed25519 signing key. All instances of a
 deployment share one file. Without it, pseudonyms cannot be continued; whoever has
 it can compute them: keep it like a database password.`,
-		Example: "  consentstream keys new -o keys.json",
-		Args:    noArgs,
+		Example: `  consentstream keys new -o keys.json
+  consentstream keys new -o keys.json --format json`,
+		Args: noArgs,
 	}
 	out := c.Flags().StringP("output", "o", "", "`FILE` to write (required)")
+	format := addFormat(c)
 	id := c.Flags().String("sign-id", "enforcer-1", "`name` of the signing key in the audit")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if *out == "" {
@@ -45,8 +57,11 @@ it can compute them: keep it like a database password.`,
 		if err := ring.Write(*out); err != nil {
 			return err
 		}
-		fmt.Fprintf(std.out, "wrote %s (mode 0600, epoch %d)\n", *out, ring.Active())
-		return nil
+		if *format == "json" {
+			return json.NewEncoder(std.out).Encode(newKeyFile{*out, ring.Active(), ring.SignID(), base64.StdEncoding.EncodeToString(ring.Public())})
+		}
+		_, err = fmt.Fprintf(std.out, "wrote %s (mode 0600, epoch %d)\n", *out, ring.Active())
+		return err
 	}
 	return c
 }

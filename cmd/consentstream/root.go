@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/consentstream/consentstream/configs"
 	"github.com/consentstream/consentstream/policy"
 )
 
@@ -150,6 +151,6 @@ func addFormat(c *cobra.Command) *format {
 
 // addConfig adds the -c flag that every command on a configuration has.
 func addConfig(c *cobra.Command) *string {
-	path := c.Flags().StringP("config", "c", "consentstream.yaml", "configuration `FILE`")
+	path := c.Flags().StringP("config", "c", configs.DefaultFile, "configuration `FILE`")
 	return path
 }

@@ -113,16 +113,26 @@ func (a *App) enforcer(store pipeline.States) (*pipeline.Enforcer, error) {
 	k := a.cfg.Kafka
 	return pipeline.New(pipeline.Config{
 		SeedBrokers: k.SeedBrokers, Group: k.ConsumerGroup, Instance: a.cfg.Instance, Workers: k.Workers, Compression: k.Compression,
-		Topics:   pipeline.Topics{Consent: a.cfg.Topics.Consent, Audit: a.cfg.Topics.Audit, Quarantine: a.cfg.Topics.Quarantine, Policies: a.cfg.Topics.Policies},
-		Engine:   a.Engine(),
-		Start:    start,
-		States:   store,
-		Registry: reg,
-		Keys:     a.ring,
-		Log:      a.log.With().Str("role", "enforce").Logger(),
-		Metrics:  a.metrics,
-		Version:  a.version,
+		Topics:      pipeline.Topics{Consent: a.cfg.Topics.Consent, Audit: a.cfg.Topics.Audit, Quarantine: a.cfg.Topics.Quarantine, Policies: a.cfg.Topics.Policies},
+		Engine:      a.Engine(),
+		Start:       start,
+		States:      store,
+		Registry:    reg,
+		Keys:        a.ring,
+		ConfigFile:  a.configFile(),
+		RegistryURL: a.cfg.SchemaRegistry.URL,
+		Log:         a.log.With().Str("role", "enforce").Logger(),
+		Metrics:     a.metrics,
+		Version:     a.version,
 	})
+}
+
+// configFile is the file to name in commands; "" where they find it by themselves.
+func (a *App) configFile() string {
+	if a.cfg.File == configs.DefaultFile {
+		return ""
+	}
+	return a.cfg.File
 }
 
 // projector builds the projecting role. The caller closes the quarantine.

@@ -21,7 +21,7 @@ func TestAuditUnauthorized(t *testing.T) {
 	fault := s.stack.Kafka.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: s.topic("consent.audit"), Err: kerr.TopicAuthorizationFailed, Count: -1})
 	d := s.start()
 	s.everybody()
-	d.holds(pipeline.HoldUnauthorized, "kafka-acls --bootstrap-server "+s.kafka+" --add --allow-principal User:… --operation Write --topic "+s.topic("consent.audit"))
+	d.holds(pipeline.HoldUnauthorized, "kafka-acls --bootstrap-server "+s.kafka+" --add --allow-principal User:ANONYMOUS --operation Write --topic "+s.topic("consent.audit"))
 	s.must(fault.Wait(t.Context(), 3))
 	if n := s.outputs(); n != 0 {
 		t.Errorf("%d outputs are visible without an audit", n)
