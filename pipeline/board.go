@@ -61,6 +61,7 @@ func (b *board) park(p *Parked) {
 	if old := b.parks[key]; old != nil && *old == *p {
 		return
 	}
+	b.drop(key)
 	b.parks[key] = p
 	b.metrics.parked.WithLabelValues(p.Topic, string(p.Code)).Inc()
 	b.log.Error().Str("topic", p.Topic).Int32("partition", p.Partition).Str("reason", string(p.Code)).Int64("offset", p.Offset).Str("command", p.Mend).Msg("lane parked")

@@ -30,6 +30,9 @@ const maxFencePartitions = 256
 // same consent topic: else the answer could come from a topic that was
 // recreated in between, or miss a partition that was just added (DECISION D5).
 func (s *session) takeFence(ctx context.Context) (*fence, error) {
+	if h := s.w.limits.unfit.Load(); h != nil {
+		return nil, h
+	}
 	f := &fence{at: s.w.cfg.Now()}
 	var err error
 	if f.top, err = askTopology(ctx, s.cl, s.w.allTopics); err != nil {

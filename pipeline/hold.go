@@ -29,6 +29,7 @@ const (
 	HoldAuditSchema      HoldCode = "audit_schema"
 	HoldOutdated         HoldCode = "outdated"
 	HoldFencePartitions  HoldCode = "consent_partitions_exceeded" // more than 256: does not fit the offset metadata
+	HoldTopicSettings    HoldCode = "topic_settings"              // what refuses a start: Detail says it
 	HoldMetadataTooLarge HoldCode = "offset_metadata_too_large"
 )
 

@@ -287,7 +287,7 @@ func (w *worker) follow(st *LaneState, r *kgo.Record, found map[[16]byte]*tail) 
 		return
 	}
 	a, err := audit.DecodeRecord(payload)
-	if err != nil || a.Lane.Group != st.lane.Group || a.Lane.Topic != st.Topic || a.Lane.Partition != st.Partition {
+	if err != nil || a.Lane.Cluster != st.lane.Cluster || a.Lane.Group != st.lane.Group || a.Lane.Topic != st.Topic || a.Lane.Partition != st.Partition {
 		return
 	}
 	t := found[a.Lane.TopicID]

@@ -54,6 +54,10 @@ func TestAuditTail(t *testing.T) {
 	forged := fork.transaction(99, 4)
 	foreign := &leaves{t: t, ring: other, chain: audit.Chain{Lane: lane, Next: 1000, NextSource: 5000}}
 	ahead := foreign.transaction(99, 2)
+	// Another cluster that has our keys: its audit is signed by us, and not ours.
+	staging := lane
+	staging.Cluster = "staging"
+	elsewhere := (&leaves{t: t, ring: ring, chain: audit.NewChain(staging, 0)}).transaction(99, 9)
 
 	all := [][]*kgo.Record{first, second, third}
 	cases := map[string][][]*kgo.Record{
@@ -67,6 +71,7 @@ func TestAuditTail(t *testing.T) {
 		"trimmed at the beginning":   {second[2:], third},
 		"a signature moved":          {first, second, third, {{Value: ahead[1].Value, Headers: third[1].Headers}}},
 		"one that does not decode":   {first, {{Value: []byte{0, 0, 0, 0, 1, 9}}}, {{Value: nil}}, second, third},
+		"of another cluster":         {elsewhere, first, second, elsewhere, third, elsewhere},
 		"a fork inside the last one": {first, second, third[:1], forged, third[1:]},
 	}
 	for name, batches := range cases {
@@ -77,8 +82,8 @@ func TestAuditTail(t *testing.T) {
 			}
 		})
 	}
-	for name, batches := range map[string][][]*kgo.Record{"only forged": {forged, ahead}, "no signature": {first[:1]}} {
-		if tail := followAll(ring, lane, batches); tail.signed.Next != 0 {
+	for name, batches := range map[string][][]*kgo.Record{"only forged": {forged, ahead}, "no signature": {first[:1]}, "of another cluster": {elsewhere}} {
+		if tail := followAll(ring, lane, batches); tail != nil && tail.signed.Next != 0 {
 			t.Errorf("%s: believed up to %+v", name, tail.signed)
 		}
 	}

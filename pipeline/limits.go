@@ -10,11 +10,14 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// topicLimits are the largest record batches that topics take. They can change while
-// we run, but a client keeps those that it was made with: so sessions end when
-// version has moved.
+// topicLimits are the largest record batches that topics take, and what else of their
+// settings counts. They can change while we run, but a client keeps those limits that
+// it was made with: so sessions end when version has moved.
 type topicLimits struct {
 	version atomic.Int64 // rises with every change
+	// unfit is why nothing may be decided with the topics as they are, as of the last
+	// look; nil: it may.
+	unfit atomic.Pointer[Hold]
 
 	mu  sync.RWMutex
 	max map[string]int
@@ -83,20 +86,52 @@ func (t *topicLimits) read(ctx context.Context, cl *kgo.Client, topics []string)
 
 const maxMessageBytes = "max.message.bytes"
 
-// watchLimits reads the limits again and again until ctx ends. A lowered one is
-// found by the first refused batch too; a raised one only here.
+// watchLimits reads the topics' settings again and again until ctx ends. A lowered
+// limit is found by the first refused batch too; a raised one only here. What would
+// refuse the start holds: the promises that it breaks are not only made at the start.
 func (e *Enforcer) watchLimits(ctx context.Context) error {
 	cl, err := kgo.NewClient(append((&worker{cfg: &e.cfg, id: e.cfg.memberID(0) + ".limits"}).clientOpts(), e.cfg.KafkaOpts...)...)
 	if err != nil {
 		return &Stop{Reason: "the Kafka client refuses its options: " + err.Error()}
 	}
 	defer cl.Close()
-	for sleep(ctx, e.cfg.Limits.Settings) {
-		if err := e.limits.read(ctx, cl, e.cfg.written()); err != nil && ctx.Err() == nil {
+	for every := e.cfg.Limits.Settings; sleep(ctx, every); {
+		every = e.cfg.Limits.Settings
+		err := e.lookAtSettings(ctx, cl)
+		switch {
+		case err != nil && ctx.Err() == nil:
 			e.cfg.Log.Warn().Str("code", errorCode(err)).Msg("the settings of topics cannot be read; the last ones count")
+		case e.limits.unfit.Load() != nil:
+			every = min(every, statesAgain)
 		}
 	}
 	return nil
+}
+
+// lookAtSettings takes over the settings as they are. What a broker does not tell
+// stays.
+func (e *Enforcer) lookAtSettings(ctx context.Context, cl *kgo.Client) error {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	configs, err := kadm.NewClient(cl).DescribeTopicConfigs(ctx, append(e.cfg.written(), e.cfg.Topics.Consent)...)
+	if err != nil {
+		return err
+	}
+	var wrong Refusal
+	for _, c := range configs {
+		if c.Err != nil {
+			err = c.Err
+			continue
+		}
+		e.checkTopic(e.settings(c), &wrong)
+	}
+	switch {
+	case len(wrong.Complaints) > 0:
+		e.limits.unfit.Store(&Hold{Code: HoldTopicSettings, Detail: wrong.Complaints[0].What, Mend: wrong.Complaints[0].Command})
+	case err == nil:
+		e.limits.unfit.Store(nil)
+	}
+	return err
 }
 
 // limitsChanged reads the limits after a topic has refused records for their size.

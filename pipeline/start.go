@@ -197,13 +197,17 @@ func (e *Enforcer) checkTopics(ctx context.Context, cl *kgo.Client, top *topolog
 				"the settings of topic %s cannot be read: %s", c.Name, errorCode(c.Err))
 			continue
 		}
-		settings := topicSettings{name: c.Name, values: map[string]string{}, cfg: &e.cfg}
-		for _, v := range c.Configs {
-			settings.values[v.Key] = v.MaybeValue()
-		}
-		e.checkTopic(settings, r)
+		e.checkTopic(e.settings(c), r)
 	}
 	return nil
+}
+
+func (e *Enforcer) settings(c kadm.ResourceConfig) topicSettings {
+	t := topicSettings{name: c.Name, values: map[string]string{}, cfg: &e.cfg}
+	for _, v := range c.Configs {
+		t.values[v.Key] = v.MaybeValue()
+	}
+	return t
 }
 
 func (e *Enforcer) checkTopic(t topicSettings, r *Refusal) {
