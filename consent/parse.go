@@ -18,6 +18,8 @@ const (
 	maxOverrides  = 16
 	maxName       = 128  // bytes of a purpose, recipient, notice id or version
 	maxText       = 1024 // bytes of what only documents
+	// maxSearched bounds the search for the subject of a value that is too large.
+	maxSearched = 1 << 20
 )
 
 // Parse reads one record of the consent topic. A nil key or value is Kafka's
@@ -50,6 +52,7 @@ func ParseUnkeyed(value []byte, at Position, received int64, ns Namespaces) Even
 		return malformed(e, FaultNull)
 	}
 	if len(value) > MaxEventBytes {
+		e.Subject, e.HasSubject = findSubject(value[:min(len(value), maxSearched)], ns)
 		return malformed(e, FaultTooLarge)
 	}
 	p := parser{dec: jsontext.NewDecoder(bytes.NewReader(value)), ns: ns, event: &e}
