@@ -108,7 +108,7 @@ func (l *loader) fields(o object, word string, pol policyFile) []engine.FieldRul
 	var out []engine.FieldRule
 	for _, e := range o.freeEntries(word) {
 		rule := l.field(e, pol)
-		if l.checkPath(e.key, e.key.Value, e) {
+		if e.key.Value == "" || l.checkPath(e.key, e.key.Value, e) { // "": the record itself
 			out = append(out, rule)
 		}
 	}

@@ -131,9 +131,6 @@ type domain struct {
 }
 
 func (s *CompiledStream) domain(path, category string) domain {
-	if path == "" {
-		return domain{name: category}
-	}
 	_, rule, err := s.rules.category(path)
 	if err == nil && rule >= 0 && s.rules[rule].namespace != "" {
 		return inNamespace(s.rules[rule].namespace, category)

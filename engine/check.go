@@ -133,10 +133,7 @@ func (c *checker) checkDeclared(at string, s *CompiledStream) {
 		return
 	}
 	for _, r := range s.rules {
-		path := r.text
-		if s.wiring.Split != "" {
-			path = pathWithin(s.wiring.Split, path)
-		}
+		path := s.inRecord(r.text)
 		if has, err := schemas.HasPath(s.wiring.Schema, path); err == nil && !has {
 			c.warn(at+".fields["+r.text+"]", "the schema does not declare %s", path)
 		}
@@ -148,10 +145,7 @@ func (c *checker) checkDeclared(at string, s *CompiledStream) {
 // output's schema would lose them too, and the lane would hold where it had them.
 func (c *checker) checkWidth(at string, s *CompiledStream) {
 	for _, r := range s.rules {
-		path := r.text
-		if s.wiring.Split != "" {
-			path = pathWithin(s.wiring.Split, path)
-		}
+		path := s.inRecord(r.text)
 		if where, wide, err := schemas.TooWide(s.wiring.Schema, path); err == nil && wide {
 			if where == "" {
 				where = "the record"
@@ -160,6 +154,14 @@ func (c *checker) checkWidth(at string, s *CompiledStream) {
 			return
 		}
 	}
+}
+
+// inRecord is a rule's path from where the record begins, also if that is split.
+func (s *CompiledStream) inRecord(path string) string {
+	if s.wiring.Split == "" || path == "" {
+		return s.wiring.Split + path
+	}
+	return pathWithin(s.wiring.Split, path)
 }
 
 func (c *checker) failedSince(n int) bool {
@@ -174,6 +176,7 @@ func (c *checker) failedSince(n int) bool {
 // checkPaths parses every path of a stream.
 func (c *checker) checkPaths(at string, w *Stream) {
 	c.checkFields(at+".fields", w.Fields)
+	c.checkSingle(at, w)
 	for _, sub := range w.Subjects {
 		c.checkSubjectPaths(at, sub)
 	}
@@ -192,13 +195,38 @@ func (c *checker) checkPaths(at string, w *Stream) {
 	}
 }
 
+// checkSingle finds what cannot be so where records are single values.
+func (c *checker) checkSingle(at string, w *Stream) {
+	if !slices.ContainsFunc(w.Fields, func(f FieldRule) bool { return f.Path == "" }) {
+		return
+	}
+	if w.Format == schemas.Avro {
+		c.add(at+".fields[]", `"" is the record itself, where it is a single value: an Avro record has fields`)
+		return
+	}
+	const inside = `"" among fields says that a record is a single value: no path leads into it`
+	for _, sub := range w.Subjects {
+		for i := range sub.Paths {
+			c.add(pathAt(at, sub, i), inside)
+		}
+	}
+	if w.EventTime.Path != "" {
+		c.add(at+".event_time", inside)
+	}
+}
+
 // checkFields parses every path of the rules at a place, and refuses one that is
 // written twice in different words.
 func (c *checker) checkFields(at string, fields []FieldRule) {
 	seen := map[string]string{}
 	for _, f := range fields {
 		place := at + "[" + f.Path + "]"
-		p, ok := c.parsePath(place, f.Path)
+		p, ok := schemas.Path{}, true
+		if f.Path != "" {
+			p, ok = c.parsePath(place, f.Path)
+		} else if len(fields) > 1 {
+			c.add(place, `"" says that the record is a single value: no other path can stand beside it`)
+		}
 		if !ok {
 			continue
 		}

@@ -46,7 +46,7 @@ func (s *CompiledStream) Outcomes(schemaID int, purpose string) ([]Outcome, erro
 	}
 	var out []Outcome
 	for k, n := range nodes {
-		if !n.Leaf || n.Contested || n.Path == "" {
+		if !n.Leaf || n.Contested || n.Path == "" && len(byNode[k].Fields) == 0 {
 			continue
 		}
 		o := byNode[k]

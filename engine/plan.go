@@ -214,7 +214,7 @@ func (s *CompiledStream) paths() []string {
 	seen := map[string]bool{}
 	var paths []string
 	add := func(p string) {
-		if p != "" && !seen[p] {
+		if !seen[p] {
 			seen[p] = true
 			paths = append(paths, p)
 		}
@@ -227,7 +227,9 @@ func (s *CompiledStream) paths() []string {
 			add(path)
 		}
 	}
-	add(s.wiring.EventTime.Path)
+	if path := s.wiring.EventTime.Path; path != "" {
+		add(path)
+	}
 	return paths
 }
 

@@ -23,7 +23,7 @@ type pathRule struct {
 func newRuleSet(fields []FieldRule) (ruleSet, error) {
 	rs := make(ruleSet, 0, len(fields))
 	for _, f := range fields {
-		p, err := schemas.ParsePath(f.Path)
+		p, err := schemas.ParseRule(f.Path)
 		if err != nil {
 			return nil, err
 		}
@@ -49,7 +49,7 @@ func (e *tieError) Error() string {
 // category finds the category of a position; "" where no rule covers it. rule
 // is the index of the rule that won.
 func (rs ruleSet) category(path string) (category string, rule int, err error) {
-	p, err := schemas.ParsePath(path)
+	p, err := schemas.ParseRule(path)
 	if err != nil {
 		return "", -1, err
 	}
@@ -138,10 +138,7 @@ func (rs ruleSet) node(n schemas.Node) (r resolved, rule int, err error) {
 
 // nodePath is a node's path; of the root it is empty.
 func nodePath(n schemas.Node) (schemas.Path, error) {
-	if n.Path == "" {
-		return nil, nil
-	}
-	return schemas.ParsePath(n.Path)
+	return schemas.ParseRule(n.Path)
 }
 
 // Nodes that a layout does not have: nowhere says nothing, and at what is unclear

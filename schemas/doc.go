@@ -134,10 +134,11 @@
 //
 // # JSON
 //
-// RFC 8259, one object or array per record. Refused everywhere in a record, even
+// RFC 8259, one object or array per record, or one scalar where the path "" declares
+// that. Refused everywhere in a record, even
 // where nothing is kept: what the RFC does not allow, what is not UTF-8, lone
 // surrogates, two members whose names are equal after unescaping and case
-// folding, a scalar at the top level, a second document, containers nested more
+// folding, a scalar at the top level that is not declared, a second document, containers nested more
 // than 64 deep. A value of a type that its treatment does not take is removed and
 // counted. Nulls and constants come after the other members of their container,
 // whether or not the input held them. The names that .* matches are data, as the

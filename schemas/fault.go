@@ -25,6 +25,7 @@ const (
 	CodeDuplicateKey    Code = "duplicate_key"
 	CodeLoneSurrogate   Code = "lone_surrogate"
 	CodeTopLevelScalar  Code = "top_level_scalar"
+	CodeNotScalar       Code = "not_a_scalar"      // where records are declared to be single values
 	CodeNotArray        Code = "not_an_array"      // nothing to split the record at, or an element that should be one
 	CodeNotObject       Code = "not_an_object"     // an element to be split off that is an array
 	CodeTooManyElements Code = "too_many_elements" // to split the record into

@@ -21,7 +21,8 @@ import (
 //     after unescaping and Unicode simple case folding. One reader takes the
 //     first "email", another the last, a third accepts "EMAIL" for it: the
 //     record that we treat must be the one that every reader sees;
-//   - scalars at the top level: they have no fields;
+//   - scalars at the top level, since they have no fields, unless the path ""
+//     declares them: then it is objects and arrays that are refused;
 //   - more than 64 containers in each other. The number of items needs no
 //     check of its own, since every item takes at least a byte.
 //
@@ -85,6 +86,7 @@ type jsonLayout struct {
 	// that collide. No result depends on it.
 	seed     uint64
 	passages bool // a node is one
+	single   bool // records are scalars: "" is a path
 	format   Format
 	types    []jsonTypes // JSONSchema: by node, what the schema says
 }
@@ -143,7 +145,7 @@ type jsonSlot struct {
 
 // NewJSON compiles the positions that the wiring of a plain JSON stream names:
 // its fields and what the subject, the time and such stand at; a path may be
-// given twice. The order of paths is the order of what Splice writes whether or not
+// given twice. The path "" is the record itself, which is a scalar then. The order of paths is the order of what Splice writes whether or not
 // the record has it. apart are the paths from which more than a category cascades,
 // such as whom data is about: what they cover gets nodes of its own, even where a
 // longer path says the same of it and of what they do not cover. Errors are for
@@ -152,12 +154,18 @@ type jsonSlot struct {
 func NewJSON(paths []string, apart ...string) (Layout, error) {
 	b := jsonBuilder{layout: &jsonLayout{seed: rand.Uint64(), format: JSON}, known: map[string]NodeID{}, keys: map[NodeID]NodeID{}}
 	for _, text := range paths {
-		path, err := ParsePath(text)
+		path, err := ParseRule(text)
 		if err != nil {
 			return nil, err
 		}
+		b.layout.single = b.layout.single || text == ""
 		if err := b.addRule(path, slices.Contains(apart, text)); err != nil {
 			return nil, fmt.Errorf("path %q: %w", text, err)
+		}
+	}
+	for _, text := range paths {
+		if b.layout.single && text != "" {
+			return nil, fmt.Errorf("path %q: \"\" says that a record is a single value, so that no path leads into it", text)
 		}
 	}
 	if err := b.build(); err != nil {

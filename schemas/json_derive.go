@@ -88,11 +88,14 @@ func (d *jsonDeriver) types(id NodeID) (t jsonTypes) {
 		t |= d.typesUnder(d.p.plans[i], id)
 	}
 	for i := range d.p.fixed {
-		if v := d.p.fixed[i][id]; v != nil && d.p.layout.trie[id].name != nil {
+		if v := d.p.fixed[i][id]; v != nil && (d.p.layout.trie[id].name != nil || d.p.layout.single) {
 			t |= typeOf(v)
 		}
 	}
-	if id == 0 {
+	switch {
+	case d.p.layout.single:
+		t &^= typeObject | typeArray
+	case id == 0:
 		t &= typeObject | typeArray
 	}
 	return t

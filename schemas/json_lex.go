@@ -76,6 +76,9 @@ func escapeEnd(src []byte, i int) (int, Code) {
 	case !utf16.IsSurrogate(r):
 		return i + 6, ""
 	}
+	if i+6 < len(src) && src[i+6] != '\\' {
+		return i, CodeLoneSurrogate
+	}
 	if i+8 > len(src) {
 		return i, CodeTruncated
 	}

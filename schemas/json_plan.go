@@ -213,7 +213,7 @@ func (c *jsonCompiler) names(id NodeID) jsonDo {
 // hold a constant.
 func (c *jsonCompiler) fix(id NodeID) {
 	n, op := &c.layout.trie[id], c.acts[id].Op
-	if c.live[id].any() || n.float || id == 0 {
+	if c.live[id].any() || n.float || id == 0 && !c.layout.single {
 		return
 	}
 	null := op == OpNull && n.covered && (n.objects || !n.arrays) // an array is its elements
@@ -243,6 +243,8 @@ func (c *jsonCompiler) step(id NodeID) error {
 	step.object = live.object || n.objects && step.names == jsonWithhold // to count only
 	step.array = live.array
 	switch {
+	case id == 0 && c.layout.single:
+		step.tail = c.fixed[0]
 	case id == 0 && n.objects:
 		step.object = true
 	case id == 0 && n.arrays:

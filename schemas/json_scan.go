@@ -96,7 +96,9 @@ func (s *jsonScan) begin() Code {
 		return CodeTruncated
 	}
 	switch c := s.src[s.pos]; {
-	case c == '{' || c == '[':
+	case s.layout.single && (c == '{' || c == '['):
+		return CodeNotScalar
+	case s.layout.single || c == '{' || c == '[':
 		return ""
 	case c == '"' || c == '-' || '0' <= c && c <= '9' || c == 't' || c == 'f' || c == 'n':
 		return CodeTopLevelScalar

@@ -116,7 +116,7 @@ func HasPath(schema, path string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	p, err := ParsePath(path)
+	p, err := ParseRule(path)
 	if err != nil {
 		return false, err
 	}
@@ -132,7 +132,7 @@ func TooWide(schema, path string) (at string, wide bool, err error) {
 	if err != nil {
 		return "", false, err
 	}
-	p, err := ParsePath(path)
+	p, err := ParseRule(path)
 	if err != nil {
 		return "", false, err
 	}

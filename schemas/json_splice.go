@@ -31,7 +31,7 @@ type jsonStep struct {
 	// jsonReplace has nameVia make their names.
 	names   jsonDo
 	nameVia Transform
-	tail    []byte // `"a":null,"b":1`, written after the other members of an object
+	tail    []byte // `"a":null,"b":1`, written after the other members of an object; or a record
 	late    []jsonLate
 }
 
@@ -104,6 +104,9 @@ type jsonSplice struct {
 func (s *jsonSplice) root() {
 	step, e, start := &s.steps[0], &s.tape.Entries[0], len(s.dst)
 	switch {
+	case s.layout.single:
+		s.value(step, e)
+		return
 	case e.Kind == Record && step.object, e.Kind == Array && step.array:
 		if s.container(step, 0) || e.Kind == Record || !step.object {
 			return
@@ -122,6 +125,26 @@ func (s *jsonSplice) root() {
 	s.dst = append(s.dst, '{')
 	s.fixed(step, false, 0)
 	s.dst = append(s.dst, '}')
+}
+
+// value writes a record that is a single value: a null where nothing is to be seen of
+// it, since there is no record without one.
+func (s *jsonSplice) value(step *jsonStep, e *Entry) {
+	start := len(s.dst)
+	switch {
+	case len(step.tail) > 0:
+		s.dst = append(s.dst, step.tail...)
+		return
+	case step.do == jsonCopy:
+		s.dst = append(s.dst, s.src[e.Start:e.End]...)
+		return
+	case step.do == jsonReplace:
+		if s.replace(step.via, e) {
+			return
+		}
+		s.withheld++
+	}
+	s.dst = append(s.dst[:start], "null"...)
 }
 
 // container writes the container at an entry and reports whether anything of

@@ -79,6 +79,15 @@ func ParsePath(s string) (Path, error) {
 	return path, nil
 }
 
+// ParseRule is ParsePath for the rules of a stream's fields: "" is the empty Path, the
+// record itself. It declares that records are single values, which are JSON only.
+func ParseRule(s string) (Path, error) {
+	if s == "" {
+		return Path{}, nil
+	}
+	return ParsePath(s)
+}
+
 // String writes p so that ParsePath reads it back; names are quoted only where
 // they must be, so equal paths have equal strings.
 func (p Path) String() string {

@@ -100,7 +100,7 @@ func streamOf(cfg *configs.Config, topic string) *configs.Stream {
 func rulesOf(fields []engine.FieldRule) []infer.Rule {
 	var out []infer.Rule
 	for _, f := range fields {
-		p, err := schemas.ParsePath(f.Path)
+		p, err := schemas.ParseRule(f.Path)
 		if err != nil {
 			continue
 		}
@@ -205,7 +205,7 @@ func wiredPaths(s *configs.Stream) []string {
 		}
 	}
 	for _, f := range s.Wiring.Fields {
-		add(f.Path)
+		out = append(out, f.Path) // "" is the record itself
 	}
 	for _, subject := range s.Wiring.Subjects {
 		for _, path := range subject.Paths {

@@ -1,6 +1,7 @@
 package reference
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"strings"
@@ -43,6 +44,7 @@ func (v *view) shapes() (*shape, error) {
 			at.named = true
 		}
 	}
+	root.named = v.stream.single()
 	root.settle(v, false)
 	return root, nil
 }
@@ -158,6 +160,9 @@ func constant(v any) string {
 
 // record writes the whole record: an object or an array, whatever is left.
 func (w *jsonWriter) record(root *shape, t *tree) string {
+	if w.view.stream.single() {
+		return cmp.Or(w.fixed(root), w.scalar(root, t), "null")
+	}
 	if t.kind != '{' {
 		w.withheld++
 		t = &tree{kind: '{'}

@@ -1,6 +1,7 @@
 package reference
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -51,7 +52,9 @@ func (w *World) plan(s *Stream, purpose string, schema uint32) (fields []planFie
 		if err != nil {
 			return nil, err
 		}
-		paths = root.walk(nil)
+		if paths = root.walk(nil); s.single() {
+			paths = []string{""}
+		}
 	} else {
 		a, err := w.Avro(s, purpose, schema)
 		if err != nil {
@@ -67,7 +70,7 @@ func (w *World) plan(s *Stream, purpose string, schema uint32) (fields []planFie
 		if i < len(kinds) && !t.has(kinds[i]) {
 			t = Treatment{Name: "drop"}
 		}
-		f := planField{Path: path, Category: category, Treatment: describe(t)}
+		f := planField{Path: cmp.Or(path, "**"), Category: category, Treatment: describe(t)}
 		if t.Name != "drop" && t.Name != "redact" {
 			f.Gate = t.gate()
 		}

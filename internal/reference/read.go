@@ -19,7 +19,7 @@ type content struct {
 // read gives what is decided at once: the record, or each element of it.
 func (w *World) read(s *Stream, value []byte) ([]*content, string, error) {
 	if s.Format == "json" {
-		if f := jsonFault(value); f != "" {
+		if f := jsonFault(value, s.single() && s.Split == ""); f != "" {
 			return nil, f, nil
 		}
 		t, err := parse(value)
@@ -143,10 +143,12 @@ func readJSON(s *Stream, t *tree) (parts []*content, fault string, err error) {
 		return nil, fault, nil
 	}
 	for _, item := range items {
-		if item.kind != '{' && item.kind != '[' {
+		switch container := item.kind == '{' || item.kind == '['; {
+		case s.single() && container:
+			return nil, "not_a_scalar", nil
+		case !s.single() && !container:
 			return nil, "top_level_scalar", nil
-		}
-		if item.kind == '[' && s.Split != "" {
+		case item.kind == '[' && s.Split != "":
 			return nil, "not_an_object", nil // no path that the reference knows leads into it
 		}
 		parts = append(parts, readObject(s, item))
@@ -175,6 +177,11 @@ func readObject(s *Stream, t *tree) *content {
 		c.time = instant(v.text)
 	}
 	return c
+}
+
+// single says that records are single values.
+func (s *Stream) single() bool {
+	return len(s.Fields) == 1 && s.Fields[0].Path == ""
 }
 
 // reach follows a path of members; "" is t.

@@ -11,7 +11,7 @@ func above(listed, path string) bool {
 func (s *Stream) field(path string) Field {
 	best := Field{}
 	for _, f := range s.Fields {
-		if above(f.Path, path) && len(f.Path) > len(best.Path) {
+		if f.Path == path || above(f.Path, path) && len(f.Path) > len(best.Path) {
 			best = f
 		}
 	}
@@ -63,7 +63,7 @@ func (s *Stream) main() int { return max(0, s.keyed()) }
 func (s *Stream) about(path string) []int {
 	bound := Field{}
 	for _, f := range s.Fields {
-		if f.Subject != "" && above(f.Path, path) && len(f.Path) > len(bound.Path) {
+		if f.Subject != "" && (f.Path == path || above(f.Path, path) && len(f.Path) > len(bound.Path)) {
 			bound = f
 		}
 	}

@@ -1,6 +1,7 @@
 package reference
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
@@ -32,7 +33,7 @@ func (v *view) gated(path string, t Treatment) bool {
 // field is what is to be known of a path besides its value.
 func (v *view) field(path string) *text {
 	t := v.stream.text(v.stream.category(path), "", v.stream.namespace(path))
-	t.path, t.about = path, v.stream.about(path)
+	t.path, t.about = cmp.Or(path, "**"), v.stream.about(path)
 	return &t
 }
 

@@ -105,14 +105,14 @@ const maxDepth = 64
 
 // jsonFault is the code of what is wrong with a JSON record, "" for nothing. Of
 // several faults it may name another than the product does.
-func jsonFault(text []byte) string {
+func jsonFault(text []byte, single bool) string {
 	first := strings.TrimLeft(string(text), " \t\r\n")
 	switch {
 	case len(text) == 0:
 		return "empty_value"
 	case first == "":
 		return "truncated"
-	case strings.IndexByte("{[", first[0]) < 0 && json.Valid(text):
+	case !single && strings.IndexByte("{[", first[0]) < 0 && json.Valid(text):
 		return "top_level_scalar"
 	case depth(text) > maxDepth:
 		return "too_deep"
