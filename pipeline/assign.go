@@ -195,7 +195,7 @@ func (s *session) adjust(_ context.Context, offsets map[string]map[int32]kgo.Off
 			}
 		}
 	}
-	s.w.board.assigned(s.w.number, len(s.lanes.snapshot()))
+	s.w.board.assigned(s.w.number, s.lanes.snapshot())
 	s.settled.Store(true)
 	return offsets, nil
 }
@@ -209,7 +209,7 @@ func (s *session) onAssigned(_ context.Context, _ *kgo.Client, added map[string]
 		s.settled.Store(false)
 	case given == 0:
 		s.settled.Store(true)
-		s.w.board.assigned(s.w.number, 0)
+		s.w.board.assigned(s.w.number, nil)
 	}
 }
 
@@ -232,7 +232,7 @@ func (s *session) onRevoked(_ context.Context, _ *kgo.Client, gone map[string][]
 	}
 	s.w.board.unassign(gone)
 	s.w.board.committed(s.w.number) // what held it may have gone with them
-	s.w.board.assigned(s.w.number, len(s.lanes.snapshot()))
+	s.w.board.assigned(s.w.number, s.lanes.snapshot())
 }
 
 // becomeOutdated ends the session for good: the instance leaves the group and

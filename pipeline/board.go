@@ -47,6 +47,7 @@ type Held struct {
 	Since  time.Time `json:"since"`
 
 	untilCommit bool
+	batch       []laneKey
 }
 
 func newBoard(log zerolog.Logger, m *metrics, now func() time.Time) *board {
@@ -134,7 +135,7 @@ func (b *board) begin(who holder, lane string, h *Hold) {
 	}
 	b.unhold(who)
 	mend := b.access.mend(h)
-	b.holds[who] = &Held{Worker: who.worker, Lane: lane, Code: h.Code, Detail: h.Detail, Mend: mend, Since: b.now(), untilCommit: h.untilCommit}
+	b.holds[who] = &Held{Worker: who.worker, Lane: lane, Code: h.Code, Detail: h.Detail, Mend: mend, Since: b.now(), untilCommit: h.untilCommit, batch: h.batch}
 	b.metrics.holding.WithLabelValues(string(h.Code)).Inc()
 	line := b.log.Warn().Int("worker", who.worker)
 	what := "holding: nothing is emitted, nothing is lost"
@@ -183,10 +184,14 @@ func (b *board) unhold(who holder) {
 	}
 }
 
-func (b *board) assigned(worker, lanes int) {
+func (b *board) assigned(worker int, lanes []*lane) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.lanes[worker] = lanes
+	b.lanes[worker] = len(lanes)
+	who := holder{worker: worker}
+	if old := b.holds[who]; old != nil && old.batch != nil && !slices.ContainsFunc(lanes, func(l *lane) bool { return slices.Contains(old.batch, l.key()) }) {
+		b.unhold(who) // others have what it was about
+	}
 	total := 0
 	for _, n := range b.lanes {
 		total += n
@@ -201,7 +206,7 @@ func (b *board) forget(worker int) {
 	defer b.mu.Unlock()
 	delete(b.lanes, worker)
 	for who, old := range b.holds {
-		if who.worker == worker && (old.untilCommit || old.Lane != "") {
+		if who.worker == worker && (old.untilCommit && old.batch == nil || old.Lane != "") {
 			b.unhold(who)
 		}
 	}

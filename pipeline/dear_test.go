@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/consentstream/consentstream/engine"
@@ -58,15 +59,21 @@ func TestDearRecords(t *testing.T) {
 // Batches that a transaction cannot take shrink down to one record, and grow
 // again with every commit.
 func TestShrinkAndGrow(t *testing.T) {
-	w := &worker{cfg: &Config{Limits: Limits{Records: 1000}}}
+	w := &worker{cfg: &Config{Limits: Limits{Records: 1000}}, board: newBoard(zerolog.Nop(), newMetrics(), time.Now)}
 	w.shrink(0)
 	if w.room() != 1000 {
 		t.Errorf("nothing was tried: %d", w.room())
 	}
-	for _, want := range []int{250, 62, 15, 3, 1, 1} {
-		if w.shrink(w.room()); w.room() != want {
+	for _, want := range []int{250, 62, 15, 3, 1} {
+		if w.shrink(w.room()); w.room() != want || len(w.board.status(1).Holds) != 0 {
 			t.Errorf("%d records, want %d", w.room(), want)
 		}
+	}
+	if w.shrink(1); w.room() != 1 {
+		t.Errorf("%d records", w.room())
+	}
+	if h := w.board.status(1).Holds; len(h) != 1 || h[0].Code != HoldProduce || h[0].Detail != "slow" {
+		t.Errorf("one record is too much, and nobody is told: %v", h)
 	}
 	for range 10 {
 		w.grow()

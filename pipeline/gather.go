@@ -88,8 +88,12 @@ func (w *worker) room() int {
 // shrink makes the next batches smaller: the one at hand, of n records, costs
 // more than a transaction may, or its fence was too old when it was ready. The
 // same records would be the same batch again, and their lanes would stand still
-// for ever (promise P9). One record alone never costs too much.
+// for ever (promise P9). One record alone never costs too much, so where even that
+// takes longer than a fence lasts, it is Kafka that is slow.
 func (w *worker) shrink(n int) {
+	if n == 1 && w.most == 1 {
+		w.board.hold(w.number, &Hold{Code: HoldProduce, Detail: "slow", untilCommit: true, Mend: w.cfg.command("kafka-topics", "--describe --under-min-isr-partitions")})
+	}
 	if n > 0 {
 		w.most = max(1, n/4)
 	}

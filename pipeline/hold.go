@@ -41,6 +41,9 @@ type Hold struct {
 	Mend   string   `json:"command,omitempty"` // the command that helps; "" where waiting is all there is to do
 	// untilCommit: met after the decisions, so that deciding again does not end it.
 	untilCommit bool
+	// batch: met at the end of a session, whose lanes these are. The next one goes
+	// on with them, if the group gives it one, and so does the hold.
+	batch []laneKey
 }
 
 func (h *Hold) Error() string {

@@ -139,11 +139,21 @@ func (s *session) produce() error {
 	select {
 	case <-s.sheet.done:
 	case <-ctx.Done():
-		// The broker is away. The transaction will time out there, and what is
+		// The broker is away, or the client tries again and again, as where a topic
+		// has too few replicas. The transaction will time out there, and what is
 		// still buffered must not join another one.
+		s.w.board.hold(s.w.number, s.unanswered())
 		return errRebuild
 	}
 	return s.sortFailures()
+}
+
+func (s *session) unanswered() *Hold {
+	h := &Hold{Code: HoldProduce, Detail: "no_answer", untilCommit: true, Mend: s.w.cfg.command("kafka-topics", "--describe --under-min-isr-partitions")}
+	for _, l := range s.active {
+		h.batch = append(h.batch, l.key())
+	}
+	return h
 }
 
 func (s *session) suspect(i int) bool {

@@ -139,7 +139,7 @@ func (s *projectorState) rebuild()  { s.change(func(st *ProjectorStatus) { st.Re
 // hold reports whether h is news.
 func (s *projectorState) hold(h *Hold) (news bool) {
 	s.change(func(st *ProjectorStatus) {
-		news = st.Hold == nil || *st.Hold != *h
+		news = st.Hold == nil || st.Hold.Code != h.Code || st.Hold.Detail != h.Detail || st.Hold.Mend != h.Mend
 		st.Hold = h
 	})
 	return news

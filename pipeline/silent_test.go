@@ -1,0 +1,40 @@
+package pipeline
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// TestProduceUnanswered: a topic that has too few replicas is tried again by the
+// client until the transaction is over, and nobody gets an answer. Health says so
+// for as long as it lasts, through all the sessions that it costs, and not longer.
+func TestProduceUnanswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newVirtualRig(t)
+		run := r.start()
+		r.input(rigInput, 0, 1)
+		r.audited(1)
+		few := r.fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: "consent.audit", Err: kerr.NotEnoughReplicas, Count: -1})
+		r.input(rigInput, 0, 2)
+		held := run.held(HoldProduce, "")
+		deadline := time.Now().Add(time.Minute)
+		for !held() && time.Now().Before(deadline) {
+			time.Sleep(10 * time.Millisecond)
+		}
+		for i := range 600 {
+			if !held() {
+				t.Fatalf("after %d00 ms of a hold: %+v", i, run.Status())
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		few.Remove()
+		r.exactlyOnce(r.chains(r.audited(2)), rigInput, 0, 2)
+		r.eventually("ready", func() bool { return run.Status().Ready })
+		run.stop()
+	})
+}
