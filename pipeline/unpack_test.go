@@ -141,7 +141,6 @@ func TestUnpackerSum(t *testing.T) {
 		t.Fatal(err)
 	}
 	runtime.KeepAlive(held)
-	held = nil
 	fetched(t, u, large, nil)
 	for range 100 {
 		if runtime.GC(); u.held.Load() == 0 {
