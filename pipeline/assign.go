@@ -174,9 +174,13 @@ func wrongKeys(epoch int32) *Stop {
 	return &Stop{Reason: fmt.Sprintf("key epoch %d of the key file is not the one that the lanes were committed under: this is another key file", epoch)}
 }
 
+// errNoVerdict: kgo asks about a partition that judge was not asked about.
+var errNoVerdict = errors.New("a partition was assigned whose commit was not looked at")
+
 // adjust drops parked partitions, so that the other lanes run on, and gives
-// fresh lanes their start. A partition without a verdict is dropped as well:
-// kgo would start it at its own default.
+// fresh lanes their start. A partition without a verdict ends the group session,
+// which is tried again: kgo would start it at its own default, and dropped it would
+// stand still without a word.
 func (s *session) adjust(_ context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
 	for topic, partitions := range offsets {
 		for p := range partitions {
@@ -187,11 +191,11 @@ func (s *session) adjust(_ context.Context, offsets map[string]map[int32]kgo.Off
 				s.w.board.unpark(topic, p)
 				partitions[p] = kgo.NewOffset().At(v.lane.offset).WithEpoch(v.lane.epoch)
 				s.w.log.Info().Str("topic", topic).Int32("partition", p).Int64("offset", v.lane.offset).Int64("index", v.lane.head.NextIndex).Msg("lane assigned")
-			default:
-				if v.park != nil {
-					s.w.board.park(v.park)
-				}
+			case v.park != nil:
+				s.w.board.park(v.park)
 				delete(partitions, p)
+			default:
+				return nil, errNoVerdict
 			}
 		}
 	}

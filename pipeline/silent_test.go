@@ -1,12 +1,14 @@
 package pipeline
 
 import (
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -37,4 +39,15 @@ func TestProduceUnanswered(t *testing.T) {
 		r.eventually("ready", func() bool { return run.Status().Ready })
 		run.stop()
 	})
+}
+
+// TestNoVerdict: a partition whose commit nobody looked at is neither consumed nor
+// dropped without a word.
+func TestNoVerdict(t *testing.T) {
+	r := newRig(t)
+	s := r.session()
+	unseen := map[string]map[int32]kgo.Offset{rigInput: {7: kgo.NewOffset().At(0)}}
+	if got, err := s.adjust(t.Context(), unseen); !errors.Is(err, errNoVerdict) || got != nil {
+		t.Errorf("%v, %v", got, err)
+	}
 }

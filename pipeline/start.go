@@ -219,7 +219,7 @@ func (e *Enforcer) checkTopic(t topicSettings, r *Refusal) {
 		t.want(r, "cleanup.policy", "delete", "history is the documentation of consent")
 		t.want(r, "retention.ms", "-1", "history is the documentation of consent")
 		t.wantIfSet(r, "retention.bytes", "-1", "history is the documentation of consent")
-		t.want(r, "message.timestamp.type", "LogAppendTime", "a sender's clock must not order consent")
+		t.want(r, "message.timestamp.type", "LogAppendTime", "a sender's clock must not order consent (events that are there already keep theirs: copy them to a new topic)")
 	case e.cfg.Topics.Audit:
 		t.want(r, "cleanup.policy", "delete", "compaction would tear the chains")
 		t.want(r, "message.timestamp.type", "LogAppendTime", "verify compares decision times with it")
