@@ -188,7 +188,8 @@ func (s *CompiledStream) compileKey() (keyPlan, error) {
 		return keyPlan{category: k.Category, site: at, subject: -1}, nil
 	}
 	sub := &s.subjects[i]
-	at := site{filters.KeyPath, inNamespace(sub.Namespace, k.Category), bit(i)}
+	of := s.namedBy(sub.sharesPlace) | bit(i)
+	at := site{filters.KeyPath, inNamespace(sub.Namespace, k.Category), of}
 	plan := keyPlan{category: k.Category, site: at, subject: i, inValue: !sub.key}
 	var err error
 	if plan.category == "" {
@@ -233,7 +234,7 @@ func (s *CompiledStream) compileHeaders(p *policy.Purpose) ([]headerPlan, error)
 // subject, or of several, is about those.
 func (s *CompiledStream) headerSite(h HeaderRule) site {
 	at := site{filters.HeaderPath(h.Name), inNamespace(h.Namespace, h.Category), s.bound(h.Subject, h.Category)}
-	of := s.namedBy(func(sub *streamSubject) bool { return sub.Header == h.Name })
+	of := s.namedBy(func(sub *streamSubject) bool { return h.Name != "" && sub.Header == h.Name })
 	if of == 0 {
 		return at
 	}

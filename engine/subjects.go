@@ -73,6 +73,12 @@ func (s *CompiledStream) subject(name string) int {
 // standsAt reports whether the subject's identifier stands at a path of the value.
 func (sub *streamSubject) standsAt(path string) bool { return slices.Contains(sub.paths, path) }
 
+// sharesPlace reports whether two subjects' identifiers stand at one path or in one
+// header: there they are the same text.
+func (sub *streamSubject) sharesPlace(o *streamSubject) bool {
+	return sub.Header != "" && sub.Header == o.Header || slices.ContainsFunc(sub.paths, o.standsAt)
+}
+
 // all are all subjects of the stream.
 func (s *CompiledStream) all() subjectSet { return bit(len(s.subjects)) - 1 }
 

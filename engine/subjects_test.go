@@ -124,6 +124,35 @@ func TestIdentifierOfTwoSubjects(t *testing.T) {
 	}
 }
 
+// So it is where the identifier is the key; and a header without a name is not that of
+// the subjects that stand in no header.
+func TestKeyAndNamelessHeaderOfTwoSubjects(t *testing.T) {
+	p := policyOf(byConsent("p", "user", "keep", "system", "keep"))
+	p.Namespaces = append(p.Namespaces, policy.Namespace{Name: "shop", Normalize: "none"})
+	w := jsonStream("id", "user.unique_id", "n", "system")
+	w.Headers, w.Key = []engine.HeaderRule{{Name: "", Category: "user.contact"}}, engine.KeyRule{Subject: "contact"}
+	w.Subjects = []engine.SubjectRule{{Name: "contact", Namespace: "crm", Paths: []string{"id"}}, {Name: "account", Namespace: "shop", Paths: []string{"id"}}, {Name: "other", Namespace: "shop", Header: "h"}}
+	in := engine.Input{Key: []byte("42"), Value: []byte(`{"id":"42","n":1}`), Headers: []engine.Header{{Key: "", Value: []byte("personal")}, {Key: "h", Value: []byte("43")}}}
+	for _, c := range []struct {
+		agreed  []string // of namespace and identifier
+		key     string
+		headers int // with that of the proof
+	}{{[]string{"crm 42"}, "", 1}, {[]string{"crm 42", "shop 42"}, "42", 1}, {[]string{"crm 42", "shop 42", "shop 43"}, "42", 2}} {
+		r := newRigOf(t, p, w)
+		for _, who := range c.agreed {
+			ns, id, _ := strings.Cut(who, " ")
+			r.sayText(fmt.Sprintf(`{"id":"c%d","subject":{"namespace":%q,"value":%q},"action":"grant"%s}`, r.events, ns, id, grants("p", "expressed")))
+		}
+		out := output(r.decide(in)[0], "p")
+		if out == nil {
+			t.Fatalf("%s agreed: no output", c.agreed)
+		}
+		if string(out.Key) != c.key || len(out.Headers) != c.headers {
+			t.Errorf("%s agreed: key %q and %d headers, want %q and %d", c.agreed, out.Key, len(out.Headers), c.key, c.headers)
+		}
+	}
+}
+
 func TestTagsFollowNormalisation(t *testing.T) {
 	tag := func(rule string) consent.Tag {
 		p := policyOf()

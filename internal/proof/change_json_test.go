@@ -51,7 +51,7 @@ type called struct {
 
 // The path of a subject names a member too.
 func (c *changer) called(pos position, name string) (is called) {
-	is.named = c.identifies(pos.then(place{kind: member, name: name})) != nobody
+	is.named = len(c.identifies(pos.then(place{kind: member, name: name}))) > 0
 	for i := range c.rules {
 		path := c.rules[i].path
 		for j, on := range states(path, pos) {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/consentstream/consentstream/engine"
 	"github.com/consentstream/consentstream/schemas"
 )
 
@@ -27,6 +28,7 @@ type carry func(c *carrier, v *value, from, to position) *value
 type carrier struct {
 	drawer
 	was, now *view
+	within   bool // in a type that lies in itself, of which nothing is seen
 	void     bool // something moved to where the purpose sees it
 }
 
@@ -61,7 +63,11 @@ func (e *evolver) shapeOf(c *copier, s *shape) (*shape, carry) {
 	switch done := c.types[s.id]; {
 	case s.within:
 		c.selves = append(c.selves, &n)
-		return &n, e.byType(s)
+		return &n, func(c *carrier, v *value, from, to position) *value {
+			in := *c
+			in.within = true
+			return e.carries[s.id](&in, v, from, to)
+		}
 	case s.kind == "record" && done != nil:
 		n = *done
 		n.null = s.null
@@ -128,13 +134,13 @@ func (e *evolver) record(c *copier, s *shape) (*shape, carry) {
 		kid, carry := e.shapeOf(c, s.kids[i])
 		g := grown{from: i, name: name, carry: carry}
 		odds := 5
-		if root && slices.Contains([]string{"id", "at", "by", "to"}, name) {
+		if root && slices.Contains(rootNames, name) {
 			odds = 40
 		}
 		if name == "k" {
 			odds = 2
 		}
-		if !e.rarely(odds) {
+		if !e.rarely(odds) || root && e.another(name) {
 			add(g, kid)
 			continue
 		}
@@ -165,6 +171,12 @@ func (e *evolver) record(c *copier, s *shape) (*shape, carry) {
 	carry := func(c *carrier, v *value, from, to position) *value { return c.record(s, &n, fields, v, from, to) }
 	c.types[s.id], e.carries[s.id] = &n, carry
 	return &n, carry
+}
+
+// another reports whether a member is one of several that say who a subject is: what
+// is not there, or null, says nothing, so that who it is depends on which can be read.
+func (e *evolver) another(name string) bool {
+	return slices.ContainsFunc(e.w.stream.Subjects, func(s engine.SubjectRule) bool { return len(s.Paths) > 1 && slices.Contains(s.Paths, name) })
 }
 
 // loosely reports whether predicates behind ** or * look at members of a name: where
@@ -209,7 +221,9 @@ func (c *carrier) record(s, n *shape, fields []grown, v *value, from, to positio
 			continue
 		}
 		was := from.then(place{kind: member, name: s.names[g.from]})
-		c.moved(s.kids[g.from], was, at)
+		if g.name != s.names[g.from] {
+			c.moved(s.kids[g.from], was, at)
+		}
 		o.kids = append(o.kids, g.carry(c, v.kids[g.from], was, at))
 	}
 	return o
@@ -218,7 +232,7 @@ func (c *carrier) record(s, n *shape, fields []grown, v *value, from, to positio
 // added is a value that is another in each record where the purpose does not see it.
 func (c *carrier) added(s *shape, fresh *value, at position) *value {
 	in := &changer{drawer: c.drawer, view: c.now}
-	if in.peeksIn(s, at) {
+	if !c.within && in.peeksIn(s, at) {
 		c.void = true // what it lies in may be there now
 		return fresh
 	}
@@ -227,12 +241,12 @@ func (c *carrier) added(s *shape, fresh *value, at position) *value {
 
 // moved notes whether the purpose sees of what lies at one position more at another.
 func (c *carrier) moved(s *shape, from, to position) {
-	if c.void || reflect.DeepEqual(from, to) && len(c.now.w.stream.Tags) == 0 {
+	if c.void || c.within {
 		return
 	}
 	t, seen := c.now.sees(to)
 	u, saw := c.was.sees(from)
-	alike := u.Name == "keep" || c.was.identifies(from) < 0 && reflect.DeepEqual(t, u) && t.Name != inText
+	alike := u.Name == "keep" || len(c.was.identifies(from)) == 0 && reflect.DeepEqual(t, u) && t.Name != inText
 	if seen && !(saw && alike) || c.now.peeks(to) && !(&changer{view: c.was}).peeksIn(s, from) {
 		c.void = true
 		return
@@ -293,7 +307,7 @@ func (e *evolver) retyped(s *shape, inner carry, was *shape) (*shape, carry) {
 			n.kind = pick(e.T, kinds)
 			return &n, inner
 		}
-		return e.branched(s, inner)
+		return e.branched(s, inner, was)
 	}
 	return s, inner
 }
@@ -318,7 +332,7 @@ func (e *evolver) wrapped(in, s *shape, inner carry, was *shape) (*shape, carry)
 }
 
 // branched is a shape as one of the branches of a union.
-func (e *evolver) branched(s *shape, inner carry) (*shape, carry) {
+func (e *evolver) branched(s *shape, inner carry, was *shape) (*shape, carry) {
 	if s.kind == "union" || s.kind == "null" {
 		return s, inner
 	}
@@ -333,6 +347,9 @@ func (e *evolver) branched(s *shape, inner carry) (*shape, carry) {
 		other = "boolean"
 	}
 	return &shape{kind: "union", kids: []*shape{{kind: "null"}, &in, {kind: other}}}, func(c *carrier, v *value, from, to position) *value {
+		if _, seen := c.now.sees(to); seen && !c.within && !(&changer{view: c.was}).peeksIn(was, from) {
+			c.void = true // something to see could be there now
+		}
 		o := inner(c, v, from, to)
 		if o.branch = 1; null && v.kind == single && v.lit == "null" {
 			o.branch = 0

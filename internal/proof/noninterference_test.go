@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"flag"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -39,16 +40,19 @@ func pairsWanted(t *testing.T) int {
 
 // tally counts pairs whose records differ.
 type tally struct {
-	wanted  int
-	pairs   int
-	written int // of them with an output
-	split   int // of records that are split
-	several int // of several people
-	texts   int // with texts that hold JSON
-	tagged  int // of schemas with tags
-	evolved int // in a later writer's schema too
-	checked int // of these against the wiring's own schema
-	found   bool
+	wanted int
+	pairs  int
+	of     map[string]int // these kinds
+	found  bool
+}
+
+// kinds are what pairs must be often enough, by how few of all that may be, in percent.
+var kinds = map[schemas.Format]map[string]int{
+	schemas.JSON: {"with an output": 60, "split": 20, "of several people": 40, "with texts of JSON": 16, "with several paths of a subject": 20,
+		"with two names at one place": 10, "with the time in a header": 15, "with a header without a name": 25},
+	schemas.Avro: {"with an output": 60, "split": 20, "of several people": 40, "with texts of JSON": 16, "with several paths of a subject": 20,
+		"with two names at one place": 10, "with the time in a header": 15, "with a header without a name": 25,
+		"with tags": 20, "of types used twice": 3, "of types in themselves": 10, "in a later schema": 50, "in a later schema than the wiring's": 20},
 }
 
 // P6, docs/noninterference.md: of two records that differ only where a purpose
@@ -59,11 +63,13 @@ func TestNoninterference(t *testing.T) {
 	for name, format := range map[string]schemas.Format{"json": schemas.JSON, "avro": schemas.Avro} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			n := tally{wanted: wanted / 2}
+			n := tally{wanted: wanted / 2, of: map[string]int{}}
 			rapid.Check(t, func(rt *rapid.T) { n.property(rt, format) })
-			t.Logf("%s: %d pairs of records, %d with an output, %d split, %d of several people, %d with texts of JSON, %d of schemas with tags, %d in a later schema (%d of another type than the wiring's)", name, n.pairs, n.written, n.split, n.several, n.texts, n.tagged, n.evolved, n.checked)
-			if few := min(n.written/2, n.split, n.several, n.texts); n.pairs > 1000 && few < n.pairs/6 {
-				t.Error("too few of a kind")
+			t.Logf("%s: %d pairs of records: %v", name, n.pairs, n.of)
+			for kind, percent := range kinds[format] {
+				if n.pairs > 1000 && n.of[kind] < n.pairs*percent/100 {
+					t.Errorf("too few %s", kind)
+				}
 			}
 		})
 	}
@@ -114,10 +120,8 @@ func (n *tally) property(t *rapid.T, format schemas.Format) {
 				t.Fatalf("%s sees what it may not:\n%s%s\nand\n%s%s\nof\n%s\n%s\n%s", id, first[id], fault, second[id], otherFault, one.describe(), other.describe(), w.describe(i))
 			}
 			if later != nil && n.later(t, d, later, i, &one, &other) {
-				n.evolved++
-				if w.stream.Schema != "" {
-					n.checked++
-				}
+				n.add("in a later schema", true)
+				n.add("in a later schema than the wiring's", w.stream.Schema != "")
 			}
 			n.count(w, first[id] != "")
 		}
@@ -143,17 +147,26 @@ func (n *tally) later(t *rapid.T, d *drawer, e *evolution, purpose int, one, oth
 }
 
 func (n *tally) count(w *world, written bool) {
-	add := func(to *int, of bool) {
-		if of {
-			*to++
-		}
-	}
 	n.pairs++
-	add(&n.written, written)
-	add(&n.split, w.stream.Split != "")
-	add(&n.several, len(w.stream.Subjects) > 1)
-	add(&n.tagged, len(w.stream.Tags) > 0)
-	add(&n.texts, slices.ContainsFunc(w.rules, func(r rule) bool { return r.nested != nil }))
+	n.add("with an output", written)
+	n.add("split", w.stream.Split != "")
+	n.add("of several people", len(w.stream.Subjects) > 1)
+	n.add("with texts of JSON", slices.ContainsFunc(w.rules, func(r rule) bool { return r.nested != nil }))
+	n.add("with several paths of a subject", slices.ContainsFunc(w.stream.Subjects, func(s engine.SubjectRule) bool { return len(s.Paths) > 1 }))
+	n.add("with two names at one place", slices.ContainsFunc(w.everybody(), func(i int) bool { return len(w.called(i)) > 1 }))
+	n.add("with the time in a header", w.stream.EventTime.Header != "")
+	n.add("with a header without a name", w.stream.Headers[0].Name == "")
+	n.add("with tags", len(w.stream.Tags) > 0)
+	types, self := map[int]int{}, false
+	w.shape.records(nil, func(r *shape, _ position, _ bool) { types[r.id], self = types[r.id]+1, self || r.within })
+	n.add("of types in themselves", self)
+	n.add("of types used twice", !self && len(types) > 0 && slices.Max(slices.Collect(maps.Values(types))) > 1)
+}
+
+func (n *tally) add(kind string, is bool) {
+	if is {
+		n.of[kind]++
+	}
 }
 
 // The derived schema, and by it the id in an output's frame, says nothing of a

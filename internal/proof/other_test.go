@@ -2,6 +2,7 @@ package proof
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/consentstream/consentstream/engine"
 	"github.com/consentstream/consentstream/policy"
@@ -27,6 +28,7 @@ func (w *world) rival(d *drawer, purpose int, r *record) *rival {
 	}
 	for i, who := range r.who {
 		o.who = append(o.who, o.swap(i, who, o.parts))
+		o.who[i] = o.who[w.called(i)[0]]
 	}
 	return o
 }
@@ -37,14 +39,18 @@ func (o *rival) other(r *record) record {
 		return o.nothing(r)
 	}
 	to := record{Input: r.Input, who: o.who}
-	if !o.any(func(c *changer) bool { _, seen := c.sees(path("at")); return seen }) {
+	if !o.any(func(c *changer) bool {
+		_, seen := c.sees(path("at"))
+		return seen || o.w.stream.EventTime.Header != "" && c.seesHeader(timeHeader)
+	}) {
 		to.Timestamp = nowMs - int64(o.n(0, 2))*day
 	}
 	for _, c := range o.parts {
 		to.parts = append(to.parts, o.part(c))
 	}
 	o.mix(&to)
-	to.Key, to.Headers = o.key(r.Key), append(o.listed(r.Headers), o.naming(r.Headers)...)
+	to.Key, to.Headers = o.key(r.Key), slices.Concat(o.listed(r.Headers), o.said(r.Headers, subjectHeader, func() []engine.Header { return o.w.naming(&o.drawer, o.who) }),
+		o.said(r.Headers, timeHeader, func() []engine.Header { return o.w.timing(&o.drawer) }))
 	o.w.write(&o.drawer, &to)
 	return to
 }
@@ -77,11 +83,17 @@ func (o *rival) any(holds func(c *changer) bool) bool { return slices.ContainsFu
 // swap is who else a subject of some parts may be: anybody of whom the purpose has
 // heard the same or, where it does not matter to it, another.
 func (o *rival) swap(subject, who int, parts []*changer) int {
-	if o.shifts() || slices.ContainsFunc(parts, func(c *changer) bool { return o.reveals(c, subject) }) {
+	group := o.w.called(subject)
+	if o.shifts() || slices.ContainsFunc(parts, func(c *changer) bool {
+		return slices.ContainsFunc(group, func(i int) bool { return o.reveals(c, i) })
+	}) {
 		return who
 	}
-	was := o.w.standing(o.purpose, who)
-	alike := func(p int) bool { return !o.w.bears(o.purpose, subject) || o.w.standing(o.purpose, p) == was }
+	alike := func(p int) bool {
+		return !slices.ContainsFunc(group, func(i int) bool {
+			return o.w.bears(o.purpose, i) && o.w.standing(o.purpose, i, p) != o.w.standing(o.purpose, i, who)
+		})
+	}
 	people := []int{0, 1, 2, 3, nobody}
 	return pick(o.T, slices.DeleteFunc(people, func(p int) bool { return !alike(p) }))
 }
@@ -93,11 +105,11 @@ func (o *rival) shifts() bool {
 
 // reveals reports whether the purpose sees who a subject of a part is, in some way.
 func (o *rival) reveals(c *changer, subject int) bool {
-	_, byPath := c.sees(path(o.w.idPath(subject)))
+	byPath := o.seesPath(c, subject)
 	_, byKey := c.seesRecordKey()
 	_, _, keyed, _ := o.w.keyRule()
 	name := o.w.stream.Subjects[subject].Header
-	return o.w.byPath(subject) && byPath || byKey && keyed == subject || name != "" && c.seesHeader(name)
+	return byPath || byKey && keyed == subject || name != "" && c.seesHeader(name)
 }
 
 // bears reports whether what is shown to a purpose may depend on what a subject has
@@ -124,7 +136,7 @@ func (w *world) anyOf(purpose, subject int, rules []rule) bool {
 		if r.nested != nil {
 			return r.subject == "" || w.anyOf(purpose, subject, r.nested.rules)
 		}
-		own := w.byPath(subject) && named([]rule{r}, path(w.idPath(subject))) || states(r.path, nil)[len(r.path)]
+		own := slices.ContainsFunc(w.stream.Subjects[subject].Paths, func(at string) bool { return named([]rule{r}, path(at)) }) || states(r.path, nil)[len(r.path)]
 		return w.matters(purpose, r.category) && (own || r.subject == "" && personal(r.category))
 	})
 }
@@ -139,13 +151,14 @@ func (w *world) matters(purpose int, category string) bool {
 func (o *rival) part(c *changer) part {
 	to := part{who: slices.Clone(o.who)}
 	for i, who := range c.who {
-		if o.w.byPath(i) && !o.w.byKey(i) {
+		if o.w.inParts(i) {
 			to.who[i] = o.swap(i, who, []*changer{c})
+			to.who[i] = to.who[o.w.called(i)[0]]
 		}
 	}
 	to.value = c.whole()
 	for i := range to.who {
-		if o.w.byPath(i) {
+		if o.w.byPath(i) && o.w.called(i)[0] == i {
 			o.identify(c, &to, i)
 		}
 	}
@@ -160,15 +173,43 @@ func (o *rival) part(c *changer) part {
 // identify writes who a subject is where the value says so, in another spelling
 // where the purpose sees none.
 func (o *rival) identify(c *changer, to *part, subject int) {
-	name := o.w.idPath(subject)
-	lit := pick(o.T, o.w.spellings(to.who[subject], o.format))
 	_, _, keyed, inValue := o.w.keyRule()
-	t, seen := c.sees(path(name))
 	k, bySeenKey := c.seesRecordKey()
-	if seen && (t.Name != "pseudonymize" || to.who[subject] == nobody) || bySeenKey && inValue && keyed == subject && k.Name != "pseudonymize" {
-		lit = c.from.get(name)
+	bySeenKey = bySeenKey && inValue && slices.Contains(o.w.called(subject), keyed)
+	if !o.seesPath(c, subject) && !bySeenKey {
+		o.w.identify(&o.drawer, to, subject)
+		return
 	}
-	to.set(&o.drawer, name, lit)
+	for _, name := range o.w.stream.Subjects[subject].Paths {
+		lit := c.from.get(name)
+		if lit == "" || lit == "null" || to.who[subject] == nobody {
+			o.leave(c, to, name)
+			continue
+		}
+		t, seen := c.sees(path(name))
+		if !(seen && t.Name != "pseudonymize" || bySeenKey && k.Name != "pseudonymize") {
+			lit = pick(o.T, o.w.spellings(to.who[subject], o.format))
+		}
+		to.set(&o.drawer, name, lit)
+	}
+}
+
+// leave leaves a member of a part as it was, also one that is called so but for case.
+func (o *rival) leave(c *changer, to *part, name string) {
+	if lit := c.from.get(name); lit != "" {
+		to.set(&o.drawer, name, lit)
+		return
+	}
+	to.remove(&o.drawer, name)
+	if near := c.from.get(strings.ToUpper(name)); near != "" {
+		to.set(&o.drawer, strings.ToUpper(name), near)
+	}
+}
+
+// seesPath reports whether the purpose sees one of the places where the value says who
+// a subject is.
+func (o *rival) seesPath(c *changer, subject int) bool {
+	return slices.ContainsFunc(o.w.stream.Subjects[subject].Paths, func(at string) bool { _, seen := c.sees(path(at)); return seen })
 }
 
 // key is another key.
@@ -208,7 +249,7 @@ func (o *rival) listed(from []engine.Header) (to []engine.Header) {
 	}
 	to, at := slices.DeleteFunc(o.headers(), seen), 0
 	for _, h := range from {
-		if h.Key == subjectHeader || !seen(h) {
+		if h.Key == subjectHeader || h.Key == timeHeader || !seen(h) {
 			continue
 		}
 		at = o.n(at, len(to))
@@ -218,12 +259,13 @@ func (o *rival) listed(from []engine.Header) (to []engine.Header) {
 	return to
 }
 
-// naming are the headers that name a subject.
-func (o *rival) naming(from []engine.Header) []engine.Header {
-	if !o.any(func(c *changer) bool { return c.seesHeader(subjectHeader) }) {
-		return o.w.naming(&o.drawer, o.who)
+// said are the headers that say who a record is about or when it was: where the purpose
+// does not see them, others.
+func (o *rival) said(from []engine.Header, name string, others func() []engine.Header) []engine.Header {
+	if !o.any(func(c *changer) bool { return c.seesHeader(name) }) {
+		return others()
 	}
-	return slices.DeleteFunc(slices.Clone(from), func(h engine.Header) bool { return h.Key != subjectHeader })
+	return slices.DeleteFunc(slices.Clone(from), func(h engine.Header) bool { return h.Key != name })
 }
 
 // seesRecordKey is the treatment by which the purpose sees the key.

@@ -12,9 +12,10 @@ import (
 
 // person is somebody whom records are about, and what they have said.
 type person struct {
-	id      string
-	said    []string // by purpose: "", "expressed" or "explicit"
-	limited bool     // they have limited the use of sensitive data, since
+	id        string
+	said      []string // by purpose: "", "expressed" or "explicit"
+	elsewhere []string // the same, of who is called so in the namespace erp
+	limited   bool     // they have limited the use of sensitive data, since
 }
 
 // nobody is who stands where no person is named.
@@ -24,14 +25,17 @@ const nobody = -1
 // zero standing is that of nobody.
 type standing struct{ permit, explicit, ground bool }
 
-func (w *world) standing(purpose, who int) standing {
+func (w *world) standing(purpose, subject, who int) standing {
 	if who == nobody {
 		return standing{}
 	}
 	p := &w.people[who]
-	given := p.said[purpose]
+	given, limited := p.said[purpose], p.limited
+	if w.stream.Subjects[subject].Namespace == "erp" {
+		given, limited = p.elsewhere[purpose], false
+	}
 	permit := given != "" || w.policy.Purposes[purpose].Basis != policy.Consent
-	return standing{permit, given == "explicit" && !p.limited, permit && !p.limited}
+	return standing{permit, given == "explicit" && !limited, permit && !limited}
 }
 
 // drawPeople draws four. The first two have said the same, and mostly consent.
@@ -41,9 +45,10 @@ func (w *world) drawPeople(d *drawer) {
 		p := person{id: fmt.Sprint(42 + i), limited: d.rarely(3)}
 		for range w.policy.Purposes {
 			p.said = append(p.said, pick(d.T, [][]string{{"expressed", "explicit", "explicit"}, {"", "expressed", "explicit"}}[i/2]))
+			p.elsewhere = append(p.elsewhere, pick(d.T, []string{"", "expressed", "explicit"}))
 		}
 		if i == 1 {
-			p.said, p.limited = w.people[0].said, w.people[0].limited
+			p.said, p.elsewhere, p.limited = w.people[0].said, w.people[0].elsewhere, w.people[0].limited
 		}
 		w.people = append(w.people, p)
 	}
@@ -52,12 +57,14 @@ func (w *world) drawPeople(d *drawer) {
 // say folds what they have said.
 func (w *world) say() error {
 	for _, p := range w.people {
-		for i, given := range p.said {
+		for i, given := range append(p.said[:len(p.said):len(p.said)], p.elsewhere...) {
 			if given == "" {
 				continue
 			}
+			namespace := []string{"crm", "erp"}[i/len(p.said)]
+			i %= len(p.said)
 			grant := fmt.Sprintf(`,"purposes":[%q],"consent_type":%q,"asserted_at":"2026-01-01T10:00:00Z","notice":{"id":"n","version":"1"},"evidence":{"method":"web_form","source":"shop"}`, w.policy.Purposes[i].ID, given)
-			if err := w.event(p.id, "grant", grant); err != nil {
+			if err := w.eventIn(namespace, p.id, "grant", grant); err != nil {
 				return err
 			}
 		}
@@ -80,11 +87,19 @@ func (w *world) drawSubjects(d *drawer) {
 	if w.stream.Split != "" && d.rarely(5) {
 		first.Paths, first.Key = nil, true
 	}
+	if len(first.Paths) > 0 && d.rarely(4) {
+		first.Paths = append(first.Paths, "id2")
+	}
 	w.stream.Subjects = []engine.SubjectRule{first}
 	for i := range pick(d.T, []int{0, 0, 1, 1, 2}) {
 		s := engine.SubjectRule{Name: []string{"sender", "payer"}[i], Namespace: "crm", Paths: []string{[]string{"by", "to"}[i]}}
-		if i == 0 && d.rarely(4) {
+		switch before := w.stream.Subjects[i]; {
+		case i == 0 && d.rarely(4):
 			s.Paths, s.Header = nil, subjectHeader
+		case (before.Header != "" || len(before.Paths) > 0 && i == 0) && d.rarely(3):
+			s.Namespace, s.Paths, s.Header = "erp", before.Paths, before.Header // another name of the same
+		case d.rarely(4):
+			s.Paths = append(s.Paths, s.Paths[0]+"2")
 		}
 		w.stream.Subjects = append(w.stream.Subjects, s)
 	}
@@ -153,7 +168,24 @@ func (w *world) byKey(subject int) bool {
 
 func (w *world) byPath(subject int) bool { return w.idPath(subject) != "" }
 
-// idPath is where the value says who a subject is; "" where it does not.
+// called are the subjects whose identifier stands where that of one does, in another
+// namespace.
+func (w *world) called(subject int) (group about) {
+	s := &w.stream.Subjects[subject]
+	for i := range w.stream.Subjects {
+		if o := &w.stream.Subjects[i]; i == subject || s.Header != "" && s.Header == o.Header || len(s.Paths) > 0 && slices.Equal(s.Paths, o.Paths) {
+			group = append(group, i)
+		}
+	}
+	return group
+}
+
+// inParts reports whether each part says by itself who a subject is.
+func (w *world) inParts(subject int) bool {
+	return w.byPath(subject) && !slices.ContainsFunc(w.called(subject), w.byKey)
+}
+
+// idPath is where the value says who a subject is, first; "" where it does not.
 func (w *world) idPath(subject int) string {
 	for _, path := range w.stream.Subjects[subject].Paths {
 		return path
@@ -171,12 +203,12 @@ func (w *world) keyRule() (as string, of about, subject int, inValue bool) {
 	if as = k.Category; as == "" && w.byPath(i) {
 		as = category(w.rules, path(w.idPath(i)), false)
 	}
-	return as, about{i}, i, !w.byKey(i)
+	return as, w.called(i), i, !w.byKey(i)
 }
 
 func (w *world) headerAbout(h engine.HeaderRule) about {
-	if i := slices.IndexFunc(w.stream.Subjects, func(s engine.SubjectRule) bool { return s.Header == h.Name }); i >= 0 && h.Subject == "" {
-		return about{i}
+	if i := slices.IndexFunc(w.stream.Subjects, func(s engine.SubjectRule) bool { return s.Header == h.Name && h.Name != "" }); i >= 0 && h.Subject == "" {
+		return w.called(i)
 	}
 	return w.bound(h.Subject, h.Category)
 }

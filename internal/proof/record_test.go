@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -33,6 +35,7 @@ func (w *world) drawRecord(d *drawer) record {
 	r := record{Input: engine.Input{Offset: offset, Timestamp: nowMs - int64(d.n(0, 2))*day}}
 	for i := range w.stream.Subjects {
 		r.who = append(r.who, w.drawWho(d, i))
+		r.who[i] = r.who[w.called(i)[0]]
 	}
 	n := 1
 	if w.stream.Split != "" {
@@ -41,7 +44,7 @@ func (w *world) drawRecord(d *drawer) record {
 	for range n {
 		r.parts = append(r.parts, w.drawPart(d, r.who))
 	}
-	r.Key, r.Headers = w.drawKeyText(d, r.who), append(d.headers(), w.naming(d, r.who)...)
+	r.Key, r.Headers = w.drawKeyText(d, r.who), slices.Concat(d.headers(), w.naming(d, r.who), w.timing(d))
 	w.write(d, &r)
 	return r
 }
@@ -58,8 +61,9 @@ func (w *world) drawWho(d *drawer, subject int) int {
 func (w *world) drawPart(d *drawer, who []int) part {
 	p := part{who: slices.Clone(who)}
 	for i := range p.who {
-		if w.byPath(i) && !w.byKey(i) {
+		if w.inParts(i) {
 			p.who[i] = w.drawWho(d, i)
+			p.who[i] = p.who[w.called(i)[0]]
 		}
 	}
 	if w.stream.Format == schemas.Avro {
@@ -68,8 +72,8 @@ func (w *world) drawPart(d *drawer, who []int) part {
 		p.value = d.object(w.shape)
 	}
 	for i := range p.who {
-		if w.byPath(i) {
-			p.set(d, w.idPath(i), pick(d.T, w.spellings(p.who[i], d.format)))
+		if w.byPath(i) && w.called(i)[0] == i {
+			w.identify(d, &p, i)
 		}
 	}
 	p.set(d, "at", pick(d.T, instants))
@@ -85,7 +89,63 @@ func (p *part) set(d *drawer, name, lit string) {
 	d.add(p.value, name, &value{lit: lit})
 }
 
-func (p *part) get(name string) string { return p.value.kids[slices.Index(p.value.names, name)].lit }
+// get is such a scalar; "" where there is none.
+func (p *part) get(name string) string {
+	if i := slices.Index(p.value.names, name); i >= 0 {
+		return p.value.kids[i].lit
+	}
+	return ""
+}
+
+// remove takes away a member, and what is called so but for case. In Avro it is null.
+func (p *part) remove(d *drawer, name string) {
+	for i := len(p.value.names) - 1; i >= 0; i-- {
+		switch v := p.value; {
+		case !strings.EqualFold(v.names[i], name):
+		case d.format == schemas.Avro:
+			v.kids[i] = &value{lit: "null"}
+		default:
+			v.names, v.kids, v.escape = slices.Delete(v.names, i, i+1), slices.Delete(v.kids, i, i+1), slices.Delete(v.escape, i, i+1)
+		}
+	}
+}
+
+// identify writes who a subject is where the value says so. Of several places those
+// that are there must name the same one, and one must be there.
+func (w *world) identify(d *drawer, p *part, subject int) {
+	paths, who := w.stream.Subjects[subject].Paths, p.who[subject]
+	put := func(path string, who int, format schemas.Format) { p.set(d, path, pick(d.T, w.spellings(who, format))) }
+	if len(paths) == 1 {
+		put(paths[0], who, d.format)
+		return
+	}
+	for _, path := range paths {
+		p.remove(d, path)
+	}
+	if d.rarely(2) {
+		paths = []string{paths[1], paths[0]}
+	}
+	if who != nobody {
+		if put(paths[0], who, d.format); d.rarely(2) {
+			put(paths[1], who, d.format)
+		}
+		return
+	}
+	switch d.n(0, 3) {
+	case 0:
+		put(paths[0], 0, d.format)
+		put(paths[1], d.n(1, 3), d.format)
+	case 1:
+		put(paths[0], 0, d.format)
+		put(paths[1], nobody, schemas.Avro)
+	case 2: // readers of JSON may take the one for the other
+		if put(paths[0], 0, d.format); d.format == schemas.JSON {
+			put(strings.ToUpper(paths[1]), d.n(0, 3), d.format)
+		} else {
+			put(paths[1], nobody, schemas.Avro)
+		}
+	}
+}
 
 func (w *world) write(d *drawer, r *record) {
 	var values []*value
@@ -118,7 +178,7 @@ func (d *drawer) text() []byte { return []byte(unquote(pick(d.T, texts))) }
 
 func (d *drawer) headers() (list []engine.Header) {
 	for range d.n(0, 3) {
-		h := engine.Header{Key: pick(d.T, []string{"h", "i", "I", "other", "cs-proof"}), Value: d.text()}
+		h := engine.Header{Key: pick(d.T, []string{"h", "i", "I", "", "other", "cs-proof"}), Value: d.text()}
 		if d.rarely(5) {
 			h.Value = nil
 		}
@@ -130,12 +190,27 @@ func (d *drawer) headers() (list []engine.Header) {
 // naming are the headers that name a subject, after the others.
 func (w *world) naming(d *drawer, who []int) (list []engine.Header) {
 	for i, s := range w.stream.Subjects {
-		if s.Header == "" || who[i] == nobody && d.rarely(2) {
+		if s.Header == "" || w.called(i)[0] < i || who[i] == nobody && d.rarely(2) {
 			continue
 		}
 		list = append(list, engine.Header{Key: s.Header, Value: w.spelled(d, who[i])})
 	}
 	return list
+}
+
+// timeHeader is one that can say when a record was.
+const timeHeader = "when"
+
+// timing is the header that says when it was, if one does; now and then not.
+func (w *world) timing(d *drawer) []engine.Header {
+	if w.stream.EventTime.Header == "" || d.rarely(6) {
+		return nil
+	}
+	ms, err := strconv.ParseInt(pick(d.T, instants), 10, 64)
+	if err != nil {
+		panic(err) // these tests made it
+	}
+	return []engine.Header{{Key: timeHeader, Value: time.UnixMilli(ms).UTC().AppendFormat(nil, time.RFC3339)}}
 }
 
 func path(name string) position { return position{{kind: member, name: name}} }

@@ -63,8 +63,10 @@ func (r *rig) install(id int, avsc string) error {
 }
 
 // event folds what somebody has said; rest is more JSON members.
-func (r *rig) event(who, action, rest string) error {
-	text := fmt.Sprintf(`{"id":"c%d","subject":{"namespace":"crm","value":%q},"action":%q%s}`, r.events, who, action, rest)
+func (r *rig) event(who, action, rest string) error { return r.eventIn("crm", who, action, rest) }
+
+func (r *rig) eventIn(namespace, who, action, rest string) error {
+	text := fmt.Sprintf(`{"id":"c%d","subject":{"namespace":%q,"value":%q},"action":%q%s}`, r.events, namespace, who, action, rest)
 	ev := consent.ParseUnkeyed([]byte(text), consent.Position{Offset: r.events}, nowMs-30*day, r.names)
 	if ev.Malformed != consent.NoFault {
 		return fmt.Errorf("consent event: %s", ev.Malformed)

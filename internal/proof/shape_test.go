@@ -8,6 +8,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/consentstream/consentstream/engine"
 	"github.com/consentstream/consentstream/schemas"
 )
 
@@ -107,7 +108,7 @@ func (d *drawer) fill(s *shape, depth int) *shape {
 	s.id = d.types
 	switch kind := s.kind; kind {
 	case "record":
-		if len(d.drawn) > 0 && d.rarely(3) {
+		if len(d.drawn) > 0 && d.rarely(2) {
 			*s = *pick(d.T, d.drawn)
 			s.null = 0
 			break
@@ -154,7 +155,7 @@ func (d *drawer) record(s *shape, depth int) {
 	if d.format != schemas.Avro {
 		return
 	}
-	if s.weight() < 8 {
+	if s.weight() < 5 {
 		c := *s
 		d.drawn = append(d.drawn, &c)
 	}
@@ -244,10 +245,14 @@ func (d *drawer) tag(s *shape, name string) {
 }
 
 // root has, besides, an event time and whom it is about.
-func (d *drawer) root(people ...string) *shape {
+func (d *drawer) root(people []engine.SubjectRule) *shape {
 	s := &shape{kind: "record", names: []string{"at"}, kids: []*shape{{kind: "millis"}}}
-	for _, name := range people {
-		s.names, s.kids = append(s.names, name), append(s.kids, &shape{kind: "string"})
+	s.names, s.kids = append(s.names, "id", "by", "to"), append(s.kids, &shape{kind: "string"}, &shape{kind: "string"}, &shape{kind: "string"})
+	for _, p := range people {
+		if len(p.Paths) == 2 && !slices.Contains(s.names, p.Paths[1]) {
+			s.kids[slices.Index(s.names, p.Paths[0])].null = 1 // either may be missing
+			s.names, s.kids = append(s.names, p.Paths[1]), append(s.kids, &shape{kind: "string", null: 1})
+		}
 	}
 	d.fields(s, 3)
 	if d.rarely(3) {

@@ -23,8 +23,8 @@ type view struct {
 
 func (w *world) view(purpose int, who []int) *view {
 	v := &view{w: w, purpose: purpose, who: who, rules: w.rules}
-	for _, p := range who {
-		v.heard = append(v.heard, w.standing(purpose, p))
+	for i, p := range who {
+		v.heard = append(v.heard, w.standing(purpose, i, p))
 	}
 	return v
 }
@@ -62,8 +62,8 @@ func (v *view) about(pos position, category string, key bool) about {
 	switch own := v.identifies(pos); {
 	case tied:
 		return v.w.everybody()
-	case own >= 0 && !key && (r == nil || n < len(pos)):
-		return about{own}
+	case len(own) > 0 && !key && (r == nil || n < len(pos)):
+		return own
 	case r != nil:
 		return v.w.bound(r.subject, category)
 	case v.outside != nil:
@@ -72,14 +72,14 @@ func (v *view) about(pos position, category string, key bool) about {
 	return v.w.bound("", category)
 }
 
-// identifies is the subject whose identifier stands at a position; nobody.
-func (v *view) identifies(pos position) int {
-	for i := range v.w.stream.Subjects {
-		if v.outside == nil && v.w.byPath(i) && len(pos) == 1 && pos[0].kind == member && pos[0].name == v.w.idPath(i) {
-			return i
+// identifies are the subjects whose identifier stands at a position.
+func (v *view) identifies(pos position) (of about) {
+	for i, s := range v.w.stream.Subjects {
+		if v.outside == nil && len(pos) == 1 && pos[0].kind == member && slices.Contains(s.Paths, pos[0].name) {
+			of = append(of, i)
 		}
 	}
-	return nobody
+	return of
 }
 
 // inText is the treatment of a text of which something of what is in it is seen.

@@ -26,6 +26,9 @@ type world struct {
 	people []person
 }
 
+// rootNames are the members of a record that say when it was, and of whom it is.
+var rootNames = []string{"at", "id", "id2", "by", "by2", "to", "to2"}
+
 // categories are what positions of a family usually have.
 var categories = map[string][]string{
 	"text":   {"user.contact.email", "user.device.ip_address", "user.name", "user.unique_id", "user.behavior.browsing_history"},
@@ -132,6 +135,9 @@ func (w *world) drawStream(d *drawer, whole bool) {
 	if d.format == schemas.JSON {
 		w.stream.EventTime.Unit = "ms"
 	}
+	if d.rarely(4) {
+		w.stream.EventTime = engine.TimeRule{Header: timeHeader}
+	}
 	if !whole && d.rarely(3) {
 		w.stream.Split = pick(d.T, splits[d.format])
 	}
@@ -139,7 +145,7 @@ func (w *world) drawStream(d *drawer, whole bool) {
 		d.tagged, w.stream.Tags = true, []engine.TagRule{{Tag: "MAIL", Category: "user.contact.email"}, {Tag: "PII", Category: "user.contact"}, {Tag: "PUBLIC", Category: "user.behavior"}}
 	}
 	w.drawSubjects(d)
-	w.shape = d.root("id", "by", "to")
+	w.shape = d.root(w.stream.Subjects)
 	if w.stream.Split != "" && d.format == schemas.Avro {
 		w.around = w.drawAround(d)
 	}
@@ -157,9 +163,10 @@ func (w *world) drawKey(d *drawer) {
 	case 2:
 		w.stream.Key.Category = pick(d.T, textCategories)
 	}
-	w.stream.Headers = []engine.HeaderRule{w.drawHeader(d, "h"), w.drawHeader(d, "i")}
-	if d.rarely(2) {
-		w.stream.Headers = append(w.stream.Headers, w.drawHeader(d, subjectHeader))
+	for _, name := range []string{"", "h", "i", subjectHeader, timeHeader} {
+		if name == "h" || name == "i" || d.rarely(2) {
+			w.stream.Headers = append(w.stream.Headers, w.drawHeader(d, name))
+		}
 	}
 }
 
@@ -177,6 +184,11 @@ func (w *world) drawFields(d *drawer) {
 			rules = append(rules, w.newRule(d, path, "user.unique_id"))
 		}
 	}
+	for _, s := range w.stream.Subjects {
+		if len(s.Paths) == 2 && slices.ContainsFunc(rules, func(r rule) bool { return r.text == s.Paths[0] }) {
+			rules = add(rules, w.newRule(d, s.Paths[1], "user.unique_id"))
+		}
+	}
 	w.rules = w.drawRules(d, w.shape, rules)
 }
 
@@ -184,7 +196,7 @@ func (w *world) drawFields(d *drawer) {
 func (w *world) drawRules(d *drawer, s *shape, rules []rule) []rule {
 	shapes := map[string]*shape{}
 	for _, path := range s.paths("", shapes) {
-		if d.rarely(4) || d.tagged && d.rarely(2) || slices.Contains([]string{"id", "at", "by", "to"}, path) {
+		if d.rarely(4) || d.tagged && d.rarely(2) || slices.Contains(rootNames, path) {
 			continue
 		}
 		if kid := shapes[path]; kid != nil && kid.kind == "text" && !d.rarely(6) {
@@ -246,7 +258,7 @@ func vary(d *drawer, path string) string {
 }
 
 func (w *world) drawPolicy(d *drawer) {
-	w.policy = &policy.Policy{Revision: 1, Namespaces: []policy.Namespace{{Name: "crm", Normalize: "trim"}}}
+	w.policy = &policy.Policy{Revision: 1, Namespaces: []policy.Namespace{{Name: "crm", Normalize: "trim"}, {Name: "erp", Normalize: "trim"}}}
 	for i := range d.n(1, 3) {
 		p := policy.Purpose{ID: fmt.Sprintf("p%d", i), DataUse: "essential.service", Basis: pick(d.T, []policy.Basis{policy.Consent, policy.Contract})}
 		p.Treat = append(p.Treat, policy.Rule{Category: "user.unique_id", Treatment: pick(d.T, []policy.Treatment{treatment("keep"), treatment("pseudonymize"), treatment("encrypt"), treatment("drop")})})

@@ -129,7 +129,16 @@ func (s *Stream) keyText() *text {
 		category = s.category(x.Paths[0])
 	}
 	t := s.text(category, x.Name, x.Namespace)
-	t.path = "@key"
+	t.path, t.about = "@key", nil
+	for j, y := range s.Subjects { // those whose identifier is the same text
+		same := i == j || x.Header != "" && x.Header == y.Header
+		for _, path := range x.Paths {
+			same = same || contains(y.Paths, path)
+		}
+		if same {
+			t.about = append(t.about, j)
+		}
+	}
 	return &t
 }
 
@@ -141,7 +150,7 @@ func (s *Stream) headerText(name string) *text {
 	}
 	var of []int
 	for i, x := range s.Subjects {
-		if x.Header == name {
+		if x.Header == name && name != "" {
 			of = append(of, i)
 		}
 	}
@@ -170,7 +179,7 @@ func (w *World) identify(s *Stream, i int, in *Input, c *content) (id string, ok
 		places = append(places, found{string(in.Key), true})
 	}
 	for _, h := range in.Headers {
-		if x.Header == h.Key && h.Value != nil {
+		if x.Header == h.Key && h.Key != "" && h.Value != nil {
 			places = append(places, found{string(h.Value), true})
 		}
 	}
