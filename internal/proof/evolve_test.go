@@ -83,6 +83,13 @@ func (e *evolver) shapeOf(c *copier, s *shape) (*shape, carry) {
 		return &n, func(c *carrier, v *value, from, to position) *value {
 			o := v.clone()
 			o.blocks = 0 // how it is cut shows where all that was hidden is gone
+			kinds := []place{{kind: entry, name: "a0"}}
+			if s.kind == "array" {
+				kinds = c.was.kindsOfElements(s.kids[0])
+			}
+			for _, at := range kinds {
+				c.probe(s.kids[0], carry, from.then(at), to.then(at))
+			}
 			for i, kid := range v.kids {
 				at := v.place(s, from, i)
 				o.kids[i] = carry(c, kid, at, to.then(at[len(at)-1]))
@@ -105,6 +112,11 @@ func (e *evolver) union(c *copier, s *shape) (*shape, carry) {
 		n.kids, carries = append(n.kids, kid), append(carries, carry)
 	}
 	return &n, func(c *carrier, v *value, from, to position) *value {
+		for i, carry := range carries {
+			if i != v.branch {
+				c.probe(s.kids[i], carry, from, to)
+			}
+		}
 		o := carries[v.branch](c, v, from, to)
 		o.branch = v.branch
 		return o
@@ -209,8 +221,11 @@ func (e *evolver) retag(s *shape, fields []grown) map[string][]string {
 }
 
 func (c *carrier) record(s, n *shape, fields []grown, v *value, from, to position) *value {
-	if v.kind == single {
-		return v.clone() // null
+	if v.kind == single { // null
+		some := *s
+		some.null = 0
+		c.probe(&some, func(c *carrier, v *value, from, to position) *value { return c.record(s, n, fields, v, from, to) }, from, to)
+		return v.clone()
 	}
 	o := &value{kind: object}
 	for i, g := range fields {
@@ -227,6 +242,13 @@ func (c *carrier) record(s, n *shape, fields []grown, v *value, from, to positio
 		o.kids = append(o.kids, g.carry(c, v.kids[g.from], was, at))
 	}
 	return o
+}
+
+// probe carries what is not there: that it is not, shows where something of it would.
+func (c *carrier) probe(s *shape, carry carry, from, to position) {
+	if !c.within && !c.void {
+		carry(c, c.drawer.avro(s), from, to)
+	}
 }
 
 // added is a value that is another in each record where the purpose does not see it.
@@ -322,7 +344,7 @@ func (e *evolver) wrapped(in, s *shape, inner carry, was *shape) (*shape, carry)
 	}
 	return in, func(c *carrier, v *value, from, to position) *value {
 		to = to.then(at)
-		if e.w.stream.Schema == "" { // else what is wrapped is of another type
+		if e.w.stream.Schema == "" || in.kind == was.kind { // else it is of another type
 			c.moved(was, from, to)
 		}
 		w := o
