@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -91,28 +92,69 @@ func TestFencedWithLanesLost(t *testing.T) {
 	})
 }
 
-// A process hears from the group, when it commits, that another one is this member.
-// Taken for a commit of which nothing is known, that made it join again and throw
-// out the one that had replaced it.
-func TestFencedByCommit(t *testing.T) {
-	r := newRig(t)
+// refuseCommits answers every commit of offsets with an error.
+func (r *rig) refuseCommits(why *kerr.Error) (over func()) {
+	var ended atomic.Bool
 	r.stack.Kafka.ControlKey(kmsg.TxnOffsetCommit.Int16(), func(kreq kmsg.Request) (kmsg.Response, error, bool) {
+		if ended.Load() {
+			return nil, nil, false
+		}
 		r.stack.Kafka.KeepControl()
 		req := kreq.(*kmsg.TxnOffsetCommitRequest)
 		resp := req.ResponseKind().(*kmsg.TxnOffsetCommitResponse)
 		for _, t := range req.Topics {
 			of := kmsg.TxnOffsetCommitResponseTopic{Topic: t.Topic, TopicID: t.TopicID}
 			for _, p := range t.Partitions {
-				of.Partitions = append(of.Partitions, kmsg.TxnOffsetCommitResponseTopicPartition{Partition: p.Partition, ErrorCode: kerr.FencedInstanceID.Code})
+				of.Partitions = append(of.Partitions, kmsg.TxnOffsetCommitResponseTopicPartition{Partition: p.Partition, ErrorCode: why.Code})
 			}
 			resp.Topics = append(resp.Topics, of)
 		}
 		return resp, nil, true
 	})
+	return func() { ended.Store(true) }
+}
+
+// A process hears from the group, when it commits, that another one is this member.
+// Taken for a commit of which nothing is known, that made it join again and throw
+// out the one that had replaced it.
+func TestFencedByCommit(t *testing.T) {
+	r := newRig(t)
+	r.refuseCommits(kerr.FencedInstanceID)
 	r.input(rigInput, 0, 1)
 	run := r.start()
 	var stop *Stop
 	if err := run.wait(); !errors.As(err, &stop) || !strings.Contains(stop.Reason, "another process uses instance") {
 		t.Errorf("the run ended with %v", err)
+	}
+}
+
+// A commit that never has a result is begun again for ever: health says so, with a
+// command where there is one, until a commit succeeds.
+func TestCommitUnknown(t *testing.T) {
+	for name, c := range map[string]struct {
+		why  *kerr.Error
+		code HoldCode
+		mend string
+	}{
+		"not allowed": {kerr.GroupAuthorizationFailed, HoldUnauthorized, "kafka-acls"},
+		"other":       {kerr.InvalidTxnState, HoldCommit, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			over := r.refuseCommits(c.why)
+			r.input(rigInput, 0, 1)
+			run := r.start()
+			held := run.held(c.code, c.mend)
+			r.eventually("held", held)
+			for range 200 {
+				if time.Sleep(5 * time.Millisecond); !held() {
+					t.Fatalf("held no more, though nothing was committed: %+v", run.Status())
+				}
+			}
+			over()
+			r.exactlyOnce(r.chains(r.audited(1)), rigInput, 0, 1)
+			r.eventually("ready", func() bool { return run.Status().Ready })
+			run.stop()
+		})
 	}
 }

@@ -219,9 +219,20 @@ func (s *session) commit(f *fence, decidedAt int64) error {
 	default:
 		// Unknown: the transaction may be committed. Nothing may be concluded
 		// from this client any more; the committed offsets will tell.
-		s.w.log.Warn().Str("code", errorCode(err)).Msg("the result of a commit is unknown")
+		s.w.board.hold(s.w.number, s.unknown(err))
 		return errRebuild
 	}
+}
+
+// unknown is shown until a commit succeeds: one that never has a result, as of a
+// group that we may not commit to, would else begin again for ever without a word.
+func (s *session) unknown(err error) *Hold {
+	h := kafkaHold(HoldCommit, err)
+	h.untilCommit = true
+	for _, l := range s.committing {
+		h.batch = append(h.batch, l.key())
+	}
+	return h
 }
 
 // fillCommit writes offset and metadata of every owned lane into the request,

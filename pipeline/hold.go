@@ -26,6 +26,7 @@ const (
 	HoldRegistry         HoldCode = "registry"                  // an unknown writer schema cannot be looked up
 	HoldIncompatible     HoldCode = "output_schema_incompatible"
 	HoldProduce          HoldCode = "produce"
+	HoldCommit           HoldCode = "commit" // a commit whose result is not known
 	HoldAuditSchema      HoldCode = "audit_schema"
 	HoldOutdated         HoldCode = "outdated"
 	HoldFencePartitions  HoldCode = "consent_partitions_exceeded" // more than 256: does not fit the offset metadata
