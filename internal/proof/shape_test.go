@@ -155,7 +155,7 @@ func (d *drawer) record(s *shape, depth int) {
 	if d.format != schemas.Avro {
 		return
 	}
-	if s.weight() < 5 {
+	if s.weight() < 8 {
 		c := *s
 		d.drawn = append(d.drawn, &c)
 	}
