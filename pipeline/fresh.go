@@ -218,7 +218,7 @@ func (w *worker) newReader(from map[string]map[int32]kgo.Offset) (*kgo.Client, e
 	if err != nil {
 		return nil, err
 	}
-	opts := append(append(w.clientOpts(), kgo.WithDecompressor(unpacker)),
+	opts := append(append(w.clientOpts(), unpacker.opts()...),
 		kgo.ConsumePartitions(from), kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords(),
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()))
 	return kgo.NewClient(append(opts, w.cfg.KafkaOpts...)...)

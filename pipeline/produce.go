@@ -70,12 +70,11 @@ func newSheet() *sheet {
 	return sh
 }
 
-// reset empties the sheet. It lets go of the input's keys, which would hold all
-// that was fetched with them.
+// reset empties the sheet.
 func (sh *sheet) reset() {
-	clear(sh.records)
-	sh.records, sh.origin = sh.records[:0], sh.origin[:0]
-	sh.headers, sh.bytes, sh.failures = sh.headers[:0], sh.bytes[:0], sh.failures[:0]
+	sh.rewind(sheetMark{})
+	clear(sh.failures)
+	sh.failures = sh.failures[:0]
 }
 
 // sheetMark is how much there is on the sheet.
@@ -83,8 +82,11 @@ type sheetMark struct{ records, headers, bytes int }
 
 func (sh *sheet) mark() sheetMark { return sheetMark{len(sh.records), len(sh.headers), len(sh.bytes)} }
 
-// rewind takes back what was added since m.
+// rewind takes back what was added since m. It lets go of the input's keys and
+// headers, of which each would hold all that was fetched with it.
 func (sh *sheet) rewind(m sheetMark) {
+	clear(sh.records[m.records:])
+	clear(sh.headers[m.headers:])
 	sh.records, sh.origin = sh.records[:m.records], sh.origin[:m.records]
 	sh.headers, sh.bytes = sh.headers[:m.headers], sh.bytes[:m.bytes]
 }

@@ -52,7 +52,7 @@ func (p *Projector) project(ctx context.Context, pace *pacer) error {
 	if err != nil {
 		return err
 	}
-	if pr.cl, err = kgo.NewClient(p.options(append(pr.readFrom(), kgo.WithDecompressor(unpacker))...)...); err != nil {
+	if pr.cl, err = kgo.NewClient(p.options(append(pr.readFrom(), unpacker.opts()...)...)...); err != nil {
 		return err
 	}
 	defer pr.cl.Close()

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"math/rand/v2"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -26,9 +27,11 @@ import (
 // fetches again from there on.
 //
 // What counts is what is alive: the garbage collector takes a batch off the count
-// when nothing holds its bytes any more. kgo drops what it has buffered at an
-// abort, at a new assignment and at its end, and tells nobody; a count that asks
-// who has what would drift, and a full one stops a lane without a word.
+// when nothing holds its bytes any more. A record without key and value holds none,
+// so the unpacker is also a pool of kgo's, an empty one: then each record has a
+// context that holds what it would put back. kgo drops what it has buffered at an
+// abort, at a new assignment and at its end, and tells nobody; a count that asks who
+// has what would drift, and a full one stops a lane without a word.
 //
 // So a client holds sum at most, and of each broker one batch more while it is
 // being unpacked. What is not compressed is as large as on the wire and is not
@@ -37,6 +40,8 @@ type unpacker struct {
 	one  *batchUnpacker
 	sum  int64 // bound of all that is alive
 	held *atomic.Int64
+	// refused is when there was no room last, in ns of the clock.
+	refused atomic.Int64
 
 	mu        sync.Mutex
 	collected time.Time // when room last had garbage collected
@@ -53,12 +58,11 @@ const (
 	collectPace = 50 * time.Millisecond
 	// fullPause is how long a fetch waits that finds no room; it is repeated at once.
 	fullPause = 5 * time.Millisecond
+	// scarceTime is how long lots are drawn after a fetch found no room.
+	scarceTime = time.Second
 	// mostIdle collections without effect mean that what is counted is not going to
 	// be handed out. Then a batch is taken nevertheless: better than to stand still.
 	mostIdle = 200
-	// bareTime is how long a batch counts of which no record holds a byte. A fetch
-	// takes less to unpack, and the broker is not asked again before it is handed out.
-	bareTime = 30 * time.Second
 )
 
 // errFetchFull: the rest of a fetch is read when there is room for it.
@@ -85,25 +89,43 @@ func (u *unpacker) Decompress(src []byte, codec kgo.CompressionCodecType) ([]byt
 	if err != nil {
 		return nil, err
 	}
-	if !u.room(size.bytes) {
+	if !u.turn(size) || !u.room(size) {
 		return nil, errFetchFull
 	}
 	u.hold(out, size)
 	return out, nil
 }
 
+// turn draws lots, while there is too little room, for the upper half of it. A
+// broker names the partitions in the same order each time: what the first of them
+// has could take all that gets free, again and again. Its fetch ends at the first
+// batch that draws a blank, and the next partition has its chance.
+func (u *unpacker) turn(n int) bool {
+	if u.fitsIn(u.sum/2, n) || time.Since(time.Unix(0, u.refused.Load())) > scarceTime {
+		return true
+	}
+	return rand.IntN(2) == 0
+}
+
 // hold counts a batch until it is garbage.
-func (u *unpacker) hold(out []byte, size batchSize) {
+func (u *unpacker) hold(out []byte, size int) {
 	if len(out) == 0 {
 		return
 	}
-	u.held.Add(int64(size.bytes))
+	u.held.Add(int64(size))
 	held := u.held // not u, which would live on with the batch
-	runtime.AddCleanup(&out[0], func(n int) { held.Add(-int64(n)) }, size.bytes)
-	if size.bare {
-		time.AfterFunc(bareTime, func() { runtime.KeepAlive(out) })
-	}
+	runtime.AddCleanup(&out[0], func(n int) { held.Add(-int64(n)) }, size)
 }
+
+// opts make a client read with u.
+func (u *unpacker) opts() []kgo.Opt { return []kgo.Opt{kgo.WithDecompressor(u), kgo.WithPools(u)} }
+
+// GetDecompressBytes and PutDecompressBytes make u a kgo.PoolDecompressBytes that is
+// always empty.
+func (u *unpacker) GetDecompressBytes([]byte, kgo.CompressionCodecType) []byte { return nil }
+
+// PutDecompressBytes implements kgo.PoolDecompressBytes.
+func (u *unpacker) PutDecompressBytes([]byte) {}
 
 // room reports that n bytes more can be held, after a collection if need be.
 func (u *unpacker) room(n int) bool {
@@ -114,14 +136,17 @@ func (u *unpacker) room(n int) bool {
 	fits := u.collect(n)
 	u.mu.Unlock()
 	if !fits {
+		u.refused.Store(time.Now().UnixNano())
 		time.Sleep(fullPause)
 	}
 	return fits
 }
 
-func (u *unpacker) fits(n int) bool {
+func (u *unpacker) fits(n int) bool { return u.fitsIn(u.sum, n) }
+
+func (u *unpacker) fitsIn(sum int64, n int) bool {
 	held := u.held.Load()
-	return held == 0 || held+int64(n) <= u.sum
+	return held == 0 || held+int64(n) <= sum
 }
 
 // collect makes room for n bytes, if garbage takes it; u.mu is locked.
@@ -160,11 +185,11 @@ func (b *batchUnpacker) Decompress(src []byte, codec kgo.CompressionCodecType) (
 	return out, err
 }
 
-func (b *batchUnpacker) unpack(src []byte, codec kgo.CompressionCodecType) (out []byte, size batchSize, err error) {
+func (b *batchUnpacker) unpack(src []byte, codec kgo.CompressionCodecType) (out []byte, size int, err error) {
 	if out, err = b.kgo.Decompress(src, codec); err != nil {
-		return nil, batchSize{}, err
+		return nil, 0, err
 	}
-	if size = sizeInMemory(out); size.bytes > b.most {
+	if size = sizeInMemory(out); size > b.most {
 		return nil, size, kgo.ErrMaxDecompress
 	}
 	return out, size, nil
@@ -177,48 +202,39 @@ const (
 	headerBytes = 80
 )
 
-// batchSize is what a batch comes to in memory.
-type batchSize struct {
-	bytes int
-	bare  bool // no record has a key or a value, so none holds the batch's bytes
-}
-
-// sizeInMemory is the size of the records of a batch (format 2, unpacked). It
-// reads as far as kgo does: up to the first record that is cut off.
-func sizeInMemory(records []byte) batchSize {
-	size := batchSize{cap(records), true}
+// sizeInMemory is what the records of a batch (format 2, unpacked) come to in
+// memory. It reads as far as kgo does at least: up to the first record that is cut
+// off.
+func sizeInMemory(records []byte) int {
+	size := cap(records)
 	for len(records) > 0 {
 		length, rest := varint(records)
 		if rest == nil || length < 0 || length > int64(len(rest)) {
 			break
 		}
-		headers, payload := sizeOfRecord(rest[:length])
-		size.bytes += recordBytes + headerBytes*headers
-		size.bare = size.bare && payload == 0
+		size += recordBytes + sizeOfHeaders(rest[:length])
 		records = rest[length:]
 	}
 	return size
 }
 
-// sizeOfRecord is how many headers a record says that it has, at most one a byte,
-// and how long its key and value are.
-func sizeOfRecord(record []byte) (headers, payload int) {
+// sizeOfHeaders is what the headers of a record come to at most: as many as it says
+// that there are, but one a byte, and the copies that kgo makes of their names.
+func sizeOfHeaders(record []byte) int {
 	if len(record) == 0 {
-		return 0, 0
+		return 0
 	}
 	_, rest := varint(record[1:]) // behind the attributes: the time
 	_, rest = varint(rest)        // the offset
 	for range 2 {                 // key and value
 		var n int64
 		if n, rest = varint(rest); n > int64(len(rest)) {
-			return 0, 0
+			return 0
 		}
-		n = max(n, 0) // -1: null
-		payload += int(n)
-		rest = rest[n:]
+		rest = rest[max(n, 0):] // -1: null
 	}
 	n, rest := varint(rest)
-	return int(max(0, min(n, int64(len(rest))))), payload
+	return headerBytes*int(max(0, min(n, int64(len(rest))))) + len(rest)
 }
 
 // varint reads a zigzag number; nil is left where there is none.

@@ -168,7 +168,7 @@ func (s *session) connect(base context.Context) error {
 	if err != nil {
 		return err
 	}
-	opts := append(s.opts(), kgo.WithDecompressor(unpacker), kgo.WithContext(base))
+	opts := append(append(s.opts(), unpacker.opts()...), kgo.WithContext(base))
 	if s.txn, err = kgo.NewGroupTransactSession(append(opts, s.w.cfg.KafkaOpts...)...); err != nil {
 		return err
 	}
