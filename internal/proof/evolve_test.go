@@ -344,7 +344,7 @@ func (e *evolver) wrapped(in, s *shape, inner carry, was *shape) (*shape, carry)
 	}
 	return in, func(c *carrier, v *value, from, to position) *value {
 		to = to.then(at)
-		if e.w.stream.Schema == "" || in.kind == was.kind { // else it is of another type
+		if e.w.stream.Schema == "" || was.is(in.kind) { // else it is of another type
 			c.moved(was, from, to)
 		}
 		w := o

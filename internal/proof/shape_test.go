@@ -379,3 +379,8 @@ func (s *shape) hasText(name string) bool {
 	i := slices.Index(s.names, name)
 	return i >= 0 && slices.Contains([]string{"string", "word", "uuid", "odd"}, s.kids[i].kind)
 }
+
+// is reports whether a shape, or a branch of it, is of a kind.
+func (s *shape) is(kind string) bool {
+	return s.kind == kind || s.kind == "union" && slices.ContainsFunc(s.kids, func(kid *shape) bool { return kid.is(kind) })
+}
