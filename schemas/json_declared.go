@@ -16,7 +16,8 @@ const (
 // the order of their names: a record may hold them whether or not the wiring names
 // them. Of a map they are the keys and the values; what a schema holds of itself is
 // a leaf. of is the position that they lie in ("": the record itself). Where a schema
-// allows what it does not declare, that is not listed.
+// allows what it does not declare, that is not listed, nor is what no path can name,
+// as a member with a control character in its name: no rule can be about it.
 func Declared(schema, of string) ([]Node, error) {
 	s, err := parseJSONSchema(schema)
 	if err != nil {
@@ -91,8 +92,12 @@ func (d *declarer) enter(at jsonAlternatives) []uintptr {
 }
 
 func (d *declarer) leaf(path Path, t jsonTypes) {
+	text := path.String()
+	if _, err := ParsePath(text); err != nil {
+		return
+	}
 	repeated := slices.ContainsFunc(path, func(s Step) bool { return s.Kind != StepMember })
-	d.found = append(d.found, Node{Path: path.String(), Parent: -1, Type: t.kind(), Leaf: true, Repeated: repeated, Declared: uint8(t &^ typeNull)})
+	d.found = append(d.found, Node{Path: text, Parent: -1, Type: t.kind(), Leaf: true, Repeated: repeated, Declared: uint8(t &^ typeNull)})
 }
 
 // DeclaredTypes are the names of Declared, in the order of JSON Schema, and null where

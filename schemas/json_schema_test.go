@@ -269,7 +269,8 @@ func TestCompatibleJSON(t *testing.T) {
 }
 
 func FuzzJSONSchema(f *testing.F) {
-	for _, s := range []string{orderSchema, `{"$ref":"#"}`, `{"properties":{"a":{"anyOf":[{"type":"null"},{"items":{}}]}}}`, `{"items":[{}],"type":[1,"x"]}`, `{"$ref":"#/properties/a~0/0","allOf":3}`} {
+	for _, s := range []string{orderSchema, `{"$ref":"#"}`, `{"properties":{"a":{"anyOf":[{"type":"null"},{"items":{}}]}}}`, `{"items":[{}],"type":[1,"x"]}`, `{"$ref":"#/properties/a~0/0","allOf":3}`,
+		`{"properties":{"a\u007f":{"additionalProperties":{"type":"string"}},"b":{}}}`} {
 		f.Add(s)
 	}
 	rules := []rule{{"a", keep}, {"id", gated}, {"ship.*", keep}, {"ship.*~key", keep}, {"lines[*].x", null}}
