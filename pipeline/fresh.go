@@ -203,12 +203,18 @@ func (w *worker) readAudit(ctx context.Context, ends map[int32]int64, each func(
 
 // ownsAudit reports whether a framed audit record belongs to l.
 func (l *lane) ownsAudit(value []byte) bool {
+	r, ok := decodeAudit(value)
+	return ok && r.Lane.Group == l.Group && r.Lane.TopicID == l.TopicID && r.Lane.Partition == l.Partition
+}
+
+// decodeAudit decodes a framed audit record; false for what is none.
+func decodeAudit(value []byte) (audit.Record, bool) {
 	_, payload, f := schemas.ParseFrame(value)
 	if f != nil {
-		return false
+		return audit.Record{}, false
 	}
 	r, err := audit.DecodeRecord(payload)
-	return err == nil && r.Lane.Group == l.Group && r.Lane.TopicID == l.TopicID && r.Lane.Partition == l.Partition
+	return r, err == nil
 }
 
 // newReader makes a client without group and transactions that reads committed

@@ -6,9 +6,6 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
-
-	"github.com/consentstream/consentstream/audit"
-	"github.com/consentstream/consentstream/schemas"
 )
 
 // startLatest gives the lanes of `start: latest` streams their genesis at the end of
@@ -75,12 +72,8 @@ func (w *worker) unaudited(ctx context.Context, cl *kgo.Client, audited topicInf
 	}
 	found := false
 	err = w.readAudit(ctx, left, func(r *kgo.Record) {
-		_, payload, f := schemas.ParseFrame(r.Value)
-		if f != nil {
-			return
-		}
-		a, err := audit.DecodeRecord(payload)
-		found = found || err == nil && a.Lane.Group == w.cfg.Group && a.Lane.Topic == topic
+		a, ok := decodeAudit(r.Value)
+		found = found || ok && a.Lane.Group == w.cfg.Group && a.Lane.Topic == topic
 	})
 	return err == nil && !found && len(left) == 0, err
 }
