@@ -128,6 +128,45 @@ func TestFencedByCommit(t *testing.T) {
 	}
 }
 
+// endOnce answers the first commit with an error, after a while.
+func (r *rig) endOnce(why *kerr.Error, after time.Duration) {
+	r.stack.Kafka.ControlKey(kmsg.EndTxn.Int16(), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		time.Sleep(after)
+		resp := req.ResponseKind().(*kmsg.EndTxnResponse)
+		resp.ErrorCode = why.Code
+		return resp, nil, true
+	})
+}
+
+// A successor ends the transaction of the one before it in the middle of its commit.
+// The broker names the state or the epoch then and not the successor, and who began
+// again would throw the successor out. In time, no other can have ended it.
+func TestTransactionEndedByOther(t *testing.T) {
+	for _, why := range []*kerr.Error{kerr.InvalidTxnState, kerr.InvalidProducerEpoch} {
+		t.Run(why.Message, func(t *testing.T) {
+			r := newRig(t)
+			r.endOnce(why, 0)
+			r.input(rigInput, 0, 1)
+			var stop *Stop
+			if err := r.start().wait(); !errors.As(err, &stop) || !strings.Contains(stop.Reason, "another process uses instance") {
+				t.Errorf("the run ended with %v", err)
+			}
+		})
+	}
+}
+
+// The same answer to a transaction older than its timeout means that the broker has
+// ended it: the process goes on.
+func TestTransactionTimedOut(t *testing.T) {
+	r := newRig(t)
+	r.cfg.Limits.Txn = time.Second
+	r.endOnce(kerr.InvalidTxnState, time.Second)
+	r.input(rigInput, 0, 1)
+	run := r.start()
+	r.exactlyOnce(r.chains(r.audited(1)), rigInput, 0, 1)
+	run.stop()
+}
+
 // A commit that never has a result is begun again for ever: health says so, with a
 // command where there is one, until a commit succeeds.
 func TestCommitUnknown(t *testing.T) {
@@ -137,7 +176,7 @@ func TestCommitUnknown(t *testing.T) {
 		mend string
 	}{
 		"not allowed": {kerr.GroupAuthorizationFailed, HoldUnauthorized, "kafka-acls"},
-		"other":       {kerr.InvalidTxnState, HoldCommit, ""},
+		"other":       {kerr.InvalidCommitOffsetSize, HoldCommit, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t)

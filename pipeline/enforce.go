@@ -216,6 +216,10 @@ func (s *session) commit(f *fence, decidedAt int64) error {
 		return errRetry
 	case errors.Is(err, kerr.ProducerFenced), errors.Is(err, kerr.FencedInstanceID):
 		return s.fenced()
+	case errors.Is(err, kerr.InvalidTxnState), errors.Is(err, kerr.InvalidProducerEpoch):
+		// Not committed: the broker or a successor has ended the transaction. To
+		// begin again here would throw out that successor.
+		return errEpoch
 	default:
 		// Unknown: the transaction may be committed. Nothing may be concluded
 		// from this client any more; the committed offsets will tell.

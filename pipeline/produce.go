@@ -256,5 +256,6 @@ func (s *session) produceError(topic string, err error) error {
 	}
 }
 
-// errEpoch is errRebuild after which End is asked whether we were fenced.
+// errEpoch is errRebuild after which End, or else the transaction's age, tells
+// whether we were fenced.
 var errEpoch = errors.New("the producer epoch is not valid any more")
