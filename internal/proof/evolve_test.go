@@ -346,10 +346,24 @@ func (e *evolver) wrapped(in, s *shape, inner carry, was *shape) (*shape, carry)
 		to = to.then(at)
 		if e.w.stream.Schema == "" || was.is(in.kind) { // else it is of another type
 			c.moved(was, from, to)
+			c.chosen(was, in, from, to)
 		}
 		w := o
 		w.kids = []*value{inner(c, v, from, to)}
 		return &w
+	}
+}
+
+// chosen notes what moves into an element that a predicate chooses now.
+func (c *carrier) chosen(was, in *shape, from, to position) {
+	outer := len(to) - 2
+	if in.kind != "record" || outer < 0 || to[outer].kind != element {
+		return
+	}
+	for _, at := range c.was.kindsOfElements(in) {
+		if at.texts != nil {
+			c.moved(was, from, to[:outer].then(at).then(to[outer+1]))
+		}
 	}
 }
 

@@ -111,27 +111,31 @@ func (w *world) categoryOf(pos position) string {
 // taggedAs is what the tags of the innermost field that has some, on the way to a
 // position, say together: "" where that is nothing, or one of them is not listed.
 func (w *world) taggedAs(pos position) (category string) {
-	at := []*shape{w.shape}
+	at := w.shape.branches()
 	for _, p := range pos {
 		var next []*shape
 		for _, s := range at {
-			for _, record := range append([]*shape{s}, s.kids...) {
-				if p.kind == member && record.kind == "record" && (record == s || s.kind == "union") {
-					if i := slices.Index(record.names, p.name); i >= 0 {
-						next = append(next, record.kids[i])
-						if tags := record.tags[p.name]; tags != nil {
-							category = w.means(tags)
-						}
-					}
+			switch i := slices.Index(s.names, p.name); {
+			case p.kind == member && s.kind == "record" && i >= 0:
+				next = append(next, s.kids[i].branches()...)
+				if tags := s.tags[p.name]; tags != nil {
+					category = w.means(tags)
 				}
-			}
-			if p.kind != member && (s.kind == "array" || s.kind == "map") {
-				next = append(next, s.kids[0])
+			case p.kind != member && (s.kind == "array" || s.kind == "map"):
+				next = append(next, s.kids[0].branches()...)
 			}
 		}
 		at = next
 	}
 	return category
+}
+
+// branches are what a value of the shape can be.
+func (s *shape) branches() []*shape {
+	if s.kind == "union" {
+		return s.kids
+	}
+	return []*shape{s}
 }
 
 // means is the narrowest of the categories of tags.
