@@ -158,7 +158,7 @@ func (s *avroScan) union(p *avroPos, at, i int) int {
 
 // nullBranch reads the branch number of a nullable position.
 func (s *avroScan) nullBranch(p *avroPos, i int) (null bool, next int) {
-	b, next := s.long(p, i)
+	b, next := s.int(p, i)
 	if next < 0 {
 		return false, -1
 	}
@@ -170,7 +170,7 @@ func (s *avroScan) nullBranch(p *avroPos, i int) (null bool, next int) {
 
 // branch reads the branch number of any other union.
 func (s *avroScan) branch(p *avroPos, i int) (branch, next int) {
-	b, i := s.long(p, i)
+	b, i := s.int(p, i)
 	if i < 0 {
 		return 0, -1
 	}
@@ -277,11 +277,11 @@ func (s *avroScan) scalar(p *avroPos, kind Kind, i int) int {
 		_, i = s.long(p, i)
 		return i
 	case Int:
-		v, i := s.long(p, i)
-		if i >= 0 && int64(int32(v)) != v {
+		v, next := s.int(p, i)
+		if next >= 0 && int64(int32(v)) != v {
 			return s.fail(CodeBadVarint, p.node)
 		}
-		return i
+		return next
 	case Bool:
 		if i < len(s.src) && s.src[i] > 1 {
 			return s.fail(CodeBadBool, p.node)
@@ -296,7 +296,7 @@ func (s *avroScan) scalar(p *avroPos, kind Kind, i int) int {
 	case Fixed:
 		return s.take(p, p.typ.Size, i)
 	case Enum:
-		v, i := s.long(p, i)
+		v, i := s.int(p, i)
 		if i >= 0 && (v < 0 || v >= int64(len(p.symbols))) {
 			return s.fail(CodeBadEnum, p.node)
 		}
@@ -330,6 +330,15 @@ func (s *avroScan) take(p *avroPos, n, i int) int {
 		return s.fail(CodeTruncated, p.node)
 	}
 	return i + n
+}
+
+// int is long for what readers take for an int, as branch numbers and the indexes of
+// enums are: many of them refuse one of more than five bytes.
+func (s *avroScan) int(p *avroPos, i int) (v int64, next int) {
+	if v, next = s.long(p, i); next-i > maxVarint32 {
+		next = s.fail(CodeBadVarint, p.node)
+	}
+	return v, next
 }
 
 // long reads a zigzag varint; next is -1 after fail.

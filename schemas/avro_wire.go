@@ -5,6 +5,9 @@ package schemas
 // maxVarint is the longest encoding of a long; more bytes cannot be one.
 const maxVarint = 10
 
+// maxVarint32 is that of an int.
+const maxVarint32 = 5
+
 // readLong reads the zigzag varint at b[i:]. next is the offset after it, or
 // -1 where it is cut off and -2 where it has more than 64 bits.
 func readLong(b []byte, i int) (v int64, next int) {

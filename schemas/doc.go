@@ -88,7 +88,8 @@
 // # Avro: what is accepted
 //
 // Exactly one value of the schema, with no byte after it. Varints have at most
-// 10 bytes and 64 bits, those of an int 32; booleans are 0 or 1; branch numbers
+// 10 bytes and 64 bits, those of an int, a branch number or an enum's index 5 and
+// 32, as Java's readers want them; booleans are 0 or 1; branch numbers
 // and enum indexes are in range; strings and map keys are UTF-8 (RFC 3629, no
 // surrogates); no map has a key twice, because readers would resolve that
 // differently; a length is compared with what is left before it is used; a block
