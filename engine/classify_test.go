@@ -63,6 +63,30 @@ func TestUnlistedTag(t *testing.T) {
 	}
 }
 
+// A tag counts wherever it stands for a position: beside the name of a type, around a
+// type, and where it cannot be read.
+func TestTagsAnywhere(t *testing.T) {
+	for _, ty := range []string{
+		`{"type":"array","items":{"type":"E","confluent:tags":["SECRET"]}}`,
+		`{"type":"array","items":{"type":{"type":"string"},"confluent:tags":["SECRET"]}}`,
+		`{"type":"array","items":{"type":["string","long"],"confluent:tags":["SECRET"]}}`,
+		`["null",{"type":"E","confluent:tags":["SECRET"]}]`,
+		`["int",{"type":{"type":"string"},"confluent:tags":["SECRET"]},"null"]`,
+		`{"type":"string","confluent:tags":"SECRET"}`,
+		`{"type":"string","confluent:tags":[{"name":"SECRET"}]}`,
+		`{"type":"string","confluent:tags":{"SECRET":true}}`,
+	} {
+		avsc := `{"type":"record","name":"R","fields":[{"name":"id","type":"string"},{"name":"e","type":{"type":"enum","name":"E","symbols":["A"]}},{"name":"a","confluent:tags":["OPS"],"type":` + ty + `}]}`
+		w := avroStream("id", "user.unique_id", "e", "system")
+		w.Tags = []engine.TagRule{{Tag: "OPS", Category: "system"}}
+		r := newRig(t, w, contract("p", "system", "keep"))
+		plan := r.install(1, avsc)
+		if got := fieldsOf(r, 1, "p"); !slices.ContainsFunc(plan.Withheld, func(path string) bool { return strings.HasPrefix(path, "a") }) {
+			t.Errorf("%s: nothing is withheld: %s", ty, got)
+		}
+	}
+}
+
 func TestCheckTags(t *testing.T) {
 	cfg := sound()
 	w := taggedStream("id", "user.unique_id", "none", "user")

@@ -352,6 +352,7 @@ func TestAvroSchemasThatExpand(t *testing.T) {
 	for name, text := range map[string]string{
 		"symbols of one enum":     `{"type":"record","name":"R","fields":[{"name":"e","type":{"type":"enum","name":"E","symbols":[` + list(30_000, `"s%d"`) + `]}},` + list(9000, `{"name":"f%d","type":"E"}`) + `]}`,
 		"tags of one type":        `{"type":"record","name":"R","fields":[{"name":"e","type":{"type":"fixed","name":"E","size":1,"confluent:tags":[` + list(30_000, `"t%d"`) + `]}},` + list(9000, `{"name":"f%d","type":"E"}`) + `]}`,
+		"tags of uses":            `{"type":"record","name":"R","fields":[{"name":"e","type":{"type":"fixed","name":"E","size":1,"confluent:tags":[` + list(30_000, `"t%d"`) + `]}},` + list(9000, `{"name":"f%d","type":{"type":"E","confluent:tags":["u"]}}`) + `]}`,
 		"tags of one field":       `{"type":"record","name":"R","fields":[{"name":"e","type":{"type":"record","name":"E","fields":[{"name":"x","type":"int","confluent:tags":[` + list(30_000, `"t%d"`) + `]}]}},` + list(4500, `{"name":"f%d","type":"E"}`) + `]}`,
 		"a long namespace":        `{"type":"record","name":"R","namespace":"` + long + `","fields":[` + list(4000, `{"name":"f%[1]d","type":{"type":"fixed","name":"F%[1]d","size":1}}`) + `]}`,
 		"a long field":            `{"type":"record","name":"R","fields":[{"name":"` + long + `","type":{"type":"record","name":"S","fields":[` + list(9000, `{"name":"f%d","type":"int"}`) + `]}}]}`,

@@ -160,11 +160,15 @@ func (p *avroParser) reference(name, ns string) (*avroSchema, error) {
 func (p *avroParser) object(d map[string]any, ns string, depth int) (*avroSchema, error) {
 	kind, ok := d["type"].(string)
 	if !ok {
-		// {"type": {...}} and {"type": [...]} say nothing of their own.
+		// {"type": {...}} and {"type": [...]} say nothing of their own but tags.
 		if d["type"] == nil {
 			return nil, errors.New(`an object without "type"`)
 		}
-		return p.schema(d["type"], ns, depth+1)
+		s, err := p.schema(d["type"], ns, depth+1)
+		if err != nil {
+			return nil, err
+		}
+		return p.tagged(s, d)
 	}
 	switch kind {
 	case "record":
@@ -187,8 +191,11 @@ func (p *avroParser) object(d map[string]any, ns string, depth int) (*avroSchema
 		return &avroSchema{typ: Type{Kind: Map}, elem: values, tags: avroTags(d)}, nil
 	}
 	s, err := p.reference(kind, ns)
-	if err != nil || s.typ.Name != "" {
-		return s, err // attributes beside a reference do not change the named type
+	if err != nil {
+		return nil, err
+	}
+	if s.typ.Name != "" {
+		return p.tagged(s, d) // other attributes beside a reference do not change the named type
 	}
 	s.typ = avroLogical(s.typ, d)
 	s.tags = avroTags(d)
@@ -354,16 +361,4 @@ func avroNamespace(ns string) bool {
 		}
 	}
 	return true
-}
-
-// avroTags are the Confluent field tags of a field or type object.
-func avroTags(d map[string]any) []string {
-	var out []string
-	list, _ := d["confluent:tags"].([]any)
-	for _, v := range list {
-		if tag, ok := v.(string); ok {
-			out = append(out, tag)
-		}
-	}
-	return out
 }
