@@ -76,7 +76,7 @@ func (w *world) encodeAround(d *drawer, elements []*value) []byte {
 		}
 		list = in
 	}
-	return []byte(list.json())
+	return w.frame(list)
 }
 
 // surround draws what stands around an array.

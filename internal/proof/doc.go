@@ -10,6 +10,8 @@
 //     docs/noninterference.md lists what may tell two records apart all the same.
 //   - Escape (P1): a canary at any position of any real schema or event never
 //     comes out where no rule classifies it.
+//   - Reading: what comes out can be read by its derived schema, by others, to the last
+//     byte, and that schema has no text of the input's.
 //   - Cost (P9): no record of a megabyte takes more than 64 MB or too long.
 //
 // CONSENTSTREAM_PAIRS is how many pairs of records are compared; the default takes a

@@ -48,9 +48,12 @@ type tally struct {
 // kinds are what pairs must be often enough, by how few of all that may be, in percent.
 var kinds = map[schemas.Format]map[string]int{
 	schemas.JSON: {"with an output": 60, "split": 20, "of several people": 40, "with texts of JSON": 16, "with several paths of a subject": 20,
-		"with two names at one place": 10, "with the time in a header": 15, "with a header without a name": 25},
+		"with two names at one place": 10, "with the time in a header": 15, "with a header without a name": 25, "of tombstones": 80, "of tombstones that go out": 5},
+	schemas.JSONSchema: {"with an output": 60, "split": 20, "of several people": 40, "with texts of JSON": 16, "with several paths of a subject": 20,
+		"with two names at one place": 10, "with the time in a header": 15, "with a header without a name": 25, "of tombstones": 80, "of tombstones that go out": 5,
+		"in another schema": 60, "in another schema than the wiring's": 30},
 	schemas.Avro: {"with an output": 60, "split": 20, "of several people": 40, "with texts of JSON": 16, "with several paths of a subject": 20,
-		"with two names at one place": 10, "with the time in a header": 15, "with a header without a name": 25,
+		"with two names at one place": 10, "with the time in a header": 15, "with a header without a name": 25, "of tombstones": 80, "of tombstones that go out": 5,
 		"with tags": 20, "of types used twice": 3, "of types in themselves": 10, "in a later schema": 50, "in a later schema than the wiring's": 20},
 }
 
@@ -59,10 +62,10 @@ var kinds = map[schemas.Format]map[string]int{
 func TestNoninterference(t *testing.T) {
 	wanted := pairsWanted(t)
 	seedRapid(t, wanted)
-	for name, format := range map[string]schemas.Format{"json": schemas.JSON, "avro": schemas.Avro} {
+	for name, format := range map[string]schemas.Format{"json": schemas.JSON, "json_schema": schemas.JSONSchema, "avro": schemas.Avro} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			n := tally{wanted: wanted / 2, of: map[string]int{}}
+			n := tally{wanted: wanted / 3, of: map[string]int{}}
 			rapid.Check(t, func(rt *rapid.T) { n.property(rt, format) })
 			t.Logf("%s: %d pairs of records: %v", name, n.pairs, n.of)
 			for kind, percent := range kinds[format] {
@@ -100,11 +103,12 @@ func (n *tally) property(t *rapid.T, format schemas.Format) {
 		return // rapid has more checks than are needed
 	}
 	w := drawWorld(t, format, false)
-	d := &drawer{T: t, format: format}
+	d := &drawer{T: t, format: valuesOf(format)}
 	var later *evolution
 	if format == schemas.Avro {
 		later = w.evolve(d)
 	}
+	resaid := format == schemas.JSONSchema && w.install(evolvedID, w.drawSchema(d)) == nil
 	for range pairsEach {
 		one := w.drawRecord(d)
 		first, fault := w.look(t, &one)
@@ -122,6 +126,10 @@ func (n *tally) property(t *rapid.T, format schemas.Format) {
 				n.add("in a later schema", true)
 				n.add("in a later schema than the wiring's", w.stream.Schema != "")
 			}
+			if resaid {
+				n.resaid(t, w, i, &one, &other)
+			}
+			n.tombstones(t, d, w, i)
 			n.count(w, first[id] != "")
 		}
 	}
@@ -143,6 +151,21 @@ func (n *tally) later(t *rapid.T, d *drawer, e *evolution, purpose int, one, oth
 			one.describe(), other.describe(), a.describe(), b.describe(), e.first.describe(purpose), e.describe(purpose))
 	}
 	return true
+}
+
+// resaid compares two records, of which a purpose sees the same, with another JSON Schema.
+func (n *tally) resaid(t *rapid.T, w *world, purpose int, one, other *record) {
+	a, b := *one, *other
+	a.Value, b.Value = reframed(one.Value), reframed(other.Value)
+	id := w.policy.Purposes[purpose].ID
+	first, fault := w.look(t, &a)
+	if second, otherFault := w.look(t, &b); first[id] != second[id] || fault != otherFault {
+		n.found = true
+		t.Fatalf("%s sees what it may not, by another schema:\n%s%s\nand\n%s%s\nof\n%s\n%s\nof\n%s", id, first[id], fault, second[id], otherFault,
+			one.describe(), other.describe(), w.describe(purpose))
+	}
+	n.add("in another schema", true)
+	n.add("in another schema than the wiring's", w.stream.Schema != "")
 }
 
 func (n *tally) count(w *world, written bool) {

@@ -158,7 +158,7 @@ func (w *world) write(d *drawer, r *record) {
 	case w.stream.Format == schemas.Avro:
 		r.Value = values[0].frame(w.shape)
 	default:
-		r.Value = []byte(values[0].json())
+		r.Value = w.frame(values[0])
 	}
 }
 
@@ -252,7 +252,11 @@ func (w *world) describe(purpose int) string {
 	for _, r := range p.Treat {
 		fmt.Fprintf(&b, "\t%s: %v explicit %v ground %q\n", r.Category, r.Treatment, r.RequiresExplicit, r.Ground)
 	}
-	b.WriteString(strings.ReplaceAll(w.avsc(w.shape), "\n", ""))
+	if w.stream.Format == schemas.JSONSchema {
+		fmt.Fprintf(&b, "%s\nwiring %s", w.writer, w.stream.Schema)
+	} else {
+		b.WriteString(strings.ReplaceAll(w.avsc(w.shape), "\n", ""))
+	}
 	return b.String()
 }
 

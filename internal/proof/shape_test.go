@@ -65,12 +65,13 @@ var (
 		"money":   {"number", "fixed", `{"type":"fixed","name":"M%d","size":4,"logicalType":"decimal","precision":8,"scale":2}`, []string{`"\u0000\u0000\u0001\u0002"`, `"\u0000\u0000\u0000z"`}},
 		"span":    {"other", "fixed", `{"type":"fixed","name":"D%d","size":12,"logicalType":"duration"}`, []string{`"abcdefghijkl"`, `"            "`}},
 		"word":    {"text", "string", `"string"`, []string{`"v"`, `"w"`, `"v"`, `"x"`}}, // for predicates
+		"uid":     {"text", "fixed", `{"type":"fixed","name":"U%d","size":16,"logicalType":"uuid"}`, []string{`"abcdefghijklmnop"`, `"                "`}},
 		"odd":     {"text", "string", `{"type":"string","logicalType":"who-knows"}`, texts[:4]},
 		"null":    {"other", "null", `"null"`, []string{"null"}},
 	}
 	// scalarKinds in a fixed order, the usual ones more often.
 	scalarKinds = []string{"string", "string", "string", "string", "long", "int", "uuid", "bytes", "float", "double", "boolean", "fixed", "enum",
-		"decimal", "date", "time", "millis", "micros", "nanos", "local", "money", "span", "odd", "null"}
+		"decimal", "date", "time", "millis", "micros", "nanos", "local", "money", "span", "uid", "odd", "null"}
 
 	names = []string{"a", "b", "c", "d", "k"}
 )

@@ -19,6 +19,7 @@ type world struct {
 	*rig
 	shape  *shape // of what is decided at once
 	around *shape // Avro: of a record that is split; nil for none
+	writer string // the schema of records, "" of plain JSON
 	stream engine.Stream
 	policy *policy.Policy
 	rules  []rule
@@ -67,10 +68,11 @@ var anywhere = []policy.Treatment{treatment("keep"), treatment("keep"), treatmen
 
 // drawWorld draws until a configuration is one that lint would let pass.
 func drawWorld(t *rapid.T, format schemas.Format, whole bool) *world {
-	d := &drawer{T: t, format: format}
-	w := &world{}
+	d := &drawer{T: t, format: valuesOf(format)}
+	w := &world{stream: engine.Stream{Topic: "in", Format: format, EventTime: engine.TimeRule{Path: "at"}}}
 	w.drawStream(d, whole)
 	w.drawPolicy(d)
+	w.writer = w.drawSchema(d)
 	for err := w.open(); err != nil; err = w.open() {
 		if len(w.rules) == 2 {
 			t.Fatalf("%v with the least of wirings", err)
@@ -86,10 +88,12 @@ func drawWorld(t *rapid.T, format schemas.Format, whole bool) *world {
 
 // wireSchema has the wiring say, now and then, which schema it is for.
 func (w *world) wireSchema(d *drawer) {
-	if w.stream.Format != schemas.Avro || !d.rarely(2) {
+	if w.stream.Format == schemas.JSON || !d.rarely(2) {
 		return
 	}
-	w.stream.Schema = w.avsc(w.shape)
+	if w.stream.Schema = w.writer; d.rarely(2) && w.stream.Format == schemas.JSONSchema {
+		w.stream.Schema = w.drawSchema(d)
+	}
 	refused := map[string]bool{} // by lint, for that schema
 	w.stream.Fields = fields(w.rules)
 	for _, f := range engine.Check(engine.Config{Policy: w.policy, Streams: []engine.Stream{w.stream}}) {
@@ -111,8 +115,8 @@ func (w *world) wireSchema(d *drawer) {
 
 func (w *world) open() (err error) {
 	w.stream.Fields = fields(w.rules)
-	if w.rig, err = open(w.policy, w.stream); err == nil && w.stream.Format == schemas.Avro {
-		err = w.install(1, w.avsc(w.shape))
+	if w.rig, err = open(w.policy, w.stream); err == nil && w.stream.Format.Framed() {
+		err = w.install(1, w.writer)
 	}
 	return err
 }
@@ -131,7 +135,6 @@ func fields(rules []rule) (list []engine.FieldRule) {
 
 // drawStream draws the wiring, of records that are whole or of any.
 func (w *world) drawStream(d *drawer, whole bool) {
-	w.stream = engine.Stream{Topic: "in", Format: d.format, EventTime: engine.TimeRule{Path: "at"}}
 	if d.format == schemas.JSON {
 		w.stream.EventTime.Unit = "ms"
 	}
