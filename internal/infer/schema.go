@@ -8,42 +8,62 @@ import (
 	"github.com/consentstream/consentstream/schemas"
 )
 
-// Schema lists the fields of a schema, which are the leaves of its nodes, in their
-// order.
+// Schema lists the fields of a schema, which are the leaves of its nodes, each path
+// once, in their order.
 func Schema(nodes []schemas.Node) []Field {
 	var out []Field
+	at := map[string]int{} // of out, by path
 	for _, n := range nodes {
 		path, err := schemas.ParsePath(n.Path)
 		if !n.Leaf || n.Path == "" || err != nil {
 			continue
 		}
-		if i := len(out) - 1; i >= 0 && out[i].Path.String() == path.String() {
-			out[i].merge(n) // another branch of a union
+		if i, branch := at[n.Path]; branch {
+			out[i].merge(n)
 			continue
 		}
-		f := Field{Path: path, Types: typeNames(n), Once: !n.Repeated, Time: timeOf(path, n.Type)}
+		f := Field{Path: path, Types: typeNames(n), Once: !n.Repeated, Time: timeOf(path, n.Type), Notes: notesOf(n)}
 		f.Proposal = proposeType(path, n.Type)
-		for _, tag := range n.Tags {
-			f.Notes = append(f.Notes, fmt.Sprintf("tag %q", tag))
-		}
-		if n.Type.Kind == schemas.Opaque {
-			f.Notes = append(f.Notes, "withheld whatever its category: a type that is not looked into")
-		}
+		at[n.Path] = len(out)
 		out = append(out, f)
 	}
 	return out
 }
 
-// merge adds the type of another branch of a union.
-func (f *Field) merge(n schemas.Node) {
-	for _, t := range typeNames(n) {
-		if !slices.Contains(f.Types, t) {
-			f.Types = append(f.Types, t)
-		}
+const recursiveNote = "withheld whatever its category: a type that is not looked into"
+
+func notesOf(n schemas.Node) (notes []string) {
+	for _, tag := range n.Tags {
+		notes = append(notes, fmt.Sprintf("tag %q", tag))
 	}
+	if n.Type.Kind == schemas.Opaque {
+		notes = append(notes, recursiveNote)
+	}
+	return notes
+}
+
+// merge adds the type of another branch of a union, or of a field of the same name in
+// one.
+func (f *Field) merge(n schemas.Node) {
+	f.Types = union(f.Types, typeNames(n))
+	if n.Type.Kind != schemas.Opaque { // then a category counts for this branch
+		f.Notes = slices.DeleteFunc(f.Notes, func(note string) bool { return note == recursiveNote })
+		f.Notes = union(f.Notes, notesOf(n))
+	}
+	f.Once = f.Once && !n.Repeated
 	if f.Time = ""; f.Category == "" {
 		f.Proposal = proposeType(f.Path, n.Type)
 	}
+}
+
+// union adds to a what of b is not in it.
+func union(a, b []string) []string {
+	for _, s := range b {
+		if !slices.Contains(a, s) {
+			a = append(a, s)
+		}
+	}
+	return a
 }
 
 func typeNames(n schemas.Node) []string {

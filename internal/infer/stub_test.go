@@ -197,6 +197,24 @@ foo[*].bar: int
 	}
 }
 
+// Branches of a union that have fields of one name are one path: a stub with two lines
+// for it could not be pasted.
+func TestSchemaOfUnion(t *testing.T) {
+	layout, err := schemas.NewAvro(`{"type":"record","name":"R","fields":[{"name":"u","type":["null",
+		{"type":"record","name":"A","fields":[{"name":"phone","type":"string","confluent:tags":["PII"]},{"name":"x","type":"int"}]},"R",
+		{"type":"record","name":"B","fields":[{"name":"x","type":["null","int"]},{"name":"phone","type":"long","confluent:tags":["PII","SEC"]}]},"string"]}]}`, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = `u.phone: string|long = user.contact.phone_number (tag "PII") (tag "SEC")
+u.x: int|null
+u: recursive type|string
+`
+	if got := describe(Schema(layout.Nodes())); got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}
+
 // An id of a device or a session may be all there is to tell people apart by.
 func TestStubWithoutPeople(t *testing.T) {
 	s, err := Read(strings.NewReader(`{"session_id":"x","n":1}`))
