@@ -26,7 +26,8 @@ func (o *Outcome) equal(other *Outcome) bool {
 
 // Outcomes says, for people, what a purpose does with each leaf of the plan that a
 // record of schemaID uses (0 for JSON), in the order of the schema. A path whose leaves
-// have one outcome is there once.
+// have one outcome is there once. What a JSON Schema declares and no path of the wiring
+// names comes last.
 func (s *CompiledStream) Outcomes(schemaID int, purpose string) ([]Outcome, error) {
 	p := s.plan(schemaID)
 	i := slices.IndexFunc(s.purposes, func(sp streamPurpose) bool { return sp.purpose.ID == purpose })
@@ -57,7 +58,25 @@ func (s *CompiledStream) Outcomes(schemaID int, purpose string) ([]Outcome, erro
 			out = append(out, o)
 		}
 	}
+	if s.wiring.Format == schemas.JSONSchema {
+		out = append(out, p.unnamed()...)
+	}
 	return out, nil
+}
+
+// unnamed are what is withheld and is no position of the layout: a JSON Schema declares
+// it, and the wiring does not name it.
+func (p *Plan) unnamed() (out []Outcome) {
+	named := map[string]bool{}
+	for _, n := range p.layout.Nodes() {
+		named[n.Path] = true
+	}
+	for _, path := range p.Withheld {
+		if !named[path] {
+			out = append(out, Outcome{Path: path})
+		}
+	}
+	return out
 }
 
 // maxBranches is the most branches of a union; those that are leaves stand close together

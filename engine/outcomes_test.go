@@ -53,6 +53,24 @@ func TestOutcomesOfBranches(t *testing.T) {
 	}
 }
 
+// What a JSON Schema declares and the wiring does not name has an outcome too.
+func TestOutcomesOfJSONSchema(t *testing.T) {
+	w := engine.Stream{Format: schemas.JSONSchema, Fields: fieldRules("id", "user.unique_id", "a.x", "user.behavior")}
+	r := newRig(t, w, contract("p", "user", "keep"))
+	r.install(1, `{"properties":{"id":{},"a":{"properties":{"x":{},"y":{}}},"m":{"additionalProperties":{"type":"string"}}}}`)
+	outcomes, err := r.stream.Outcomes(1, "p")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, o := range outcomes {
+		got = append(got, fmt.Sprintf("%s:%d", o.Path, len(o.Fields)))
+	}
+	if want := "id:1 a.x:1 a.y:0 m.*~key:0 m.*:0"; strings.Join(got, " ") != want {
+		t.Errorf("got  %s\nwant %s", strings.Join(got, " "), want)
+	}
+}
+
 // Lint names the branch that is withheld, and a union only where all of it is.
 func TestCheckBranches(t *testing.T) {
 	cfg := sound()

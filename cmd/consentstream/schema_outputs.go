@@ -27,10 +27,10 @@ func newSchemaOutputs(std stdio) *cobra.Command {
 		Use:   "outputs -c FILE [--topic TOPIC] [--purpose PURPOSE]",
 		Short: "Print the schema of each output, with what was removed and why",
 		Long: `Print, for each stream and purpose, the schema that run derives and registers for
-the output topic, what is removed and why, and what is changed. The input's Avro
-schema is the one registered last for the topic; where the registry does not know it
-or cannot be reached, the file that schema: of the stream names. Outputs in JSON get
-a JSON Schema, which nothing registers for plain JSON.
+the output topic, what is removed and why, and what is changed. The input's schema is
+the one registered last for the topic; where the registry does not know it or cannot
+be reached, the file that schema: of the stream names. Outputs in JSON get a JSON
+Schema, which nothing registers for plain JSON.
 
 Lines for people begin with #; --format json prints one object per line.`,
 		Example: `  consentstream schema outputs -c consentstream.yaml --topic crm.contacts --purpose analytics
@@ -176,14 +176,13 @@ func (o *outputs) derive(ctx context.Context, s *configs.Stream, compiled *engin
 	if s.Wiring.Format == schemas.JSON {
 		return &view{stream: s, compiled: compiled}, compiled.PlainJSON(), nil
 	}
-	w := writer{text: s.Wiring.Schema}
-	if s.Wiring.Format == schemas.Avro || o.schema != "" {
-		var err error
-		if w, err = writerSchema(ctx, o.std, o.cfg, s.Wiring.Topic, o.schema); err != nil {
-			return nil, nil, err
-		}
-	} else if w.text == "" {
-		w.text = "{}"
+	w, err := writerSchema(ctx, o.std, o.cfg, s.Wiring.Topic, o.schema)
+	if err != nil && s.Wiring.Format == schemas.JSONSchema && o.schema == "" {
+		fmt.Fprintf(o.std.err, "%v; without one the types are not known\n", err)
+		w, err = writer{text: "{}"}, nil
+	}
+	if err != nil {
+		return nil, nil, err
 	}
 	v, err := w.view(s, compiled)
 	if err != nil {
