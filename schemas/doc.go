@@ -147,9 +147,11 @@
 // path language is that of [Path].
 //
 // JSON behind the registry's frame ([NewJSONSchema]) is read as plain JSON is, by
-// the paths of the wiring: it is not validated against its JSON Schema. What is
-// derived ([DeriveJSONSchema]) says which members there may be, where and of which
-// types, as far as the input's schema tells, and has no other text of the latter.
+// the paths of the wiring. Of what its JSON Schema demands, types alone are looked at,
+// and of what is kept or given to a treatment: a value of a type that is not declared
+// there is removed and counted. What is derived ([DeriveJSONSchema]) says which
+// members there may be, where and of which types, as far as the input's schema tells,
+// and has no other text of the latter.
 //
 // A text that holds JSON is looked into where the wiring says so ([Nested]);
 // every other text is one value.

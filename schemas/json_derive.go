@@ -109,13 +109,13 @@ func (d *jsonDeriver) typesUnder(plan []jsonStep, id NodeID) (t jsonTypes) {
 	if step.array {
 		t |= typeArray
 	}
-	in := jsonTypes(anyType)
-	if d.p.layout.types != nil {
-		in = d.p.layout.types[id]
-	}
+	in := d.p.layout.typesAt(id)
 	switch step.do {
 	case jsonCopy:
 		t |= in
+		if d.p.layout.single {
+			t |= typeNull // in place of another type
+		}
 	case jsonReplace:
 		t |= typesOfResult(d.p.acts[id].Result.Kind, in) | typeNull
 	}

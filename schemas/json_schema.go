@@ -3,16 +3,15 @@ package schemas
 import (
 	"encoding/json"
 	"errors"
-	"strings"
 )
 
-// JSON Schema (drafts 4 to 2020-12, as far as they agree), of the records that a
-// registry's JSON serializers write. Which positions a stream has, its wiring's
-// paths say, as in plain JSON: a record is not validated against its schema. The
-// schema tells which types stand there, for lint and for what is derived. A
-// position is clear where properties, additionalProperties, items (one for all
-// elements), allOf, anyOf, oneOf and a $ref within the document lead to it; of
-// every other one any type is assumed.
+// JSON Schema (drafts 4 to 2020-12), of the records that a registry's JSON
+// serializers write. Which positions a stream has, its wiring's paths say, as in plain
+// JSON: a record is not validated against its schema. The schema tells which types
+// stand there, for lint and for what is derived, and a value of another type is
+// withheld (json_typed.go). A position is clear where properties,
+// additionalProperties, items (one for all elements), allOf, anyOf, oneOf and a $ref
+// within the document lead to it; of every other one any type is assumed.
 
 // jsonTypes is a set of the types of JSON Schema. A position of which nothing is
 // known has all of them.
@@ -54,6 +53,7 @@ const (
 
 type jsonSchema struct {
 	root any
+	refs refRule
 	work int  // see maxSchemaWork
 	wide bool // there was more than is followed
 }
@@ -73,9 +73,11 @@ func parseJSONSchema(text string) (*jsonSchema, error) {
 	if err := json.Unmarshal([]byte(text), &s.root); err != nil {
 		return nil, errors.New("json schema: not valid JSON")
 	}
-	if _, ok := s.root.(map[string]any); !ok {
+	root, ok := s.root.(map[string]any)
+	if !ok {
 		return nil, errors.New("json schema: it must be an object")
 	}
+	s.refs = refRuleOf(root)
 	return s, nil
 }
 
@@ -204,8 +206,20 @@ func (s *jsonSchema) expand(schema any, refs int) jsonAlternatives {
 	}
 	out := jsonAlternatives{{m}}
 	if ref, ok := m["$ref"].(string); ok {
-		out = s.and(out, s.expand(s.find(ref), refs+1))
+		to := s.expand(s.find(ref), refs+1)
+		switch {
+		case s.refs == refsAlone:
+			return to
+		case s.refs == refsUnknown && speaks(m):
+			return s.or(to, s.combined(m, s.and(out, to), refs))
+		}
+		out = s.and(out, to)
 	}
+	return s.combined(m, out, refs)
+}
+
+// combined is out with what allOf, anyOf and oneOf of m say.
+func (s *jsonSchema) combined(m map[string]any, out jsonAlternatives, refs int) jsonAlternatives {
 	for _, sub := range subschemas(m["allOf"]) {
 		if s.work > maxSchemaWork {
 			break
@@ -257,26 +271,13 @@ func (s *jsonSchema) and(a, b jsonAlternatives) (out jsonAlternatives) {
 	return out
 }
 
-// find follows a reference within the document; others say nothing.
-func (s *jsonSchema) find(ref string) any {
-	if ref == "#" {
-		return s.root
+// or is all jsonAlternatives of both; too many say nothing.
+func (s *jsonSchema) or(a, b jsonAlternatives) jsonAlternatives {
+	if len(a)+len(b) > maxSchemaAlternatives {
+		s.wide = true
+		return jsonAlternatives{nil}
 	}
-	pointer, ok := strings.CutPrefix(ref, "#/")
-	if !ok || strings.Contains(pointer, "%") {
-		return true
-	}
-	at := s.root
-	for _, name := range strings.Split(pointer, "/") {
-		m, ok := at.(map[string]any)
-		if !ok {
-			return true
-		}
-		if at, ok = m[strings.NewReplacer("~1", "/", "~0", "~").Replace(name)]; !ok {
-			return true
-		}
-	}
-	return at
+	return append(a[:len(a):len(a)], b...)
 }
 
 // step goes into a member or an element. said is false where no facet speaks of it.

@@ -62,7 +62,7 @@ func TestDeriveSingleValues(t *testing.T) {
 		act    Action
 		want   string
 	}{
-		{`{}`, keep, `["null","boolean","number","string"]`}, {`{"type":"string"}`, keep, `"string"`}, {`{"type":"string"}`, gated, `["null","string"]`},
+		{`{}`, keep, `["null","boolean","number","string"]`}, {`{"type":"string"}`, keep, `["null","string"]`}, {`{"type":"string"}`, gated, `["null","string"]`},
 		{`{"type":["integer","string"]}`, upper, `["null","string"]`}, {`{}`, null, `"null"`}, {`{}`, one, `"number"`},
 	} {
 		_, p := projectWith(t, []rule{{"", c.act}}, func(paths []string) (Layout, error) { return NewJSONSchema(c.schema, "", paths) })

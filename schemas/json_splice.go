@@ -27,6 +27,7 @@ type jsonStep struct {
 	tells         bool   // what else is written depends on which members are
 	name          []byte // `"name":`, nil for what no name leads to
 	via           Transform
+	takes         jsonTypes // of what is copied or replaced; anyType unless a JSON Schema says
 	// names is what happens to the members of an object here that no path names:
 	// jsonReplace has nameVia make their names.
 	names   jsonDo
@@ -112,7 +113,7 @@ func (s *jsonSplice) root() {
 			return
 		}
 		s.dst = s.dst[:start]
-	case step.do == jsonCopy && !step.parts:
+	case step.do == jsonCopy && !step.parts && step.takes.has(s.src, e):
 		s.dst = append(s.dst, s.src[e.Start:e.End]...)
 		return
 	default:
@@ -135,13 +136,12 @@ func (s *jsonSplice) value(step *jsonStep, e *Entry) {
 	case len(step.tail) > 0:
 		s.dst = append(s.dst, step.tail...)
 		return
-	case step.do == jsonCopy:
+	case step.do == jsonCopy && step.takes.has(s.src, e):
 		s.dst = append(s.dst, s.src[e.Start:e.End]...)
 		return
-	case step.do == jsonReplace:
-		if s.replace(step.via, e) {
-			return
-		}
+	case step.do == jsonReplace && step.takes.has(s.src, e) && s.replace(step.via, e):
+		return
+	case step.do == jsonCopy || step.do == jsonReplace:
 		s.withheld++
 	}
 	s.dst = append(s.dst[:start], "null"...)
@@ -268,11 +268,11 @@ func (s *jsonSplice) item(in *jsonStep, e *Entry, i uint32) (wrote bool) {
 			return false
 		}
 	}
-	switch {
-	case step.do == jsonCopy:
+	switch takes := step.takes == anyType || step.takes.has(s.src, e); {
+	case step.do == jsonCopy && takes:
 		s.dst = append(s.dst, s.src[e.Start:e.End]...)
 		return true
-	case step.do == jsonReplace && s.replace(step.via, e):
+	case step.do == jsonReplace && takes && s.replace(step.via, e):
 		return true
 	case step.do == jsonWithhold && e.Kind == Null, step.do == jsonDrop:
 		return false // a null container is as good as none
