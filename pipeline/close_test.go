@@ -197,3 +197,35 @@ func TestCommitUnknown(t *testing.T) {
 		})
 	}
 }
+
+// committedUnsaid lets the broker commit the first transaction and answer that it
+// does not know what happened.
+func (r *rig) committedUnsaid() {
+	var began atomic.Bool
+	r.stack.Kafka.ControlKey(kmsg.EndTxn.Int16(), func(kreq kmsg.Request) (kmsg.Response, error, bool) {
+		if began.Swap(true) {
+			return nil, nil, false // our own, below
+		}
+		resp := kreq.ResponseKind().(*kmsg.EndTxnResponse)
+		resp.ErrorCode = kerr.UnknownServerError.Code
+		r.stack.Kafka.SleepControl(func() {
+			if _, err := kreq.(*kmsg.EndTxnRequest).RequestWith(context.Background(), r.cl); err != nil {
+				r.t.Error(err)
+			}
+		})
+		return resp, nil, true
+	})
+}
+
+// A commit that the broker made without knowing it is not made again: kgo takes such
+// an answer for an abort, and would read the same records once more.
+func TestCommittedUnsaid(t *testing.T) {
+	r := newRig(t)
+	r.committedUnsaid()
+	r.input(rigInput, 0, 1, 2, 3)
+	run := r.start()
+	r.audited(3)
+	r.input(rigInput, 0, 4)
+	r.exactlyOnce(r.chains(r.audited(4)), rigInput, 0, 4)
+	run.stop()
+}

@@ -200,8 +200,11 @@ func (s *session) commit(f *fence, decidedAt int64) error {
 	ctx, cancel := context.WithTimeout(context.Background(), s.w.cfg.Limits.End)
 	defer cancel()
 	s.lap.start()
+	asked := false // the broker may have been asked to commit
 	committed, err := s.txn.End(kgo.PreTxnCommitFnContext(ctx, func(req *kmsg.TxnOffsetCommitRequest) error {
-		return s.fillCommit(req, f, decidedAt)
+		err := s.fillCommit(req, f, decidedAt)
+		asked = err == nil
+		return err
 	}), kgo.TryCommit)
 	s.ended = true
 	switch {
@@ -211,14 +214,18 @@ func (s *session) commit(f *fence, decidedAt int64) error {
 		return nil
 	case errors.Is(err, kerr.OffsetMetadataTooLarge), errors.Is(err, audit.ErrHeadTooLarge):
 		return &Hold{Code: HoldMetadataTooLarge, untilCommit: true, Mend: fmt.Sprintf("set offset.metadata.max.bytes=%d in the brokers' configuration and restart them", audit.MaxHead)}
-	case errors.Is(err, errVeto), err == nil:
+	case errors.Is(err, errVeto), err == nil && !asked:
 		// Aborted for certain: by our veto, or because of a rebalance.
 		return errRetry
+	case err == nil:
+		// Aborted because of a rebalance, or unknown: kgo calls it an abort too when
+		// the broker answers that it does not know what became of the commit.
+		return errRebuild
 	case errors.Is(err, kerr.ProducerFenced), errors.Is(err, kerr.FencedInstanceID):
 		return s.fenced()
 	case errors.Is(err, kerr.InvalidTxnState), errors.Is(err, kerr.InvalidProducerEpoch):
-		// Not committed: the broker or a successor has ended the transaction. To
-		// begin again here would throw out that successor.
+		// The broker or a successor has ended the transaction, if it was not committed
+		// before. To begin again here would throw out that successor.
 		return errEpoch
 	default:
 		// Unknown: the transaction may be committed. Nothing may be concluded
