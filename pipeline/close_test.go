@@ -155,6 +155,24 @@ func TestTransactionEndedByOther(t *testing.T) {
 	}
 }
 
+// What was held before it is no part of that time: the broker knows of a transaction
+// from its first record on.
+func TestTransactionBegins(t *testing.T) {
+	r := newRig(t)
+	s := r.session()
+	if err := s.begin(); err != nil {
+		t.Fatal(err)
+	}
+	s.begun = s.begun.Add(-time.Hour) // held
+	s.sheet.add(-1, r.cfg.Topics.Policies, 0).Value = []byte("{}")
+	if err := s.produce(); err != nil {
+		t.Fatal(err)
+	}
+	if age := time.Since(s.begun); age > time.Minute {
+		t.Errorf("the transaction counts as %v old", age)
+	}
+}
+
 // The same answer to a transaction older than its timeout means that the broker has
 // ended it: the process goes on.
 func TestTransactionTimedOut(t *testing.T) {

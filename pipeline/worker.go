@@ -86,7 +86,7 @@ type session struct {
 	smallest   int   // limit of the topics that we write
 	context    audit.Context
 	committing []*lane
-	begun      time.Time
+	begun      time.Time // when the broker can have learnt of the transaction
 	ended      bool
 	reopen     bool // kgo's position is worth nothing any more: takeUnread
 	// Over transactions of this session.
