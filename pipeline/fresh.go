@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -130,15 +131,29 @@ func (w *worker) heldByAudit(ctx context.Context, cl *kgo.Client, audited topicI
 	}
 	scan := map[int32][]*lane{}
 	for _, l := range fresh {
-		p := l.AuditPartition(audited.partitions())
-		switch {
-		case starts[p] > 0:
+		in := auditPartitions(&l.Lane.Lane, audited)
+		if slices.ContainsFunc(in, func(p int32) bool { return starts[p] > 0 }) {
 			held[l] = ParkAuditTrimmed
-		case ends[p] > 0:
-			scan[p] = append(scan[p], l)
+			continue
+		}
+		for _, p := range in {
+			if ends[p] > 0 {
+				scan[p] = append(scan[p], l)
+			}
 		}
 	}
 	return held, w.scanAudit(ctx, scan, ends, held)
+}
+
+// auditPartitions are those that a lane's records can be in. The audit topic may have
+// had fewer partitions at the lane's genesis, and a lane stays where it began.
+func auditPartitions(l *audit.Lane, audited topicInfo) (all []int32) {
+	for n := range audited.partitions() {
+		if p := l.AuditPartition(n + 1); !slices.Contains(all, p) {
+			all = append(all, p)
+		}
+	}
+	return all
 }
 
 // scanAudit reads audit partitions up to ends, within Limits.Scan, and marks the
@@ -158,7 +173,9 @@ func (w *worker) scanAudit(ctx context.Context, scan map[int32][]*lane, ends []i
 	})
 	for p := range left {
 		for _, l := range scan[p] {
-			held[l] = ParkAuditUnread
+			if held[l] == "" {
+				held[l] = ParkAuditUnread
+			}
 		}
 	}
 	return err

@@ -11,6 +11,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/consentstream/consentstream/audit"
 )
 
 // TestPositions: records that do not follow on the lane's position are never
@@ -73,6 +75,34 @@ func TestAuditTrimmed(t *testing.T) {
 		st := run.Status()
 		return len(st.Parked) == 1 && st.Parked[0].Code == ParkAuditTrimmed && st.Parked[0].Partition == 0
 	})
+	run.stop()
+	if got := r.outputNumbers(rigInput + ".service"); got[1] != 1 {
+		t.Errorf("service got %v", got)
+	}
+}
+
+// TestAuditGrown: a lane whose commit is gone is known by its audit records also where
+// the audit topic has more partitions by now, and the lane would go to another one.
+func TestAuditGrown(t *testing.T) {
+	r := newRig(t)
+	run := r.start()
+	r.input(rigInput, 0, 1)
+	r.audited(1)
+	h := r.heads(rigInput)[0]
+	run.stop()
+	if _, err := r.adm.DeleteOffsets(t.Context(), rigGroup, kadm.TopicsSet{rigInput: {0: {}}}); err != nil {
+		t.Fatal(err)
+	}
+	l, n := audit.Lane{TopicID: h.TopicID}, 3
+	for l.AuditPartition(int32(n)) == h.AuditPartition {
+		n++
+	}
+	if _, err := r.adm.UpdatePartitions(t.Context(), n, r.cfg.Topics.Audit); err != nil {
+		t.Fatal(err)
+	}
+	r.input(rigInput, 0, 2)
+	run = r.start()
+	r.eventually("parked", run.parked(ParkAuditHolds, ""))
 	run.stop()
 	if got := r.outputNumbers(rigInput + ".service"); got[1] != 1 {
 		t.Errorf("service got %v", got)

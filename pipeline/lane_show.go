@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -243,7 +244,7 @@ func (w *worker) openAudit(ctx context.Context, st *LaneState) (*kgo.Client, map
 	if err != nil {
 		return nil, nil, err
 	}
-	if starts[st.lane.AuditPartition(st.audited.partitions())] > 0 {
+	if slices.ContainsFunc(auditPartitions(&st.lane, st.audited), func(p int32) bool { return starts[p] > 0 }) {
 		st.Unstarted = ParkAuditTrimmed
 	}
 	ends, from := map[int32]int64{}, map[int32]kgo.Offset{}
