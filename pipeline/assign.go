@@ -78,6 +78,9 @@ func (s *session) judgeTopic(ctx context.Context, cl *kgo.Client, top *topology,
 		if kerr.ErrorForCode(p.ErrorCode) != nil {
 			continue // kgo surfaces it as a poll error and does not assign the partition
 		}
+		if p.Partition >= info.partitions() {
+			return kerr.UnknownTopicOrPartition // added a moment ago, and not known to every broker yet
+		}
 		l := s.newLane(top, name, info, p.Partition)
 		if parked := s.w.board.parked(name, p.Partition, info.id); parked != nil {
 			verdicts[p.Partition] = verdict{park: parked}

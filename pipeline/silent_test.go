@@ -51,3 +51,22 @@ func TestNoVerdict(t *testing.T) {
 		t.Errorf("%v, %v", got, err)
 	}
 }
+
+// A broker may not know yet of a partition that was just added and that the group has
+// already assigned: where its log starts is asked for again.
+func TestPartitionNotKnownYet(t *testing.T) {
+	r := newRig(t)
+	s := r.session()
+	top, err := askTopology(t.Context(), s.cl, s.w.allTopics)
+	if err != nil {
+		t.Fatal(err)
+	}
+	added := kmsg.OffsetFetchResponseGroupTopic{Topic: rigInput, Partitions: []kmsg.OffsetFetchResponseGroupTopicPartition{{Partition: 2, Offset: -1}}}
+	s.verdicts = map[string]map[int32]verdict{}
+	if err := s.judgeTopic(t.Context(), s.cl, top, rigInput, &added); !errors.Is(err, kerr.UnknownTopicOrPartition) {
+		t.Errorf("judged with %v", err)
+	}
+	if v := s.verdicts[rigInput][2]; v.lane != nil || v.park != nil {
+		t.Errorf("verdict %+v", v)
+	}
+}
