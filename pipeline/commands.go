@@ -32,18 +32,18 @@ func grant(seedBrokers []string, right string) string {
 // access is what the brokers have to let a role do (KAFKA.md 10).
 type access struct {
 	seedBrokers   []string
-	group         string
+	groups        string // as kafka-acls names them
 	transactions  string // prefix of the transactional ids
 	reads, writes []string
 }
 
 func (cfg *Config) access() access {
-	return access{seedBrokers: cfg.SeedBrokers, group: cfg.Group, transactions: cfg.Group + ".",
+	return access{seedBrokers: cfg.SeedBrokers, groups: cfg.Group, transactions: cfg.Group + ".",
 		reads: append(cfg.inputs(), cfg.Topics.Consent), writes: cfg.written()}
 }
 
 func (cfg *ProjectorConfig) access() access {
-	return access{seedBrokers: cfg.SeedBrokers, group: cfg.group(), reads: []string{cfg.Topic}}
+	return access{seedBrokers: cfg.SeedBrokers, groups: cfg.groups() + " --resource-pattern-type prefixed", reads: []string{cfg.Topic}}
 }
 
 // mend is h's own remedy, or the commands that grant what the brokers deny.
@@ -59,7 +59,7 @@ func (a *access) mend(h *Hold) string {
 		}
 		return all
 	case kerr.GroupAuthorizationFailed.Message:
-		return grant(a.seedBrokers, "Read --group "+a.group)
+		return grant(a.seedBrokers, "Read --group "+a.groups)
 	case kerr.TransactionalIDAuthorizationFailed.Message:
 		return grant(a.seedBrokers, "Write --transactional-id "+a.transactions+" --resource-pattern-type prefixed")
 	case kerr.ClusterAuthorizationFailed.Message:

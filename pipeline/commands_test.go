@@ -30,7 +30,7 @@ func TestGrants(t *testing.T) {
 		{cfg.access(), kerr.TransactionalIDAuthorizationFailed, acls + "Write --transactional-id g. --resource-pattern-type prefixed"},
 		{cfg.access(), kerr.ClusterAuthorizationFailed, acls + "Describe --cluster"},
 		{project.access(), kerr.TopicAuthorizationFailed, acls + "Read --topic c"},
-		{project.access(), kerr.GroupAuthorizationFailed, acls + "Read --group g.project"},
+		{project.access(), kerr.GroupAuthorizationFailed, acls + "Read --group g.project. --resource-pattern-type prefixed"},
 	}
 	for _, c := range cases {
 		h := kafkaHold(HoldKafka, c.err)
@@ -58,7 +58,7 @@ func TestGrantsShown(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.held(kafkaHold(HoldGroup, kerr.GroupAuthorizationFailed))
-	if h := p.Status().Hold; h == nil || h.Mend != "kafka-acls --bootstrap-server a:1 --add --allow-principal User:ANONYMOUS --operation Read --group g.project" {
+	if h := p.Status().Hold; h == nil || h.Mend != "kafka-acls --bootstrap-server a:1 --add --allow-principal User:ANONYMOUS --operation Read --group g.project. --resource-pattern-type prefixed" {
 		t.Errorf("%+v", h)
 	}
 }

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
@@ -19,12 +20,16 @@ import (
 // The projector folds the consent topic into the state store (DESIGN section 6,
 // Freshness).
 //
-// Whoever owns partition 0 of the consent topic in the group {group}.project
-// projects all partitions; the others stand by. Kafka's group only chooses who
-// works: nothing is committed there, and two that work at once, or a frozen one
-// that wakes, do no harm, because every write compares the whole watermark of
-// its bucket. Positions are read from the store itself. So whatever happens to
-// it (flush, restart, failover, restore), the projector goes on from what is
+// Whoever owns partition 0 of the consent topic in the group
+// {group}.project.{epoch of the state} projects all partitions; the others stand by.
+// Instances that read another state, as while keys are rotated or a release is rolled
+// out, have a leader of their own: they would else hold for as long as one of the
+// others leads.
+//
+// Kafka's group only chooses who works: nothing is committed there, and two that work
+// at once, or a frozen one that wakes, do no harm, because every write compares the
+// whole watermark of its bucket. Positions are read from the store itself. So whatever
+// happens to it (flush, restart, failover, restore), the projector goes on from what is
 // really there, from offset 0 where nothing is.
 //
 // A kill at any point leaves each bucket at one of its watermarks, with exactly
@@ -165,7 +170,13 @@ func (p *Projector) Run(ctx context.Context) error {
 	}
 }
 
-func (cfg *ProjectorConfig) group() string { return cfg.Group + ".project" }
+// groups is what the names of all projectors' groups begin with.
+func (cfg *ProjectorConfig) groups() string { return cfg.Group + ".project." }
+
+func (cfg *ProjectorConfig) group() string {
+	epoch := cfg.Store.Epoch().Hash()
+	return cfg.groups() + hex.EncodeToString(epoch[:8]) // as in the state's keys
+}
 
 // memberID is the static group instance id.
 func (cfg *ProjectorConfig) memberID() string { return cfg.group() + "." + cfg.Instance }

@@ -44,8 +44,9 @@ func leads(t *testing.T, p *Projector, within time.Duration) {
 func TestKilledLeaderIsBack(t *testing.T) {
 	inConsentWorld(t, func(w *consentWorld) {
 		t := w.t
+		group := (&ProjectorConfig{Group: "g", Store: w.store}).group()
 		assigned := make(chan struct{}, 1)
-		killed := w.client(kgo.ConsumerGroup("g.project"), kgo.InstanceID("g.project.0"), kgo.ConsumeTopics(devstack.ConsentTopic), kgo.SessionTimeout(10*time.Second),
+		killed := w.client(kgo.ConsumerGroup(group), kgo.InstanceID(group+".0"), kgo.ConsumeTopics(devstack.ConsentTopic), kgo.SessionTimeout(10*time.Second),
 			kgo.OnPartitionsAssigned(func(context.Context, *kgo.Client, map[string][]int32) { assigned <- struct{}{} }))
 		<-assigned
 		killed.Close() // a static member does not leave by this

@@ -50,7 +50,7 @@ func inConsentWorld(t *testing.T, run func(w *consentWorld)) {
 			ns: consent.NewNamespaces([]consent.NamespaceRule{{Name: "crm", Normalize: consent.NormalizeTrim}})}
 		w.cl = w.client(kgo.RecordPartitioner(kgo.ManualPartitioner()))
 		defer w.cl.Close()
-		w.store = w.openStore()
+		w.store = w.openStore(1)
 		defer w.store.Close()
 		run(w)
 	})
@@ -64,7 +64,8 @@ func (w *consentWorld) client(opts ...kgo.Opt) *kgo.Client {
 	return cl
 }
 
-func (w *consentWorld) openStore() *redisstore.Store {
+// openStore opens the state under a key file, which check names.
+func (w *consentWorld) openStore(check byte) *redisstore.Store {
 	top, err := askTopology(w.t.Context(), w.cl, []string{devstack.ConsentTopic})
 	if err != nil {
 		w.t.Fatal(err)
@@ -72,7 +73,7 @@ func (w *consentWorld) openStore() *redisstore.Store {
 	store, err := redisstore.Open(redisstore.Config{
 		Addr: "redis", Dial: w.stack.DialRedis, Keys: map[uint32][32]byte{1: {2}}, ActiveKey: 1, Timeout: time.Second,
 		Epoch: redisstore.Epoch{ClusterID: top.cluster, TopicID: top.topics[devstack.ConsentTopic].id,
-			Partitions: worldPartitions, TagCheck: []byte{1}, Namespaces: w.ns.Hash(), Buckets: 4},
+			Partitions: worldPartitions, TagCheck: []byte{check}, Namespaces: w.ns.Hash(), Buckets: 4},
 	})
 	if err != nil {
 		w.t.Fatal(err)

@@ -38,6 +38,34 @@ func TestProjectorsTakeOver(t *testing.T) {
 	})
 }
 
+// TestProjectorsOfTwoEpochs: while one instance has the new key file and the other has
+// not, each finds the state that it reads kept up. With one leader for both the new
+// one would hold for as long as the old one leads, and who waits for it to be ready
+// before replacing the old one would wait for ever.
+func TestProjectorsOfTwoEpochs(t *testing.T) {
+	inConsentWorld(t, func(w *consentWorld) {
+		old, stopOld := w.start()
+		w.settle()
+		before := w.store
+		w.keys, w.store = map[string][32]byte{"crm": {9}}, w.openStore(2)
+		defer w.store.Close()
+		rotated, stopRotated := w.start()
+		w.send(consentRecord(0, "1", "withdraw"))
+		w.settle()
+		w.wantRows("1")
+		w.store = before
+		w.settle()
+		if !old.Status().Leading || !rotated.Status().Leading {
+			t.Errorf("leading: %v and %v", old.Status().Leading, rotated.Status().Leading)
+		}
+		for _, stop := range []func() error{stopOld, stopRotated} {
+			if err := stop(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
 // TestTwoLeaders: if the group ever lets two project at once, they only cost
 // each other time.
 func TestTwoLeaders(t *testing.T) {
