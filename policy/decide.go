@@ -185,7 +185,8 @@ func (s *state) judge(d *Decision) {
 	if !p.SurvivesRestriction {
 		d.denyBy(s.restricted, ProcessingRestricted)
 	}
-	d.denyIf(!legal && s.stateMalformed(), StateMalformed)
+	// What nobody could read may be an objection, and that counts under every basis.
+	d.denyIf((!legal || p.DirectMarketing) && s.stateMalformed(), StateMalformed)
 	if p.DirectMarketing {
 		d.denyBy(s.marketingObjection(), ObjectionMarketing)
 	}

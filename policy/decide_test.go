@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
@@ -206,6 +207,25 @@ func TestDecideCases(t *testing.T) {
 		}
 		if d.HasCited != (c.cited >= 0) || d.HasCited && d.Cited != (consent.Position{Partition: 1, Offset: c.cited}) {
 			t.Errorf("%s: cites %t %v, want %d", c.name, d.HasCited, d.Cited, c.cited)
+		}
+	}
+}
+
+// TestObjectionInOverflownRow: a row that has overflown forgets what was said of single
+// purposes. An objection to direct marketing must not go with it, not under the one
+// basis that a malformed state does not concern otherwise.
+func TestObjectionInOverflownRow(t *testing.T) {
+	p := purposeOf(LegalObligation)
+	p.DirectMarketing = true
+	events := []consent.Event{said(consent.Object, t1, mail)}
+	for i := range consent.MaxSlots + 1 {
+		events = append(events, said(consent.Withdraw, t1, fmt.Sprintf("p%d", i)))
+	}
+	for _, n := range []int{1, len(events)} {
+		var d Decision
+		Decide(p, []*consent.Row{rowOf(events[:n]...)}, &Facts{EventTime: t2}, t3, &d)
+		if d.Permit {
+			t.Errorf("%d events: %s", n, d.Reason)
 		}
 	}
 }

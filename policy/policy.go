@@ -19,7 +19,7 @@
 //	3-4   RETENTION_EXCEEDED          event time + retention <= now (D20)
 //	5     SUBJECT_ERASED              erased; not for legal_obligation (D13)
 //	6     PROCESSING_RESTRICTED       restricted at or after the last lift; not with survives_restriction (D12)
-//	6     STATE_MALFORMED             a malformed event, not superseded; not for legal_obligation (D14)
+//	6     STATE_MALFORMED             a malformed event, not superseded; not for legal_obligation without direct marketing (D14)
 //	7     OBJECTION_MARKETING         direct marketing and an objection, or (basis not consent) a withdrawal
 //	8     OBJECTION                   consent, legitimate interests, public task and an objection; a withdrawal that names the purpose
 //	23    CONSENT_UNKNOWN             nothing was said            (23-33: basis consent only)

@@ -188,7 +188,7 @@ func judge(p *Purpose, rows []*Row, event, now int64) (deny []fault, permit faul
 		add(6, "PROCESSING_RESTRICTED", restricted...)
 	}
 	malformed := mal > -inf && lseen <= mal && !(g != nil && len(why) == 0 && g.recv > mal)
-	if malformed && p.Basis != "legal_obligation" {
+	if malformed && (p.Basis != "legal_obligation" || p.DirectMarketing) {
 		add(6, "STATE_MALFORMED")
 	}
 	consented := p.Basis == "consent"
