@@ -46,22 +46,26 @@ func ParseUnkeyed(value []byte, at Position, received int64, ns Namespaces) Even
 	if received < 0 || received > maxInstant {
 		// Only a broken log says so. The event then denies for good.
 		e.Received = maxInstant
-		return malformed(e, FaultTime)
+		return malformed(e.named(value, ns), FaultTime)
 	}
 	if value == nil {
 		return malformed(e, FaultNull)
 	}
 	if len(value) > MaxEventBytes {
-		e.Subject, e.HasSubject = findSubject(value[:min(len(value), maxSearched)], ns)
-		return malformed(e, FaultTooLarge)
+		return malformed(e.named(value, ns), FaultTooLarge)
 	}
 	p := parser{dec: jsontext.NewDecoder(bytes.NewReader(value)), ns: ns, event: &e}
 	p.run()
 	if p.fault == NoFault {
 		return e
 	}
-	e.Subject, e.HasSubject = findSubject(value, ns)
-	return malformed(e, p.fault)
+	return malformed(e.named(value, ns), p.fault)
+}
+
+// named is the event with the subject of a value that says nothing else.
+func (e Event) named(value []byte, ns Namespaces) Event {
+	e.Subject, e.HasSubject = findSubject(value[:min(len(value), maxSearched)], ns)
+	return e
 }
 
 // malformed keeps of an event only what a malformed one may say.

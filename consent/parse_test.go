@@ -209,6 +209,9 @@ func TestBrokenLogTime(t *testing.T) {
 		if e.Malformed != FaultTime || !e.HasSubject || e.Received != maxInstant {
 			t.Errorf("%d: %+v", received, e)
 		}
+		if e := Parse(nil, []byte(minimal+"}"), Position{}, received, testNamespaces); e.Subject != (Identifier{"crm", "42"}) || !e.HasSubject {
+			t.Errorf("%d: the value's subject is not denied: %+v", received, e)
+		}
 	}
 }
 
