@@ -210,6 +210,8 @@ func (e *Enforcer) settings(c kadm.ResourceConfig) topicSettings {
 	return t
 }
 
+const uncleanElection = "unclean.leader.election.enable"
+
 func (e *Enforcer) checkTopic(t topicSettings, r *Refusal) {
 	e.limits.set(t.name, t.values[maxMessageBytes])
 	switch t.name {
@@ -220,9 +222,11 @@ func (e *Enforcer) checkTopic(t topicSettings, r *Refusal) {
 		t.want(r, "retention.ms", "-1", "history is the documentation of consent")
 		t.wantIfSet(r, "retention.bytes", "-1", "history is the documentation of consent")
 		t.want(r, "message.timestamp.type", "LogAppendTime", "a sender's clock must not order consent (events that are there already keep theirs: copy them to a new topic)")
+		t.wantIfSet(r, uncleanElection, "false", "a leader that lacks acknowledged events would permit what was withdrawn")
 	case e.cfg.Topics.Audit:
 		t.want(r, "cleanup.policy", "delete", "compaction would tear the chains")
 		t.want(r, "message.timestamp.type", "LogAppendTime", "verify compares decision times with it")
+		t.wantIfSet(r, uncleanElection, "false", "a leader that lacks acknowledged records would tear the chains")
 	case e.cfg.Topics.Policies:
 		t.want(r, "cleanup.policy", "compact", "audit records cite policies and plans for as long as they exist")
 	default:

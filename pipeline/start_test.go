@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 	"testing"
@@ -72,6 +73,26 @@ func TestRefusals(t *testing.T) {
 			r.eventually("the daemon is ready after what was printed was typed", func() bool { return run.Status().Ready })
 			run.stop()
 		})
+	}
+}
+
+// TestUncleanElection: a topic whose leader may be a replica that lacks acknowledged
+// records is no authority on consent, and no place for chains. The in-process broker
+// does not have the setting.
+func TestUncleanElection(t *testing.T) {
+	const key = "unclean.leader.election.enable"
+	e := &Enforcer{limits: &topicLimits{}, cfg: Config{SeedBrokers: []string{"a:1"}, Topics: Topics{Consent: "c", Audit: "a"}}}
+	right := map[string]string{"cleanup.policy": "delete", "retention.ms": "-1", "message.timestamp.type": "LogAppendTime"}
+	for _, topic := range []string{"c", "a"} {
+		for value, want := range map[string]int{"": 0, "false": 0, "true": 1} {
+			settings := topicSettings{name: topic, values: maps.Clone(right), cfg: &e.cfg}
+			settings.values[key] = value
+			var r Refusal
+			e.checkTopic(settings, &r)
+			if len(r.Complaints) != want || want > 0 && !strings.HasSuffix(r.Complaints[0].Command, "--entity-name "+topic+" --add-config "+key+"=false") {
+				t.Errorf("%s %s=%q: %+v", topic, key, value, r)
+			}
+		}
 	}
 }
 
