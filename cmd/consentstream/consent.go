@@ -101,7 +101,7 @@ JSON from standard input instead.`,
 				return usage(c, err)
 			}
 		}
-		ev, err := eventText(std, *file, f)
+		ev, err := eventText(c.Context(), std, *file, f)
 		if err != nil {
 			return err
 		}
@@ -119,12 +119,12 @@ JSON from standard input instead.`,
 }
 
 // eventText is the event's JSON, from a file or from flags.
-func eventText(std stdio, file string, f recordFlags) ([]byte, error) {
+func eventText(ctx context.Context, std stdio, file string, f recordFlags) ([]byte, error) {
 	switch file {
 	case "":
 		return json.Marshal(f.event())
 	case "-":
-		return readAll(std.in)
+		return readAll(until(ctx, std.in))
 	}
 	return os.ReadFile(file)
 }

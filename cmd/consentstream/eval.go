@@ -53,7 +53,7 @@ docs/consent.md explains the reasons for which a purpose is denied.`,
 		if err != nil {
 			return err
 		}
-		job := eval.Config{Topic: *topic, At: now, Records: *records, Group: cfg.Kafka.ConsumerGroup, In: std.in, Out: std.out,
+		job := eval.Config{Topic: *topic, At: now, Records: *records, Group: cfg.Kafka.ConsumerGroup, In: until(c.Context(), std.in), Out: std.out,
 			Audit: cfg.Topics.Audit, Quarantine: cfg.Topics.Quarantine}
 		if err := fillEval(&job, cfg, *schema); err != nil {
 			return err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -57,18 +58,18 @@ where the people who may reveal cannot change it.`,
 				return usage(c, errors.New("keys reveal needs --keys, --purpose, --path, --reason and --log"))
 			}
 		}
-		return reveal(std, f, args)
+		return reveal(c.Context(), std, f, args)
 	}
 	return c
 }
 
-func reveal(std stdio, f revealFlags, tokens []string) error {
+func reveal(ctx context.Context, std stdio, f revealFlags, tokens []string) error {
 	ring, err := keys.Load(f.keys)
 	if err != nil {
 		return err
 	}
 	if len(tokens) == 0 {
-		if tokens, err = readTokens(std.in); err != nil {
+		if tokens, err = readTokens(until(ctx, std.in)); err != nil {
 			return err
 		}
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 
@@ -42,7 +43,7 @@ With -c it prints only the fields that no rule of the stream classifies. With
 		if err := f.check(); err != nil {
 			return usage(c, err)
 		}
-		stub, err := eventsStub(std, f, *records)
+		stub, err := eventsStub(c.Context(), std, f, *records)
 		if err != nil {
 			return err
 		}
@@ -51,7 +52,7 @@ With -c it prints only the fields that no rule of the stream classifies. With
 	return c
 }
 
-func eventsStub(std stdio, f stubFlags, records bool) (*infer.Stub, error) {
+func eventsStub(ctx context.Context, std stdio, f stubFlags, records bool) (*infer.Stub, error) {
 	cfg, stream, pol, err := f.wiring(std)
 	if err != nil {
 		return nil, err
@@ -62,7 +63,7 @@ func eventsStub(std stdio, f stubFlags, records bool) (*infer.Stub, error) {
 	if stream != nil && stream.Wiring.Format != schemas.JSON {
 		return nil, fmt.Errorf("stream %s is not plain JSON: propose from its schema: consentstream schema config -c %s --topic %s", *f.topic, *f.config, *f.topic)
 	}
-	sample, err := readSample(std)
+	sample, err := readSample(ctx, std)
 	if err != nil {
 		return nil, err
 	}
@@ -106,11 +107,11 @@ func splitAs(s *configs.Stream, fields []infer.Field) []infer.Field {
 	return infer.Within(fields, split)
 }
 
-func readSample(std stdio) (*infer.Sample, error) {
+func readSample(ctx context.Context, std stdio) (*infer.Sample, error) {
 	if isTerminal(std.in) {
 		fmt.Fprintln(std.err, "Reading events from the terminal; Ctrl-D ends.")
 	}
-	in := bufio.NewReader(std.in)
+	in := bufio.NewReader(until(ctx, std.in))
 	if head, _ := in.Peek(len(avroFile)); bytes.Equal(head, avroFile) {
 		return nil, errors.New("standard input: this is an Avro data file; events of Avro have a schema: consentstream schema config --schema FILE")
 	}
