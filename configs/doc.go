@@ -41,5 +41,6 @@
 // it is given and does nothing else: it connects to nothing. It never panics,
 // and each Finding has a file, a line and a column. Secrets have a type that
 // does not print (Secret), must not stand in the files, and where one does all
-// the same, excerpts hide it (promise P8).
+// the same, excerpts hide it (promise P8): below a word such as password, and
+// where a server has a user (user:password@host).
 package configs

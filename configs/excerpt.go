@@ -11,7 +11,8 @@ import (
 )
 
 // hideSecrets hides what stands under a key that looks like a secret's, wherever
-// it is: a password in the wrong place is a password all the same.
+// it is, and an address with a user: a password in the wrong place is a password
+// all the same.
 func (s *source) hideSecrets() {
 	for _, n := range s.order {
 		if n.Kind != yaml.MappingNode {
@@ -24,7 +25,7 @@ func (s *source) hideSecrets() {
 		}
 	}
 	for _, n := range s.order {
-		if _, rest, ok := strings.Cut(n.Value, "://"); ok && strings.Contains(rest, "@") {
+		if _, rest, ok := strings.Cut(n.Value, ":"); ok && strings.Contains(rest, "@") {
 			s.hideAll(n)
 		}
 	}
@@ -127,7 +128,7 @@ func mask(line []rune, covered []bool, caret int) (shown []rune, at int) {
 }
 
 // guess cuts a line of a source that did not parse right after a word that
-// introduces a secret, or at the user of a URL. Where an unfinished construct holds a secret on
+// introduces a secret, or at the user of an address. Where an unfinished construct holds a secret on
 // an earlier line, nothing is shown: it may go on here.
 func (s *source) guess(line []rune, n int) []rune {
 	for k := max(s.unfinished, 1); k < n && s.unfinished > 0; k++ {
@@ -142,14 +143,15 @@ func (s *source) guess(line []rune, n int) []rune {
 }
 
 // secretIn is the index in line at which a secret may begin: after a word that
-// introduces one, or at the user of a URL; -1 for none.
+// introduces one, or in the user of an address (user:password@host, with or
+// without a scheme); -1 for none.
 func secretIn(line []rune) int {
 	start, user := 0, lastRune(line, '@')
 	for i := 0; i <= len(line); i++ {
 		if i < len(line) && (unicode.IsLetter(line[i]) || line[i] == '_') {
 			continue
 		}
-		if secretWord(string(line[start:i])) || i+2 < user && string(line[i:i+3]) == "://" {
+		if secretWord(string(line[start:i])) || i+1 < user && line[i] == ':' && !unicode.IsSpace(line[i+1]) {
 			return i
 		}
 		start = i + 1
