@@ -1,6 +1,9 @@
 package configs
 
 import (
+	"errors"
+	"io"
+	"os"
 	"path/filepath"
 
 	"github.com/consentstream/consentstream/engine"
@@ -96,7 +99,7 @@ func (c *Config) Wiring() []engine.Stream {
 
 // Load reads the wiring file at path and the policy and schemas that it names.
 // env looks up environment variables (os.LookupEnv), read reads files
-// (os.ReadFile). The Config is nil exactly when a finding is an Error; findings
+// (ReadFile). The Config is nil exactly when a finding is an Error; findings
 // are in the files' order, the wiring's first.
 func Load(path string, env func(string) (string, bool), read func(string) ([]byte, error)) (*Config, []Finding) {
 	l := &loader{env: env, read: read, places: map[string]place{}}
@@ -106,6 +109,18 @@ func Load(path string, env func(string) (string, bool), read func(string) ([]byt
 		return nil, findings
 	}
 	return c, findings
+}
+
+// ReadFile reads a file for Load and LoadPolicy: one byte more than they take, at
+// most, so that they say that it is too large however large it is; a device has
+// no end.
+func ReadFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	return text, errors.Join(err, f.Close())
 }
 
 // finish cuts the excerpts and sorts.

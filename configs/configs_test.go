@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -40,6 +42,39 @@ func TestFindingsAreBounded(t *testing.T) {
 		if c != nil || !HasErrors(findings) || len(findings) > maxFindings+1 {
 			t.Errorf("%s: %d findings", name, len(findings))
 		}
+	}
+}
+
+// TestReadFile: a file without an end is refused as one that is too large, and
+// what Load takes is read whole.
+func TestReadFile(t *testing.T) {
+	const endless = "/dev/zero"
+	if _, err := os.Stat(endless); err != nil {
+		t.Skip("there is no " + endless + " here")
+	}
+	for _, c := range []struct{ name, text string }{
+		{endless, ""},
+		{"wiring.yaml", "policy: " + endless},
+		{"value.yaml", "instance: ${file:" + endless + "}"},
+	} {
+		file := c.name
+		if c.text != "" {
+			file = filepath.Join(t.TempDir(), c.name)
+			if err := os.WriteFile(file, []byte(c.text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, findings := Load(file, noEnv, ReadFile)
+		if !slices.ContainsFunc(findings, func(f Finding) bool { return strings.Contains(f.Message, "larger than 1 MiB") }) {
+			t.Errorf("%s: %v", c.name, findings)
+		}
+	}
+	file := filepath.Join(t.TempDir(), "largest")
+	if err := os.WriteFile(file, make([]byte, maxFile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := ReadFile(file); len(text) != maxFile || err != nil {
+		t.Errorf("%d bytes, %v", len(text), err)
 	}
 }
 

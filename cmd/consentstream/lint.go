@@ -25,7 +25,7 @@ is one, the nearest valid word. Warnings do not change the exit code.`,
 	path := addConfig(c)
 	format := addFormat(c)
 	c.RunE = func(*cobra.Command, []string) error {
-		_, findings := configs.Load(*path, os.LookupEnv, os.ReadFile)
+		_, findings := configs.Load(*path, os.LookupEnv, configs.ReadFile)
 		if err := printFindings(std.out, findings, *format); err != nil {
 			return err
 		}
@@ -60,7 +60,7 @@ func printFindings(w io.Writer, findings []configs.Finding, f format) error {
 // load reads a configuration for a command that works with it. Findings go to
 // standard error; errors among them end the command.
 func load(std stdio, path string) (*configs.Config, error) {
-	c, findings := configs.Load(path, os.LookupEnv, os.ReadFile)
+	c, findings := configs.Load(path, os.LookupEnv, configs.ReadFile)
 	if c != nil {
 		return c, nil
 	}

@@ -78,7 +78,7 @@ func (f stubFlags) wiring(std stdio) (cfg *configs.Config, stream *configs.Strea
 		}
 		return cfg, streamOf(cfg, *f.topic), cfg.Policy, nil
 	case *f.policy != "":
-		p, findings := configs.LoadPolicy(*f.policy, os.LookupEnv, os.ReadFile)
+		p, findings := configs.LoadPolicy(*f.policy, os.LookupEnv, configs.ReadFile)
 		if p == nil {
 			return nil, nil, nil, errors.Join(printFindings(std.err, findings, "text"), errFindings)
 		}
