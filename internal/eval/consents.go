@@ -2,11 +2,12 @@ package eval
 
 import (
 	"bufio"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/consentstream/consentstream/consent"
 	"github.com/consentstream/consentstream/engine"
@@ -71,20 +72,18 @@ func (r *runner) note(line int64, ev *consent.Event) {
 
 // consentLine tells an event from {"timestamp": …, "value": {…}}.
 func (r *runner) consentLine(line []byte) (value []byte, received int64, err error) {
-	var wrapped struct {
-		Timestamp *string         `json:"timestamp"`
-		Value     json.RawMessage `json:"value"`
-	}
-	if decodeStrict(line, &wrapped) != nil || wrapped.Timestamp == nil && wrapped.Value == nil {
+	var timestamp *string
+	var wrapped jsontext.Value
+	if decodeMembers(line, map[string]any{"timestamp": &timestamp, "value": &wrapped}) != nil || timestamp == nil && wrapped == nil {
 		return line, r.cfg.At, nil
 	}
 	received = r.cfg.At
-	if wrapped.Timestamp != nil {
-		t, err := time.Parse(time.RFC3339, *wrapped.Timestamp)
+	if timestamp != nil {
+		t, err := time.Parse(time.RFC3339, *timestamp)
 		if err != nil {
 			return nil, 0, errors.New("timestamp is not RFC 3339 with a zone, such as 2026-11-01T10:00:00Z")
 		}
 		received = t.UnixMilli()
 	}
-	return wrapped.Value, received, nil
+	return wrapped, received, nil
 }

@@ -48,6 +48,9 @@ func TestRecordLines(t *testing.T) {
 		{`{"key":"k","value":null}`, "none", "", ""},
 		{`{"value":"scalar"}`, "none", "", ""},
 		{`{"value_base64":""}`, "none", "", ""},
+		{`{"value":{"id":"1","id":"2"}}`, "none", "", ""}, // the record's fault, not the line's
+		{`{"value":{"id":"\ud800"}}`, "none", "", ""},
+		{"{\"value\":{\"id\":\"\xff\"}}", "none", "", ""},
 	} {
 		out, sum, err := run(t, eval.Config{Engine: cfg, Topic: "in", Records: true, In: strings.NewReader(c.in)})
 		if err != nil || sum.Records != 1 {
@@ -78,6 +81,8 @@ func TestLinesThatAreNone(t *testing.T) {
 	for _, bad := range []string{
 		`canary`, ``, `{"value":{}} canary`, `{"valeu":"canary"}`, `{"key":"canary"}`, `{"value":1,"value_base64":"AA=="}`, `{"value_base64":"canary!"}`,
 		`{"value":{},"timestamp":"canary"}`, `{"value":{},"timestamp":"2026-11-20T10:00:00"}`, `{"value":{},"key":1}`, `{"value":{},"headers":{"h":1}}`, `[]`,
+		`{"Value":{"id":"canary"}}`, `{"value":{"id":"1"},"value":{"id":"canary"}}`, `{"value":{"id":"1"},"value":null}`, `{"value":{},"key":"canary\ud800"}`,
+		`{"value":{},"headers":{"h":"canary","h":"b"}}`, "{\"value\":{},\"key\":\"canary\xff\"}", `{"value":{}}{"value":{}}`, `{"value":{}`, `null`,
 	} {
 		_, _, err := run(t, eval.Config{Engine: cfg, Topic: "in", Records: true, In: strings.NewReader(good + bad + "\n")})
 		if err == nil || !strings.Contains(err.Error(), "line 2") || strings.Contains(err.Error(), "canary") {

@@ -4,13 +4,15 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/consentstream/consentstream/engine"
 )
@@ -56,13 +58,17 @@ type input struct {
 	raw bool
 }
 
-// recordLine is the shape of a --records line.
+// recordLine is what a --records line says.
 type recordLine struct {
-	Key         *string           `json:"key"`
-	Headers     map[string]string `json:"headers"`
-	Timestamp   string            `json:"timestamp"`
-	Value       json.RawMessage   `json:"value"`
-	ValueBase64 *string           `json:"value_base64"`
+	key         *string
+	headers     map[string]string
+	timestamp   string
+	value       jsontext.Value // nil: there is none
+	valueBase64 *string
+}
+
+func (rec *recordLine) members() map[string]any {
+	return map[string]any{"key": &rec.key, "headers": &rec.headers, "timestamp": &rec.timestamp, "value": &rec.value, "value_base64": &rec.valueBase64}
 }
 
 func (r *runner) input(line []byte) (input, error) {
@@ -72,7 +78,7 @@ func (r *runner) input(line []byte) (input, error) {
 		return in, nil
 	}
 	var rec recordLine
-	if err := decodeStrict(line, &rec); err != nil {
+	if err := decodeMembers(line, rec.members()); err != nil {
 		return in, errors.New(`is not {"key": …, "headers": {…}, "timestamp": "…", "value": …} (the value may be value_base64)`)
 	}
 	if err := in.fill(&rec); err != nil {
@@ -82,47 +88,73 @@ func (r *runner) input(line []byte) (input, error) {
 }
 
 func (in *input) fill(rec *recordLine) error {
-	if rec.Key != nil {
-		in.Key = []byte(*rec.Key)
+	if rec.key != nil {
+		in.Key = []byte(*rec.key)
 	}
-	for name, v := range rec.Headers {
+	for name, v := range rec.headers {
 		in.Headers = append(in.Headers, engine.Header{Key: name, Value: []byte(v)})
 	}
 	slices.SortFunc(in.Headers, func(a, b engine.Header) int { return strings.Compare(a.Key, b.Key) })
-	if rec.Timestamp != "" {
-		t, err := time.Parse(time.RFC3339, rec.Timestamp)
+	if rec.timestamp != "" {
+		t, err := time.Parse(time.RFC3339, rec.timestamp)
 		if err != nil {
 			return errors.New("timestamp is not RFC 3339 with a zone, such as 2026-11-01T10:00:00Z")
 		}
 		in.Timestamp = t.UnixMilli()
 	}
 	switch {
-	case rec.ValueBase64 != nil && rec.Value != nil:
+	case rec.valueBase64 != nil && rec.value != nil:
 		return errors.New("has both value and value_base64")
-	case rec.ValueBase64 != nil:
-		b, err := base64.StdEncoding.DecodeString(*rec.ValueBase64)
+	case rec.valueBase64 != nil:
+		b, err := base64.StdEncoding.DecodeString(*rec.valueBase64)
 		if err != nil {
 			return errors.New("value_base64 is not base64 (RFC 4648, with padding)")
 		}
 		in.Value, in.raw = append([]byte{}, b...), true
-	case rec.Value == nil:
+	case rec.value == nil:
 		return errors.New(`has no value (a tombstone is "value": null)`)
-	case !bytes.Equal(rec.Value, []byte("null")):
-		in.Value = rec.Value
+	case !bytes.Equal(rec.value, []byte("null")):
+		in.Value = rec.value
 	}
 	return nil
 }
 
-// decodeStrict reads one JSON value with known members only. A RawMessage keeps
-// its bytes as they are, null too.
-func decodeStrict(line []byte, v any) error {
-	d := json.NewDecoder(bytes.NewReader(line))
-	d.DisallowUnknownFields()
-	if err := d.Decode(v); err != nil {
-		return err
+// errNoObject stands for all that is wrong with a line; whoever knows what the
+// line should be says so.
+var errNoObject = errors.New("not one JSON object with these members, each at most once")
+
+// decodeMembers reads one JSON object whose members are those of into, each at
+// most once and spelled as there. A *jsontext.Value keeps its bytes as they are,
+// those of a record that is at fault too; all else is strict.
+func decodeMembers(line []byte, into map[string]any) error {
+	d := jsontext.NewDecoder(bytes.NewReader(line), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	if t, err := d.ReadToken(); err != nil || t.Kind() != '{' {
+		return errNoObject
 	}
-	if _, err := d.Token(); err != io.EOF {
-		return errors.New("trailing bytes")
+	seen := map[string]bool{}
+	for d.PeekKind() == '"' {
+		t, err := d.ReadToken()
+		if err != nil {
+			return errNoObject
+		}
+		name := t.String()
+		to, known := into[name]
+		raw, err := d.ReadValue()
+		if err != nil || !known || seen[name] {
+			return errNoObject
+		}
+		seen[name] = true
+		if v, ok := to.(*jsontext.Value); ok {
+			*v = raw.Clone()
+		} else if json.Unmarshal(raw, to) != nil {
+			return errNoObject
+		}
+	}
+	if _, err := d.ReadToken(); err != nil {
+		return errNoObject
+	}
+	if _, err := d.ReadToken(); err != io.EOF {
+		return errNoObject
 	}
 	return nil
 }
