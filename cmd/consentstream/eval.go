@@ -55,6 +55,9 @@ docs/consent.md explains the reasons for which a purpose is denied.`,
 		}
 		job := eval.Config{Topic: *topic, At: now, Records: *records, Group: cfg.Kafka.ConsumerGroup, In: until(c.Context(), std.in), Out: std.out,
 			Audit: cfg.Topics.Audit, Quarantine: cfg.Topics.Quarantine}
+		if s := streamOf(cfg, *topic); s != nil && s.Wiring.Format == schemas.JSON && *schema != "" {
+			return usage(c, fmt.Errorf("--schema: the records of %s are plain JSON, which has none", *topic))
+		}
 		if err := fillEval(&job, cfg, *schema); err != nil {
 			return err
 		}
@@ -97,10 +100,8 @@ func fillEval(job *eval.Config, cfg *configs.Config, schemaFile string) error {
 		return err
 	}
 	job.Engine = engine.Config{Policy: cfg.Policy, Streams: cfg.Wiring(), Keys: ring}
-	for _, s := range cfg.Streams {
-		if s.Wiring.Topic == job.Topic {
-			job.Schema = s.Wiring.Schema
-		}
+	if s := streamOf(cfg, job.Topic); s != nil {
+		job.Schema = s.Wiring.Schema
 	}
 	if schemaFile != "" {
 		text, err := os.ReadFile(schemaFile)
