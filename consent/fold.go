@@ -89,6 +89,23 @@ func (r *Row) permit(e *Event) {
 	}
 }
 
+// Void says in words why a sound event permits or lifts nothing, whatever the
+// policy: what it lacks or has too much. "" for all others. It never holds anything
+// of the event.
+func (e *Event) Void() string {
+	switch {
+	case e.Malformed != NoFault:
+	case e.Action.Permissive() && !e.proven():
+		return "without its proof it permits nothing (CONSENT_UNPROVEN): asserted_at, consent_type explicit or expressed, " +
+			"a notice with id and version, evidence with method and source"
+	case e.Action == LiftRestriction && !e.Asserted.Set:
+		return "without asserted_at it lifts nothing"
+	case e.Action == LiftRestriction && len(e.Purposes) > 0:
+		return "it lifts nothing, since it names purposes: a restriction is lifted for all of them"
+	}
+	return ""
+}
+
 // lift needs a stated time, and is void when it names purposes (D12).
 func (r *Row) lift(e *Event) {
 	if !e.Asserted.Set || len(e.Purposes) > 0 {

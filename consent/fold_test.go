@@ -2,6 +2,7 @@ package consent
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -201,5 +202,36 @@ func TestFoldCases(t *testing.T) {
 				t.Errorf("%s: %+v", c.name, r)
 			}
 		})
+	}
+}
+
+// TestVoid: an event that its author may take for a permission says what it
+// lacks, and the fold agrees.
+func TestVoid(t *testing.T) {
+	const proof = `,"asserted_at":"2026-11-01T10:00:00Z","consent_type":"expressed","notice":{"id":"n","version":"1"},"evidence":{"method":"m","source":"s"}`
+	for _, c := range []struct{ members, want string }{
+		{`"action":"grant","purposes":["a"]` + proof, ""},
+		{`"action":"opt_in","purposes":["a"]`, "CONSENT_UNPROVEN"},
+		{`"action":"renew","purposes":["a"]` + strings.Replace(proof, "expressed", "implied", 1), "CONSENT_UNPROVEN"},
+		{`"action":"withdraw"`, ""},
+		{`"action":"restrict","purposes":["a"]`, ""},
+		{`"action":"lift_restriction","asserted_at":"2026-11-01T10:00:00Z"`, ""},
+		{`"action":"lift_restriction"`, "asserted_at"},
+		{`"action":"lift_restriction","asserted_at":"2026-11-01T10:00:00Z","purposes":["a"]`, "names purposes"},
+		{`"action":"grant"`, ""}, // malformed, and says so elsewhere
+	} {
+		e := ParseUnkeyed([]byte(`{"id":"1","subject":{"namespace":"crm","value":"canary"},`+c.members+`}`), Position{}, 1_800_000_000_000, testNamespaces)
+		void := e.Void()
+		if (void == "") != (c.want == "") || !strings.Contains(void, c.want) || strings.Contains(void, "canary") {
+			t.Errorf("%s: %q", c.members, void)
+		}
+		if e.Malformed != NoFault || e.Action != LiftRestriction {
+			continue
+		}
+		row := NewRow()
+		row.Fold(&e)
+		if lifts := len(row.Slots) > 0; lifts != (void == "") {
+			t.Errorf("%s: folded to %+v", c.members, row.Slots)
+		}
 	}
 }

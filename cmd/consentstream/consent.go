@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
-	"fmt"
 	"os"
 	"strings"
 	"time"
@@ -79,7 +78,7 @@ JSON from standard input instead.`,
 	c.Flags().StringVar(&f.subject, "subject", "", "whom it is about, `NAMESPACE:VALUE`")
 	c.Flags().StringVar(&f.action, "action", "", "`ACTION`: grant renew refuse withdraw object opt_out opt_in restrict lift_restriction limit_sensitive erase invalidate request")
 	c.Flags().StringSliceVar(&f.purposes, "purpose", nil, "purpose `ID`; repeat for several; none means all, for restrictive actions")
-	c.Flags().StringSliceVar(&f.recipients, "recipient", nil, "`NAME` of a recipient that the grant covers; repeat for several")
+	c.Flags().StringArrayVar(&f.recipients, "recipient", nil, "`NAME` of a recipient that the grant covers; repeat for several")
 	c.Flags().StringVar(&f.kind, "type", "", "`TYPE` of a grant: explicit, expressed or implied")
 	c.Flags().StringVar(&f.notice, "notice", "", "notice that was shown, `ID:VERSION`")
 	c.Flags().StringVar(&f.evidence, "evidence", "", "how it can be proven, `METHOD:SOURCE`")
@@ -87,10 +86,8 @@ JSON from standard input instead.`,
 	c.Flags().StringVar(&f.asserted, "asserted", "", "when the person decided, RFC 3339 `TIME` (default now)")
 	c.Flags().BoolVar(&f.coversPast, "covers-past", false, "the grant covers events from before it")
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		if *file == "" {
-			if err := f.check(); err != nil {
-				return usage(c, err)
-			}
+		if err := f.check(c, *file); err != nil {
+			return usage(c, err)
 		}
 		cfg, err := load(std, *path)
 		if err != nil {
@@ -107,13 +104,7 @@ JSON from standard input instead.`,
 		}
 		ctx, cancel := context.WithTimeout(c.Context(), 30*time.Second)
 		defer cancel()
-		if err := recordEvent(ctx, std, cfg, ev, *format); err != nil {
-			return err
-		}
-		if f.action == "grant" && !f.proven() {
-			fmt.Fprintln(std.err, "consentstream: the grant has no proof and counts for nothing (CONSENT_UNPROVEN): give --type explicit or expressed, --notice ID:VERSION and --evidence METHOD:SOURCE")
-		}
-		return nil
+		return recordEvent(ctx, std, cfg, ev, *format)
 	}
 	return c
 }

@@ -7,6 +7,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
 	"github.com/consentstream/consentstream/policy"
 )
 
@@ -19,7 +22,20 @@ var (
 
 // check finds what is wrong with the flags by themselves. Messages show words of
 // the command line but never the subject's value.
-func (f recordFlags) check() error {
+func (f recordFlags) check(c *cobra.Command, file string) error {
+	if file == "" {
+		return f.checkWords()
+	}
+	var beside error
+	c.Flags().Visit(func(flag *pflag.Flag) {
+		if flag.Name != "file" && flag.Name != "config" && flag.Name != "format" {
+			beside = fmt.Errorf("--%s cannot stand beside --file: the file has the whole event", flag.Name)
+		}
+	})
+	return beside
+}
+
+func (f recordFlags) checkWords() error {
 	if ns, value, ok := strings.Cut(f.subject, ":"); !ok || ns == "" || value == "" {
 		return errors.New("consent record needs --subject NAMESPACE:VALUE, for example crm:42")
 	}
@@ -88,9 +104,4 @@ func noneOf(what, word string, words []string) error {
 		msg += fmt.Sprintf("; did you mean %q?", near)
 	}
 	return errors.New(msg)
-}
-
-// proven reports whether a grant by these flags has its proof.
-func (f recordFlags) proven() bool {
-	return (f.kind == "explicit" || f.kind == "expressed") && f.notice != "" && f.evidence != ""
 }

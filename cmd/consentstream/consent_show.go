@@ -46,6 +46,9 @@ func recordEvent(ctx context.Context, std stdio, cfg *configs.Config, event []by
 	if err != nil {
 		return err
 	}
+	if void := ev.Void(); void != "" {
+		fmt.Fprintln(std.err, "consentstream: the event is recorded, but "+void)
+	}
 	if f == "json" {
 		return json.NewEncoder(std.out).Encode(map[string]any{"topic": cfg.Topics.Consent, "partition": at.Partition, "offset": at.Offset})
 	}
@@ -173,6 +176,9 @@ func printState(w io.Writer, row *consent.Row, cut consent.Vector) error {
 	if !s.Known {
 		_, err := fmt.Fprintln(w, "nothing was ever said about this person: consent purposes deny")
 		return err
+	}
+	if len(s.Purposes) == 0 && s.Malformed == "" {
+		fmt.Fprintln(w, "nothing that was said about this person permits or denies: consent purposes deny")
 	}
 	if s.Overflown {
 		fmt.Fprintln(w, "more was said of this person than a state holds; it denies for good")

@@ -58,6 +58,9 @@ func (r *runner) note(line int64, ev *consent.Event) {
 		r.sum.Notes = append(r.sum.Notes, Note{line, fmt.Sprintf("the event is malformed (%s), so %s: %s", ev.Malformed, effect, ev.Malformed.Explain())})
 		return
 	}
+	if void := ev.Void(); void != "" {
+		r.sum.Notes = append(r.sum.Notes, Note{line, "the event changes less than it says: " + void})
+	}
 	for _, id := range ev.Purposes {
 		if r.cfg.Engine.Policy.Concerns(id) {
 			continue

@@ -153,7 +153,7 @@ func decodeMembers(line []byte, into map[string]any) error {
 	if _, err := d.ReadToken(); err != nil {
 		return errNoObject
 	}
-	if _, err := d.ReadToken(); err != io.EOF {
+	if _, err := d.ReadToken(); !errors.Is(err, io.EOF) {
 		return errNoObject
 	}
 	return nil
