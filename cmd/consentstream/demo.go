@@ -2,13 +2,16 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"os"
+	"os/signal"
 	"strconv"
+	"syscall"
 
-	"github.com/mattn/go-isatty"
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/consentstream/consentstream/configs"
 	"github.com/consentstream/consentstream/internal/app"
@@ -40,9 +43,13 @@ The embedded servers keep nothing: all data is lost at the end.`,
 		if err != nil {
 			return err
 		}
-		width, _ := strconv.Atoi(os.Getenv("COLUMNS"))
-		return demo.Run(c.Context(), demo.Config{
-			Out: std.out, Colour: isTerminal(std.out) && os.Getenv("NO_COLOR") == "", Width: width, Keep: *keep, Files: files,
+		// A reader who has seen enough (| head) is an error of the next write, which
+		// ends the demo, and not the end of the process, which would leave its files.
+		closed := make(chan os.Signal, 1)
+		signal.Notify(closed, syscall.SIGPIPE)
+		defer signal.Stop(closed)
+		err = demo.Run(c.Context(), demo.Config{
+			Out: std.out, Colour: isTerminal(std.out) && os.Getenv("NO_COLOR") == "", Width: width(std.out), Keep: *keep, Files: files,
 			Run: func(ctx context.Context, file string) error {
 				cfg, err := load(std, file)
 				if err != nil {
@@ -51,12 +58,26 @@ The embedded servers keep nothing: all data is lost at the end.`,
 				return runDaemon(ctx, cfg, app.Roles(), log)
 			},
 		})
+		if errors.Is(err, syscall.EPIPE) {
+			return nil
+		}
+		return err
 	}
 	return c
+}
+
+// width is that of a terminal, in characters; COLUMNS says so where it is set.
+// 0: there is none.
+func width(stream any) int {
+	n, err := strconv.Atoi(os.Getenv("COLUMNS"))
+	if f, ok := stream.(*os.File); ok && err != nil {
+		n, _, _ = term.GetSize(int(f.Fd()))
+	}
+	return max(n, 0)
 }
 
 // isTerminal reports whether a stream of this process is a terminal.
 func isTerminal(stream any) bool {
 	f, ok := stream.(*os.File)
-	return ok && isatty.IsTerminal(f.Fd())
+	return ok && term.IsTerminal(int(f.Fd()))
 }

@@ -18,6 +18,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/linkedin/goavro/v2"
 	"golang.org/x/sync/errgroup"
@@ -32,7 +33,7 @@ import (
 type Config struct {
 	Out    io.Writer
 	Colour bool
-	Width  int // of the terminal; 0: 120
+	Width  int // of the terminal; 0: there is none, and lines may be long
 	// Keep goes on until ctx ends, with the addresses printed.
 	Keep bool
 	// Files are the shipped configuration (configs.Demo).
@@ -44,11 +45,17 @@ type Config struct {
 // errDone ends the daemon when the story is told.
 var errDone = errors.New("the demo is over")
 
-// Run tells the story. It returns nil at its end, and when ctx ends.
+// Run tells the story. It returns nil at its end, and when ctx ends; what cannot
+// be written to Out ends it with that error.
 func Run(ctx context.Context, cfg Config) error {
-	if cfg.Width == 0 {
-		cfg.Width = 120
+	err := run(ctx, cfg)
+	if ctx.Err() != nil {
+		return nil
 	}
+	return err
+}
+
+func run(ctx context.Context, cfg Config) error {
 	stack, err := devstack.Start(ctx, devstack.Config{Topics: topics()})
 	if err != nil {
 		return err
@@ -59,7 +66,7 @@ func Run(ctx context.Context, cfg Config) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	t := &teller{cfg: cfg, out: cfg.Out, st: style{cfg.Colour}, stack: stack, file: filepath.Join(dir, "consentstream.yaml")}
+	t := &teller{cfg: cfg, out: &page{to: cfg.Out}, st: style{cfg.Colour}, stack: stack, file: filepath.Join(dir, "consentstream.yaml")}
 	if err := t.prepare(ctx, dir); err != nil {
 		return err
 	}
@@ -72,8 +79,7 @@ func Run(ctx context.Context, cfg Config) error {
 		}
 		return errDone
 	})
-	err = g.Wait()
-	if errors.Is(err, errDone) || ctx.Err() != nil {
+	if err = g.Wait(); errors.Is(err, errDone) {
 		return nil
 	}
 	return err
@@ -93,7 +99,7 @@ func topics() []devstack.Topic {
 // teller tells one story.
 type teller struct {
 	cfg      Config
-	out      io.Writer
+	out      *page
 	st       style
 	stack    *devstack.Stack
 	watch    *watcher
@@ -167,10 +173,10 @@ func freeAddress(ctx context.Context) (string, error) {
 func (t *teller) tell(ctx context.Context) error {
 	for _, scene := range []func(context.Context) error{t.opening, t.contacts, t.click, t.withdrawal, t.broken, t.ending} {
 		if err := scene(ctx); err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
 			return err
+		}
+		if t.out.err != nil {
+			return t.out.err
 		}
 	}
 	return nil
@@ -183,11 +189,12 @@ func (t *teller) heading(text string) {
 }
 
 func (t *teller) opening(ctx context.Context) error {
-	t.say("%s", t.st.bold("consentstream demo: an embedded Kafka, schema registry and Redis; everything in this process, nothing leaves it."))
-	t.say("Two streams (crm.contacts in Avro, marketing.events in JSON) flow through three purposes:")
-	t.say("  analytics        by consent      ids become pseudonyms, contact data is withheld")
-	t.say("  marketing.email  by consent      of contact data e-mail and name only; health data only if explicitly consented")
-	t.say("  service          by contract     what is needed to deliver the order")
+	t.say("%s", t.st.bold("consentstream demo: an embedded Kafka, schema registry and Redis."))
+	t.say("Everything is in this process, and nothing leaves it.")
+	t.say("Two streams, crm.contacts (Avro) and marketing.events (JSON); three purposes:")
+	t.say("  analytics        by consent   ids become pseudonyms, contact data is withheld")
+	t.say("  marketing.email  by consent   e-mail and name; health data by explicit consent")
+	t.say("  service          by contract  what is needed to deliver the order")
 	t.heading("What people decided")
 	now := time.Now().Add(-time.Second)
 	t.say("  Ada    (crm:42) ticked both boxes      → grant analytics, marketing.email")
@@ -276,7 +283,7 @@ func (t *teller) table(text []byte, s *seen) error {
 		cols = append(cols, column{title: d.Purpose, note: verdict(&d), fields: s.outputs[d.Purpose], denied: !d.Permit})
 	}
 	t.say("")
-	writeTable(t.out, t.st, t.cfg.Width, cols)
+	writeTable(t.out, t.st, cmp.Or(t.cfg.Width, 120), cols)
 	return nil
 }
 
@@ -300,7 +307,13 @@ func (t *teller) audit(name string, a *audit.Record) {
 	for i := range a.Decisions {
 		parts[i] = a.Decisions[i].Purpose + " " + verdict(&a.Decisions[i])
 	}
-	t.say("%s %-5s %s-%d offset %d, leaf %d, chained to %x…: %s", t.st.dim("audit:"), name, a.Lane.Topic, a.Lane.Partition, a.Offset, a.Index, a.Prev[:4], strings.Join(parts, "; "))
+	head := fmt.Sprintf("%-5s %s-%d offset %d, leaf %d, chained to %x…:", name, a.Lane.Topic, a.Lane.Partition, a.Offset, a.Index, a.Prev[:4])
+	// A table is as wide as the terminal; this line is wider than most are.
+	between, first := "; ", " "
+	if line := len("audit: ") + utf8.RuneCountInString(head+first+strings.Join(parts, between)); t.cfg.Width > 0 && line > t.cfg.Width {
+		between, first = ";\n         ", "\n         "
+	}
+	t.say("%s %s%s%s", t.st.dim("audit:"), head, first, strings.Join(parts, between))
 }
 
 func (t *teller) withdrawal(ctx context.Context) error {
@@ -322,8 +335,8 @@ func (t *teller) broken(ctx context.Context) error {
 		topic string
 		value []byte
 	}{
-		{`a contact cut off in the middle`, contactsTopic, append(schemas.AppendFrame(nil, t.schemaID), "\x48half a rec"...)},
-		{`an event with "email" and "EMAIL"`, eventsTopic, []byte(strings.Replace(string(good), `"email"`, `"EMAIL":"x","email"`, 1))},
+		{`a contact cut off half-way`, contactsTopic, append(schemas.AppendFrame(nil, t.schemaID), "\x48half a rec"...)},
+		{`an event with email, EMAIL`, eventsTopic, []byte(strings.Replace(string(good), `"email"`, `"EMAIL":"x","email"`, 1))},
 	} {
 		partition, offset, err := t.watch.client.Produce(ctx, b.topic, []byte(ada.id), b.value)
 		if err != nil {
@@ -333,7 +346,7 @@ func (t *teller) broken(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		t.say("  %-36s → quarantine: %s %s %s", b.what, s.audit.Reason, s.audit.Detail, s.audit.Path)
+		t.say("  %-26s → quarantine: %s %s %s", b.what, s.audit.Reason, s.audit.Detail, s.audit.Path)
 	}
 	return t.event(ctx, grace, false)
 }
@@ -343,11 +356,14 @@ func (t *teller) ending(ctx context.Context) error {
 	if t.cfg.Keep {
 		return t.keep(ctx)
 	}
-	t.say(`  consentstream demo --keep                       the same, and it stays: kcat and "consent record" work against it
-  consentstream keys new -o keys.json             a key file of your own
+	t.say(`  consentstream demo --keep
+      the same, and it stays: kcat and "consent record" work against it
+  consentstream keys new -o keys.json
+      a key file of your own
   consentstream lint -c configs/demo/consentstream.yaml
-                                                  the configuration you just saw, with comments that teach
-  consentstream eval --help                       decide your own records from a file, offline`)
+      the configuration that you just saw, with comments that teach
+  consentstream eval --help
+      decide your own records from a file, offline`)
 	return nil
 }
 
@@ -369,7 +385,7 @@ A click of Grace's follows every two seconds. Ctrl-C ends.`, t.stack.KafkaAddr()
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-			if err := t.event(ctx, grace, false); err != nil {
+			if err := cmp.Or(t.event(ctx, grace, false), t.out.err); err != nil {
 				return err
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -79,8 +80,8 @@ type column struct {
 // nameWidth is that of the field names; the columns share the rest.
 const nameWidth = 20
 
-// minCell keeps a table readable where the terminal is narrow.
-const minCell = 14
+// minCell keeps a table readable where the terminal is narrower than 70.
+const minCell = 9
 
 // writeTable shows columns side by side, one field a line.
 func writeTable(w io.Writer, st style, width int, cols []column) {
@@ -90,8 +91,8 @@ func writeTable(w io.Writer, st style, width int, cols []column) {
 	for i, c := range cols {
 		titles[i], notes[i] = c.title, c.note
 	}
-	writeRow(w, cell, "", titles, st.bold)
-	writeRow(w, cell, "", notes, st.dim)
+	writeHead(w, cell, titles, st.bold)
+	writeHead(w, cell, notes, st.dim)
 	fmt.Fprintln(w, strings.Repeat("─", nameWidth+len(cols)*(cell+3)))
 	for _, path := range paths(cols) {
 		cells := make([]string, len(cols))
@@ -100,6 +101,31 @@ func writeTable(w io.Writer, st style, width int, cols []column) {
 		}
 		writeRow(w, cell, path, cells, nil)
 	}
+}
+
+// writeHead writes cells that are not cut, on as many lines as they take.
+func writeHead(w io.Writer, cell int, cells []string, paint func(string) string) {
+	rest := slices.Clone(cells)
+	for strings.Join(rest, "") != "" {
+		line := make([]string, len(rest))
+		for i, text := range rest {
+			line[i], rest[i] = wrap(text, cell)
+		}
+		writeRow(w, cell, "", line, paint)
+	}
+}
+
+// wrap splits text before width characters, behind the last separator of words
+// and names if it has one there.
+func wrap(text string, width int) (line, rest string) {
+	if len(text) <= width { // ASCII: names and codes
+		return text, ""
+	}
+	cut := strings.LastIndexAny(text[:width], " _.") + 1
+	if cut == 0 {
+		cut = width
+	}
+	return strings.TrimRight(text[:cut], " "), text[cut:]
 }
 
 // paths lists all fields that some column has, in the input's order.
@@ -161,6 +187,21 @@ func pad(s string, width int) string {
 		return string(r[:width-1]) + "…"
 	}
 	return s + strings.Repeat(" ", width-n)
+}
+
+// page is what the story is written on. After an error nothing is written.
+type page struct {
+	to  io.Writer
+	err error
+}
+
+func (p *page) Write(b []byte) (int, error) {
+	if p.err != nil {
+		return 0, p.err
+	}
+	n, err := p.to.Write(b)
+	p.err = err
+	return n, err
 }
 
 // style colours text on a terminal; the zero style leaves it plain.
