@@ -148,8 +148,8 @@
 //
 // JSON behind the registry's frame ([NewJSONSchema]) is read as plain JSON is, by
 // the paths of the wiring. Of what its JSON Schema demands, types alone are looked at,
-// and of what is kept or given to a treatment: a value of a type that is not declared
-// there is removed and counted. What is derived ([DeriveJSONSchema]) says which
+// and of what keeps its type: a value of a type that is not declared there is removed
+// and counted. What is derived ([DeriveJSONSchema]) says which
 // members there may be, where and of which types, as far as the input's schema tells,
 // and has no other text of the latter.
 //

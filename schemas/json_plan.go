@@ -233,15 +233,18 @@ func (c *jsonCompiler) fix(id NodeID) {
 
 func (c *jsonCompiler) step(id NodeID) error {
 	n, live, step := &c.layout.trie[id], c.live[id], &c.steps[id]
-	step.name, step.names, step.parts, step.takes = n.name, c.names(id), n.parts(), c.layout.typesAt(id)
+	step.name, step.names, step.parts, step.takes = n.name, c.names(id), n.parts(), anyType
 	if n.key > 0 {
 		step.nameVia = c.acts[n.key].Via
 	}
 	if live.any() {
 		step.do, step.via = c.value(id), c.acts[id].Via
 	}
-	if step.do == jsonReplace {
-		step.takes |= typeNull // it stays null whatever the treatment
+	switch {
+	case step.do == jsonCopy:
+		step.takes = c.layout.typesAt(id)
+	case step.do == jsonReplace && c.acts[id].Result.Kind == Any:
+		step.takes = c.layout.typesAt(id) | typeNull // null stays null
 	}
 	step.object = live.object || n.objects && step.names == jsonWithhold // to count only
 	step.array = live.array

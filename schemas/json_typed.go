@@ -8,8 +8,10 @@ import (
 // Values of types that their JSON Schema does not allow. Serializers may be told not
 // to validate, and then anything can stand where the schema says string, also
 // an object with members that nobody has classified. The schema of an output says what
-// the input's says, so what is kept or given to a treatment is of the types declared
-// there, or withheld and counted. What a schema says besides types is not looked at.
+// the input's says, so what keeps its type is of the types declared there, or withheld
+// and counted. What a treatment makes another type of is not looked at: a token of 42
+// must not tell whether it stood there as text. Nor is what a schema says besides
+// types.
 
 // typesAt are the types that may stand at a node.
 func (l *jsonLayout) typesAt(id NodeID) jsonTypes {

@@ -133,12 +133,14 @@ func compiles(text, draft string) (schema *jsonschema.Schema, ok bool) {
 
 // What is kept under a type has that type: a value that the schema does not allow is
 // withheld and counted, as one of another type that a treatment does not take. What is
-// replaced may still be null.
+// replaced may still be null, and where the treatment says of which type its result is,
+// it may have been of any.
 func TestValuesOfUndeclaredTypes(t *testing.T) {
 	upper := Action{Op: OpReplace, Via: upperText{}, Result: Type{Kind: String}}
-	const schema = `{"properties":{"s":{"type":"string"},"i":{"type":"integer"},"n":{"type":["number","null"]},"u":{"type":"string"},"o":{"type":"object"},"l":{"type":"array","items":{"type":"boolean"}},
+	const schema = `{"properties":{"s":{"type":"string"},"i":{"type":"integer"},"n":{"type":["number","null"]},"u":{"type":"string"},"t":{"type":"integer"},"d":{"type":"integer"},"o":{"type":"object"},"l":{"type":"array","items":{"type":"boolean"}},
 		"m":{"additionalProperties":{"type":"string"}},"any":{},"e":{"enum":["x"]}}}`
-	rules := []rule{{"s", keep}, {"i", keep}, {"n", keep}, {"u", upper}, {"o", keep}, {"l[*]", keep}, {"m.*", keep}, {"m.*~key", keep}, {"any", keep}, {"e", keep}}
+	same := Action{Op: OpReplace, Via: sameValue{}, Result: Type{Kind: Any}}
+	rules := []rule{{"t", upper}, {"d", same}, {"s", keep}, {"i", keep}, {"n", keep}, {"u", upper}, {"o", keep}, {"l[*]", keep}, {"m.*", keep}, {"m.*~key", keep}, {"any", keep}, {"e", keep}}
 	l, p := projectWith(t, rules, func(paths []string) (Layout, error) { return NewJSONSchema(schema, "", paths) })
 	for _, c := range []struct {
 		in, want string
@@ -146,6 +148,7 @@ func TestValuesOfUndeclaredTypes(t *testing.T) {
 	}{
 		{`{"s":"x","i":1,"n":1.5,"u":"u","o":{"x":1},"l":[true],"m":{"k":"v"},"any":1,"e":"x"}`, `{"s":"x","i":1,"n":1.5,"u":"U","o":{"x":1},"l":[true],"m":{"k":"v"},"any":1,"e":"x"}`, 0},
 		{`{"s":1,"i":"1","n":"1","u":["u"],"o":[1],"l":[1,true,null],"m":{"k":1,"j":"v"},"any":{"x":1},"e":2}`, `{"l":[true],"m":{"j":"v"},"any":{"x":1},"e":2}`, 8},
+		{`{"t":"x","d":1}`, `{"t":"X","d":1}`, 0}, {`{"t":null,"d":"x"}`, `{"t":null}`, 1}, {`{"d":null}`, `{"d":null}`, 0},
 		{`{"s":{"canary":1},"i":true,"n":null,"u":null,"o":"canary"}`, `{"n":null,"u":null}`, 3},
 		{`{"s":null,"i":1.0,"n":1e400}`, `{"i":1.0,"n":1e400}`, 1},
 		{`{"i":1.5}`, `{}`, 1}, {`{"i":-1.50e1}`, `{"i":-1.50e1}`, 0}, {`{"i":1.55e1}`, `{}`, 1}, {`{"i":10e-1}`, `{"i":10e-1}`, 0}, {`{"i":10e-2}`, `{}`, 1}, {`{"i":0e-9}`, `{"i":0e-9}`, 0},
@@ -157,6 +160,11 @@ func TestValuesOfUndeclaredTypes(t *testing.T) {
 		}
 	}
 }
+
+// sameValue is a treatment that leaves text text and numbers numbers.
+type sameValue struct{}
+
+func (sameValue) Apply(dst []byte, v Value) (Value, []byte, error) { return v, dst, nil }
 
 // What stands beside a $ref counts for nothing until draft 7, and since then as
 // elsewhere; in a schema that does not say which draft it is, either may be meant.

@@ -86,10 +86,9 @@ func (r *reader) fine(in *record, o *engine.Output) bool {
 		return fault == nil && err == nil && len(rest) == 0
 	case schemas.JSONSchema:
 		_, payload, fault := schemas.ParseFrame(o.Value)
-		fine := fault == nil && jsontext.Value(payload).IsValid()
-		if _, was, _ := schemas.ParseFrame(in.Value); holds(r.in, was) { // of others its author's schema says nothing
-			r.read++
-			fine = fine && holds(r.json[o.Purpose], payload)
+		fine := fault == nil && jsontext.Value(payload).IsValid() && holds(r.json[o.Purpose], payload)
+		if _, was, _ := schemas.ParseFrame(in.Value); holds(r.in, was) {
+			r.read++ // of others too, but these must not be few
 		}
 		return fine
 	}
