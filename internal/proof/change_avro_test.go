@@ -123,19 +123,25 @@ func (c *changer) some(s *shape, pos position, holds func(t policy.Treatment, se
 	return holds(c.sees(pos))
 }
 
-// kindsOfElements are an element that no [n] or [key=="v"] of the wiring names,
-// and one for each that does.
+// kindsOfElements are an element that no [n] or [key=="v"] of the wiring names, one
+// for each that does, and one for each two of them that name the same.
 func (v *view) kindsOfElements(of *shape) []place {
-	list := []place{{kind: element, index: -1}}
+	list, chosen := []place{{kind: element, index: -1}}, []map[string]string{nil}
 	for i := range v.rules {
 		for _, s := range v.rules[i].path {
 			switch {
 			case s.Kind == schemas.StepIndex:
 				list = append(list, place{kind: element, index: s.Index})
 			case s.Kind == schemas.StepPredicate && of.hasText(s.Name):
-				list = append(list, place{kind: element, index: -1, texts: map[string]string{s.Name: s.Value}})
+				chosen = append(chosen, map[string]string{s.Name: s.Value})
 			}
 		}
 	}
-	return list
+	var all []place
+	for _, at := range list {
+		for _, at.texts = range chosen {
+			all = append(all, at)
+		}
+	}
+	return all
 }
