@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/consentstream/consentstream/engine"
+	"github.com/consentstream/consentstream/internal/race"
 )
 
 // listed is a record of n listed elements, about 4 bytes each.
@@ -153,6 +154,9 @@ func TestResetForgetsInputs(t *testing.T) {
 
 // In steady state nothing is allocated for a record (DESIGN section 8).
 func TestNoAllocations(t *testing.T) {
+	if race.Enabled {
+		t.Skip("measures")
+	}
 	for _, topic := range []string{"crm.contacts", "marketing.events"} {
 		d := openDemo(t)
 		in := d.inputs(t, topic)[:200]

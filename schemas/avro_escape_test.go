@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/consentstream/consentstream/internal/race"
 )
 
 // everything is a schema with every type, logical type and way of nesting.
@@ -168,6 +170,9 @@ func keepOne(t *testing.T, name string, l Layout, src []byte, tape *Tape) {
 // A record of 1 MB costs at most 64 MB and 100 ms, whatever it is; here within
 // what a busy machine makes of that.
 func TestAvroCostOfAMegabyte(t *testing.T) {
+	if race.Enabled {
+		t.Skip("measures")
+	}
 	const size = 1_000_000
 	elements := func(ty string, element []byte) (string, []byte) {
 		n := (size - 10) / len(element)

@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/consentstream/consentstream/internal/race"
 )
 
 // eachRecord gives every JSON record of the fixtures of real sources.
@@ -165,7 +167,7 @@ const maxCost = 100 * time.Millisecond
 // A record of at most a megabyte costs at most 64 MB and 100 ms, whatever it is
 // made of and whatever the wiring asks for (promise P9).
 func TestJSONCost(t *testing.T) {
-	if testing.Short() {
+	if testing.Short() || race.Enabled {
 		t.Skip("measures")
 	}
 	const size = 1_000_000

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/consentstream/consentstream/engine"
+	"github.com/consentstream/consentstream/internal/race"
 	"github.com/consentstream/consentstream/policy"
 	"github.com/consentstream/consentstream/schemas"
 )
@@ -24,6 +25,9 @@ type dear struct {
 
 // TestDearShapes holds the bounds against what a search by hand found.
 func TestDearShapes(t *testing.T) {
+	if race.Enabled {
+		t.Skip("measures")
+	}
 	var most worst
 	for _, s := range dearShapes() {
 		r, err := s.rig()

@@ -13,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/consentstream/consentstream/engine"
+	"github.com/consentstream/consentstream/internal/race"
 	"github.com/consentstream/consentstream/policy"
 	"github.com/consentstream/consentstream/schemas"
 )
@@ -41,6 +42,9 @@ type worst struct {
 // P9: no record of a megabyte costs more than 64 MB and 100 ms, whatever it is made
 // of and whatever the configuration makes of it, for up to three purposes.
 func TestCostIsBounded(t *testing.T) {
+	if race.Enabled {
+		t.Skip("measures")
+	}
 	var most worst
 	for range 1 + pairsWanted(t)/50_000 {
 		rapid.Check(t, most.property)
@@ -225,6 +229,9 @@ func (v *value) repeat(d *drawer, s *shape, size int) {
 
 // The record that makes most work for a treatment costs no more than others.
 func TestDearestTreatments(t *testing.T) {
+	if race.Enabled {
+		t.Skip("measures")
+	}
 	for _, tr := range append(escapes, treatment("generalize", "date", "year"), treatment("generalize", "url_query", ""), treatment("date_shift", "days", int64(30))) {
 		for _, text := range []string{"%d", `"2026-02-%02d"`, `"/a%d?b"`} {
 			r := listing(t, tr)
