@@ -178,7 +178,11 @@ func (s *CompiledStream) compileSchema(avsc string) (*Plan, error) {
 	if err == nil && s.wiring.Format == schemas.JSONSchema {
 		err = s.withholdDeclared(p, avsc)
 	}
-	return p, err
+	if err != nil {
+		return nil, err
+	}
+	p.withheld = nil
+	return p, nil
 }
 
 // withholdDeclared adds what a JSON Schema declares and no rule covers: the layout
@@ -186,8 +190,8 @@ func (s *CompiledStream) compileSchema(avsc string) (*Plan, error) {
 func (s *CompiledStream) withholdDeclared(p *Plan, schema string) error {
 	declared, err := schemas.Declared(schema, s.wiring.Split)
 	for _, n := range declared {
-		if _, rule, err := s.rules.category(n.Path); err == nil && rule < 0 && !slices.Contains(p.Withheld, n.Path) {
-			p.Withheld = append(p.Withheld, n.Path)
+		if _, rule, err := s.rules.category(n.Path); err == nil && rule < 0 {
+			p.withhold(n.Path)
 		}
 	}
 	return err
@@ -285,7 +289,6 @@ func (s *CompiledStream) compile(layout schemas.Layout, split *schemas.Splitter)
 			p.outputs = append(p.outputs, out)
 		}
 	}
-	p.withheld = nil
 	return p, nil
 }
 
