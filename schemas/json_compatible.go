@@ -103,8 +103,11 @@ func (c *comparison) shapes(path string, old, now *jsonShape) {
 		switch was := old.Properties[name]; {
 		case was != nil:
 			c.shapes(at, was, now.Properties[name])
-		case old.Additional != nil && old.Additional.none:
+		case old.Additional == nil || old.Additional.any: // everything is seen already
+		case old.Additional.none:
 			c.add("would newly see %s (%s)", at, now.Properties[name].Type)
+		default:
+			c.shapes(at, &old.Additional.jsonShape, now.Properties[name])
 		}
 	}
 	c.rest(join(path, "*"), old.Additional, now.Additional)

@@ -231,7 +231,18 @@ func compileSchema(t interface{ Fatalf(string, ...any) }, text string) *jsonsche
 	return schema
 }
 
+// A schema that nothing can meet says nothing: records are not validated, so that what a
+// rule keeps goes out all the same.
+func TestDeriveImpossible(t *testing.T) {
+	const schema = `{"properties":{"x":{"type":"string","allOf":[{"type":"integer"}]},"y":false}}`
+	_, p := projectWith(t, []rule{{"x", keep}, {"y", keep}}, func(paths []string) (Layout, error) { return NewJSONSchema(schema, "", paths) })
+	if want := `"properties":{"x":{},"y":{}}`; !strings.Contains(p.Schema(), want) {
+		t.Errorf("%s, want %s", p.Schema(), want)
+	}
+}
+
 func TestCompatibleJSON(t *testing.T) {
+	upper := Action{Op: OpReplace, Via: upperText{}, Result: Type{Kind: String}}
 	for _, tt := range []struct {
 		old, now []rule
 		want     []string
@@ -249,6 +260,8 @@ func TestCompatibleJSON(t *testing.T) {
 		{[]rule{{"lines[*].sku", keep}}, []rule{{"lines[*].n", keep}, {"lines[*].sku", keep}}, []string{"would newly see lines[*].n (integer)"}},
 		{[]rule{{"attrs.*", keep}, {"attrs.*~key", keep}, {"attrs.id", drop}}, []rule{{"attrs.*", keep}, {"attrs.*~key", keep}}, nil},
 		{[]rule{{"attrs.id", keep}}, []rule{{"attrs.*", keep}, {"attrs.*~key", keep}, {"attrs.id", keep}}, []string{"would newly see attrs.* (string)"}},
+		{[]rule{{"far.*", upper}, {"far.*~key", keep}}, []rule{{"far.*", upper}, {"far.*~key", keep}, {"far.id", upper}}, nil},
+		{[]rule{{"far.*", upper}, {"far.*~key", keep}}, []rule{{"far.*", upper}, {"far.*~key", keep}, {"far.id", keep}}, []string{"would get far.id as any type, so far null or string"}},
 		{nil, []rule{{"far", keep}, {`"a b"`, keep}}, []string{`would newly see "a b" (any type)`, "would newly see far (any type)"}},
 	} {
 		derive := func(rules []rule) string {

@@ -91,19 +91,22 @@ func (r *rig) decide(in engine.Input, each func(*engine.Item)) error {
 // code of what is wrong with the record. With nonces, cs-proof is of it: which
 // element an output comes from changes that one, and nothing else.
 func (r *rig) shows(in engine.Input, nonces bool) (topics map[string]string, fault string, err error) {
-	topics = map[string]string{}
-	err = r.decide(in, func(it *engine.Item) {
-		if it.Fault != nil {
-			fault = string(it.Fault.Code)
-		}
-		for i := range it.Outputs {
-			o := &it.Outputs[i]
-			if !nonces {
-				o.Headers = o.Headers[:len(o.Headers)-1]
-			}
-			topics[o.Purpose] += fmt.Sprintf("topic %s partition %d time %d null key %v key %q tombstone %v value %q headers %q\n",
-				o.Topic, o.Partition, o.Timestamp, o.Key == nil, o.Key, o.Value == nil, o.Value, o.Headers)
-		}
-	})
+	err = r.decide(in, func(it *engine.Item) { topics, fault = shown(it, nonces) })
 	return topics, fault, err
+}
+
+func shown(it *engine.Item, nonces bool) (topics map[string]string, fault string) {
+	topics = map[string]string{}
+	if it.Fault != nil {
+		fault = string(it.Fault.Code)
+	}
+	for i := range it.Outputs {
+		o := &it.Outputs[i]
+		if !nonces {
+			o.Headers = o.Headers[:len(o.Headers)-1]
+		}
+		topics[o.Purpose] += fmt.Sprintf("topic %s partition %d time %d null key %v key %q tombstone %v value %q headers %q\n",
+			o.Topic, o.Partition, o.Timestamp, o.Key == nil, o.Key, o.Value == nil, o.Value, o.Headers)
+	}
+	return topics, fault
 }
