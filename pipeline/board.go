@@ -172,7 +172,11 @@ func (b *board) end(who holder, committed bool) {
 	if old == nil || old.untilCommit && !committed {
 		return
 	}
-	b.log.Info().Int("worker", who.worker).Str("lane", old.Lane).Str("reason", string(old.Code)).Dur("held", b.now().Sub(old.Since)).Msg("hold ended")
+	line := b.log.Info().Int("worker", who.worker)
+	if old.Lane != "" {
+		line = line.Str("topic", who.lane.topic).Int32("partition", who.lane.partition)
+	}
+	line.Str("reason", string(old.Code)).Int64("held_ms", b.now().Sub(old.Since).Milliseconds()).Msg("hold ended")
 	b.unhold(who)
 }
 

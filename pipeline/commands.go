@@ -20,7 +20,11 @@ func kafkaCommand(seedBrokers []string, tool, args string) string {
 
 // alter is the command that changes settings (k=v,k=v) of a topic.
 func (cfg *Config) alter(topic, settings string) string {
-	return cfg.command("kafka-configs", "--alter --entity-type topics --entity-name "+topic+" --add-config "+settings)
+	return alterTopic(cfg.SeedBrokers, topic, settings)
+}
+
+func alterTopic(seedBrokers []string, topic, settings string) string {
+	return kafkaCommand(seedBrokers, "kafka-configs", "--alter --entity-type topics --entity-name "+topic+" --add-config "+settings)
 }
 
 // grant is the command that gives us a right. Authentication is not supported yet,

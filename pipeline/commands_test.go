@@ -2,6 +2,8 @@ package pipeline
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -11,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/consentstream/consentstream/internal/devstack"
+	"github.com/consentstream/consentstream/schemas"
 )
 
 // TestGrants: what is said about a missing right can be typed as it stands: it names
@@ -88,5 +91,27 @@ func TestLaneShowNamesBrokers(t *testing.T) {
 	r.cfg.SeedBrokers, r.cfg.KafkaOpts = []string{"127.0.0.1:1"}, nil
 	if _, err := r.tool().LaneShow(t.Context(), rigInput, 0); err == nil || !strings.Contains(err.Error(), "127.0.0.1:1") {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestRegistryHold: what is said about a registry that is away tells a wrong address
+// from one that does not answer, and never what it answered.
+func TestRegistryHold(t *testing.T) {
+	away := func(cause string) error {
+		return fmt.Errorf("asked: %w", &schemas.UnavailableError{What: "subject canary", Cause: cause})
+	}
+	cfg := Config{RegistryURL: "http://registry:8081"}
+	for _, c := range []struct {
+		err    error
+		detail string
+	}{
+		{away("connection refused"), "register: connection refused"},
+		{away("status 404, code 0"), "register: status 404, code 0"},
+		{away(schemas.CauseStopped), "register"},
+		{errors.New("canary"), "register"},
+	} {
+		if h := cfg.registryHold("register", c.err); h.Code != HoldRegistry || h.Detail != c.detail || h.Mend != "curl -i http://registry:8081/subjects" {
+			t.Errorf("%v: %+v", c.err, h)
+		}
 	}
 }

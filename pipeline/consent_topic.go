@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -24,7 +23,8 @@ type ConsentTopic struct {
 }
 
 // LookupConsentTopic asks the brokers. The error is a *Refusal with the command that
-// creates the topic where it is missing, and another error where no broker answers.
+// helps where the topic is missing or may not be read, and another one where asking
+// again may help.
 func LookupConsentTopic(ctx context.Context, seedBrokers []string, opts []kgo.Opt, topic string) (ConsentTopic, error) {
 	cl, err := newClient(seedBrokers, opts)
 	if err != nil {
@@ -36,12 +36,18 @@ func LookupConsentTopic(ctx context.Context, seedBrokers []string, opts []kgo.Op
 		return ConsentTopic{}, fmt.Errorf("asking %v about %s: %w", seedBrokers, topic, err)
 	}
 	found, err := top.consent(topic)
-	if err != nil {
-		r := &Refusal{}
-		r.add(createConsentTopic(seedBrokers, topic), "the consent topic %s is not there (%s)", topic, errorCode(err))
-		return ConsentTopic{}, r
+	r := &Refusal{}
+	switch {
+	case err == nil:
+		return found, nil
+	case errors.Is(err, kerr.UnknownTopicOrPartition):
+		r.add(createConsentTopic(seedBrokers, topic), "topic %s does not exist", topic)
+	case errors.Is(err, kerr.TopicAuthorizationFailed):
+		r.add(grant(seedBrokers, "Read --topic "+topic), "topic %s cannot be read: %s", topic, errorCode(err))
+	default: // without a leader, for one: it can pass
+		return ConsentTopic{}, fmt.Errorf("topic %s: %s", topic, errorCode(err))
 	}
-	return found, nil
+	return ConsentTopic{}, r
 }
 
 // consent is the consent topic, or the error that it has.
@@ -54,8 +60,8 @@ func (t *topology) consent(name string) (ConsentTopic, error) {
 }
 
 func createConsentTopic(seedBrokers []string, topic string) string {
-	return fmt.Sprintf("kafka-topics --bootstrap-server %s --create --topic %s --partitions 4 --config cleanup.policy=delete --config retention.ms=-1 --config message.timestamp.type=LogAppendTime",
-		strings.Join(seedBrokers, ","), topic)
+	return kafkaCommand(seedBrokers, "kafka-topics", "--create --topic "+topic+
+		" --partitions 4 --config cleanup.policy=delete --config retention.ms=-1 --config message.timestamp.type=LogAppendTime")
 }
 
 func newClient(seedBrokers []string, opts []kgo.Opt) (*kgo.Client, error) {

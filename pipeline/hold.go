@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/consentstream/consentstream/schemas"
 )
 
 // HoldCode says why a worker holds its batch. The set is closed: codes are
@@ -23,7 +25,7 @@ const (
 	HoldCut              HoldCode = "states_inconsistent"       // a row above its watermark
 	HoldStates           HoldCode = "states"                    // the store says why in Detail
 	HoldClock            HoldCode = "clock"                     // more than 2 s from the store's clock
-	HoldRegistry         HoldCode = "registry"                  // an unknown writer schema cannot be looked up
+	HoldRegistry         HoldCode = "registry"                  // away: a schema can be neither looked up nor registered
 	HoldIncompatible     HoldCode = "output_schema_incompatible"
 	HoldProduce          HoldCode = "produce"
 	HoldCommit           HoldCode = "commit" // a commit whose result is not known
@@ -66,6 +68,20 @@ func statesHold(err error) *Hold {
 	var mend interface{ Mend() string }
 	if errors.As(err, &mend) {
 		h.Mend = mend.Mend()
+	}
+	return h
+}
+
+// registryHold turns a schema registry's error into a hold: what was asked of it, and
+// the cause in words of our own.
+func (cfg *Config) registryHold(asked string, err error) *Hold {
+	h := hold(HoldRegistry, asked)
+	var away *schemas.UnavailableError
+	if errors.As(err, &away) && away.Cause != schemas.CauseStopped {
+		h.Detail += ": " + away.Cause
+	}
+	if cfg.RegistryURL != "" {
+		h.Mend = cfg.registry("-i", "/subjects")
 	}
 	return h
 }

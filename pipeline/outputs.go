@@ -32,9 +32,9 @@ func (e *Enforcer) registerOutputs(ctx context.Context) error {
 			switch {
 			case errors.Is(err, schemas.ErrIncompatible):
 				detail, mend := e.cfg.incompatible(&o, err)
-				refusal.add(mend, "the output schema does not follow the registered one: %s", detail)
+				refusal.add(mend, "the output schema is not what readers of the topic know (if it may change, let it begin anew): %s", detail)
 			case err != nil:
-				return hold(HoldRegistry, "register")
+				return e.cfg.registryHold("register", err)
 			}
 		}
 	}

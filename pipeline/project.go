@@ -219,7 +219,7 @@ func (p *Projector) drain(ctx context.Context, cl *kgo.Client, stop context.Canc
 			case errors.Is(err, context.DeadlineExceeded):
 				p.status.quiet()
 			case errors.Is(err, kerr.FencedInstanceID):
-				stop(&Stop{Reason: fmt.Sprintf("another process uses instance %s of group %s: give each process its own instance", p.cfg.Instance, p.cfg.Group)})
+				stop(&Stop{Reason: fmt.Sprintf("another process uses instance %s of group %s: give each process its own instance: in the wiring", p.cfg.Instance, p.cfg.Group)})
 			default:
 				p.held(kafkaHold(HoldGroup, err))
 			}

@@ -158,8 +158,8 @@ func (pr *projection) historyThere(ctx context.Context, cl *kgo.Client, info top
 	for part, start := range starts {
 		if start > pr.next[part] {
 			return &Stop{Reason: fmt.Sprintf("consent events of partition %d below offset %d were deleted and the state has only those below %d: consent cannot be known; "+
-				"restore the topic, and keep its history: kafka-configs --alter --entity-type topics --entity-name %s --add-config retention.ms=-1,retention.bytes=-1,cleanup.policy=delete",
-				part, start, pr.next[part], pr.cfg.Topic)}
+				"restore the topic, and keep its history: %s",
+				part, start, pr.next[part], alterTopic(pr.cfg.SeedBrokers, pr.cfg.Topic, "retention.ms=-1,retention.bytes=-1,cleanup.policy=delete"))}
 		}
 	}
 	for _, page := range pr.pages {

@@ -101,7 +101,7 @@ func (s *session) resolve(ctx context.Context, l *lane, it *engine.Item) error {
 // noSchema: writer schemas are not available. The lane waits for all those that its
 // records in the batch need: asked for one by one, a batch that needs thousands would
 // be dropped and gathered as many times.
-func (s *session) noSchema(l *lane) *unlearned {
+func (s *session) noSchema(l *lane, cause error) *unlearned {
 	q := &lookup{registry: s.w.cfg.Registry, format: l.Stream.Format(), unknown: map[int]bool{}}
 	for _, it := range s.batch.Items() {
 		if it.Lane == &l.Lane && it.State == engine.StateNeedsSchema && !l.Stream.Knows(it.SchemaID) && !l.unknown[it.SchemaID] {
@@ -110,7 +110,7 @@ func (s *session) noSchema(l *lane) *unlearned {
 	}
 	slices.Sort(q.ids)
 	q.ids = slices.Compact(q.ids)
-	return &unlearned{hold: hold(HoldRegistry, "schema"), ask: q.ask, ids: q}
+	return &unlearned{hold: s.w.cfg.registryHold("schema", cause), ask: q.ask, ids: q}
 }
 
 // learn installs the plan of one writer schema. The error is *unlearned or wraps
@@ -122,7 +122,7 @@ func (s *session) learn(ctx context.Context, l *lane, id int) error {
 	case errors.Is(err, schemas.ErrUnknownSchema):
 		return err
 	case err != nil && !errors.Is(err, schemas.ErrUnsupportedSchema):
-		return s.noSchema(l)
+		return s.noSchema(l, err)
 	}
 	plan, planErr := stream.Plan(id, text)
 	if err != nil || planErr != nil {
@@ -200,7 +200,7 @@ func (s *session) register(ctx context.Context, o *engine.OutputSchema) error {
 			return err == nil
 		}}
 	case err != nil:
-		return &unlearned{hold: hold(HoldRegistry, "register"), ask: func(ctx context.Context) bool {
+		return &unlearned{hold: s.w.cfg.registryHold("register", err), ask: func(ctx context.Context) bool {
 			_, err := registry.Register(ctx, subject, text, format)
 			return err == nil || errors.Is(err, schemas.ErrIncompatible)
 		}}

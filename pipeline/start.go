@@ -27,7 +27,11 @@ type Refusal struct{ Complaints []Complaint }
 
 func (r *Refusal) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "refusing to start, %d thing(s) are wrong:", len(r.Complaints))
+	are := "things are"
+	if len(r.Complaints) == 1 {
+		are = "thing is"
+	}
+	fmt.Fprintf(&b, "refusing to start, %d %s wrong:", len(r.Complaints), are)
 	for _, c := range r.Complaints {
 		b.WriteString("\n  " + c.What)
 		if c.Command != "" {
@@ -114,7 +118,7 @@ func (e *Enforcer) registerAudit(ctx context.Context) (int, error) {
 	case errors.Is(err, schemas.ErrIncompatible):
 		return 0, &Hold{Code: HoldAuditSchema, Detail: "incompatible", Mend: e.cfg.alterCompatibility(e.cfg.Topics.Audit + "-value")}
 	case err != nil:
-		return 0, hold(HoldRegistry, "register")
+		return 0, e.cfg.registryHold("register", err)
 	}
 	return id, nil
 }
@@ -276,7 +280,7 @@ func (e *Enforcer) createCommand(name string) string {
 	line := e.cfg.command("kafka-topics", "--create --topic "+name)
 	switch name {
 	case e.cfg.Topics.Consent:
-		return line + " --partitions 4 --config cleanup.policy=delete --config retention.ms=-1 --config message.timestamp.type=LogAppendTime"
+		return createConsentTopic(e.cfg.SeedBrokers, name)
 	case e.cfg.Topics.Audit:
 		return line + " --partitions 4 --config cleanup.policy=delete --config retention.ms=-1 --config message.timestamp.type=LogAppendTime"
 	case e.cfg.Topics.Policies:

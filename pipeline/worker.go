@@ -313,7 +313,7 @@ func (s *session) clear() {
 // fenced: a process with our ids is alive. Rebuilding would fence it in turn,
 // for ever; so we go.
 func (s *session) fenced() error {
-	return &Stop{Reason: fmt.Sprintf("another process uses instance %s of group %s (transactional id %s): give each process its own instance", s.w.cfg.Instance, s.w.cfg.Group, s.w.id)}
+	return &Stop{Reason: fmt.Sprintf("another process uses instance %s of group %s (transactional id %s): give each process its own instance: in the wiring", s.w.cfg.Instance, s.w.cfg.Group, s.w.id)}
 }
 
 // leave takes the static member out of the group, so that the others have its

@@ -315,10 +315,25 @@ func refusedOr(what string, err error) error {
 	return unavailable(what, err)
 }
 
-// unavailable says what failed in words of its own: the text of a response
+// UnavailableError is an [ErrUnavailable] in words of our own: the text of a response
 // body, or of a library that quotes it, is not ours to log.
+type UnavailableError struct {
+	What  string // was asked for: "schema id 5"
+	Cause string // "connection refused", "status 404, code 0"; CauseStopped where the caller gave up
+}
+
+// CauseStopped is the cause of a request that its own caller has cancelled.
+const CauseStopped = "stopped"
+
+func (e *UnavailableError) Error() string {
+	return fmt.Sprintf("%v: %s: %s", ErrUnavailable, e.What, e.Cause)
+}
+
+// Unwrap is ErrUnavailable.
+func (e *UnavailableError) Unwrap() error { return ErrUnavailable }
+
 func unavailable(what string, err error) error {
-	return fmt.Errorf("%w: %s: %s", ErrUnavailable, what, cause(err))
+	return &UnavailableError{What: what, Cause: cause(err)}
 }
 
 func cause(err error) string {
@@ -332,7 +347,7 @@ func cause(err error) string {
 	case errors.As(err, &answer):
 		return fmt.Sprintf("status %d, code %d", answer.StatusCode, answer.ErrorCode)
 	case errors.Is(err, context.Canceled):
-		return "stopped"
+		return CauseStopped
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &slow) && slow.Timeout():
 		return "timed out"
 	case errors.As(err, &errno):

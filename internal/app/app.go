@@ -204,7 +204,7 @@ func (a *App) runRoles(ctx context.Context, store *lateStore, roles []string) er
 	if slices.Contains(roles, Project) {
 		late := &lateProjector{}
 		health.Projector = late
-		g.Go(func() error { return a.project(ctx, store, late) })
+		g.Go(func() error { return a.projectBeside(ctx, store, late, slices.Contains(roles, Enforce)) })
 	}
 	if slices.Contains(roles, Enforce) {
 		e, err := a.enforcer(store)
@@ -216,6 +216,21 @@ func (a *App) runRoles(ctx context.Context, store *lateStore, roles []string) er
 	}
 	g.Go(func() error { return health.Run(ctx) })
 	return g.Wait()
+}
+
+// projectBeside leaves it to the enforcer, where there is one, to refuse a start
+// without the consent topic: it names everything else that is wrong too.
+func (a *App) projectBeside(ctx context.Context, store *lateStore, status *lateProjector, enforces bool) error {
+	for {
+		err := a.project(ctx, store, status)
+		var refusal *pipeline.Refusal
+		if !enforces || !errors.As(err, &refusal) {
+			return err
+		}
+		if sleep(ctx, time.Second) != nil {
+			return nil
+		}
+	}
 }
 
 // project waits for the consent topic and projects it.

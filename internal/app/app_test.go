@@ -4,10 +4,12 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"io"
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,7 +18,9 @@ import (
 
 	"github.com/consentstream/consentstream/configs"
 	"github.com/consentstream/consentstream/internal/app"
+	"github.com/consentstream/consentstream/internal/devstack"
 	"github.com/consentstream/consentstream/internal/keys"
+	"github.com/consentstream/consentstream/pipeline"
 )
 
 // freeAddress is a loopback address that nobody listens on.
@@ -30,11 +34,9 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// alone runs the demo's configuration without any server, and gives the address of
-// its health endpoint. stop waits for its end.
-func alone(t *testing.T, roles []string) (health string, stop func()) {
-	health = freeAddress(t)
-	env := map[string]string{"CONSENTSTREAM_KAFKA": freeAddress(t), "CONSENTSTREAM_REDIS": freeAddress(t), "CONSENTSTREAM_HEALTH": health}
+// demoApp is the demo's configuration in an environment.
+func demoApp(t *testing.T, env map[string]string) *app.App {
+	t.Helper()
 	cfg, findings := configs.Load("../../configs/demo/consentstream.yaml", func(name string) (string, bool) { v, ok := env[name]; return v, ok }, os.ReadFile)
 	if cfg == nil {
 		t.Fatal(findings)
@@ -43,9 +45,17 @@ func alone(t *testing.T, roles []string) (health string, stop func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return app.NewWithKeys(cfg, ring, zerolog.Nop(), "test")
+}
+
+// alone runs the demo's configuration without any server, and gives the address of
+// its health endpoint. stop waits for its end.
+func alone(t *testing.T, roles []string) (health string, stop func()) {
+	health = freeAddress(t)
+	a := demoApp(t, map[string]string{"CONSENTSTREAM_KAFKA": freeAddress(t), "CONSENTSTREAM_REDIS": freeAddress(t), "CONSENTSTREAM_HEALTH": health})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- app.NewWithKeys(cfg, ring, zerolog.Nop(), "test").Run(ctx, roles) }()
+	go func() { done <- a.Run(ctx, roles) }()
 	return health, func() {
 		cancel()
 		select {
@@ -90,6 +100,26 @@ func TestHealthOfProjectorAlone(t *testing.T) {
 		t.Errorf("status:\n%s", text)
 	}
 	stop()
+}
+
+// TestMissingTopicsAtOnce: where the consent topic is missing, the others that are
+// missing are named with it, and not at the next start.
+func TestMissingTopicsAtOnce(t *testing.T) {
+	stack, err := devstack.Start(t.Context(), devstack.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := demoApp(t, map[string]string{"CONSENTSTREAM_KAFKA": stack.KafkaAddr(), "CONSENTSTREAM_REGISTRY": stack.RegistryURL(),
+		"CONSENTSTREAM_REDIS": stack.RedisAddr(), "CONSENTSTREAM_HEALTH": freeAddress(t)})
+	var refusal *pipeline.Refusal
+	if err := a.Run(t.Context(), app.Roles()); !errors.As(err, &refusal) {
+		t.Fatalf("the start is not refused: %v", err)
+	}
+	for _, topic := range []string{"consent.events", "crm.contacts", "crm.contacts.service", "consent.audit"} {
+		if !slices.ContainsFunc(refusal.Complaints, func(c pipeline.Complaint) bool { return strings.Contains(c.Command, "--create --topic "+topic+" ") }) {
+			t.Errorf("%s is not named:\n%v", topic, refusal)
+		}
+	}
 }
 
 // page is the text of an address; "" where nobody answers.
