@@ -74,8 +74,9 @@ type Health struct {
 // Stream is one input topic: its wiring, and where a group without commits
 // starts to read it.
 type Stream struct {
-	Wiring engine.Stream
-	Start  Start
+	Wiring     engine.Stream
+	SchemaFile string // where Wiring.Schema is from, "" for none
+	Start      Start
 }
 
 // Start is where reading starts while the group has no commit. The zero Start

@@ -60,7 +60,7 @@ func (l *loader) stream(e item, pol policyFile, limit limits) (streamEntry, bool
 	w := &s.Wiring
 	w.Topic = o.topic("topic", "")
 	w.Format = l.format(o)
-	w.Schema = l.schema(o, w.Format)
+	w.Schema, s.SchemaFile = l.schema(o, w.Format)
 	s.purposes = l.purposesOf(o, pol)
 	w.Purposes = inPolicyOrder(s.purposes, pol)
 	w.Split = l.split(o)
@@ -91,16 +91,17 @@ func (l *loader) format(o object) schemas.Format {
 }
 
 // schema reads the schema file that lint checks against.
-func (l *loader) schema(o object, format schemas.Format) string {
+func (l *loader) schema(o object, format schemas.Format) (schema, file string) {
 	it, s, ok := o.textAt("schema")
 	if !ok {
-		return ""
+		return "", ""
 	}
 	if format == schemas.JSON {
 		l.report(it.keyPlace(), "", "schema belongs to format: avro or json_schema; plain json has none")
-		return ""
+		return "", ""
 	}
-	text, err := l.read(inDir(it.dir, s.text))
+	file = inDir(it.dir, s.text)
+	text, err := l.read(file)
 	switch {
 	case err != nil:
 		l.report(it.place(), "", "the schema file cannot be read: %s", readProblem(err))
@@ -110,9 +111,9 @@ func (l *loader) schema(o object, format schemas.Format) string {
 		l.report(it.place(), "", "the schema file is empty")
 	}
 	if err != nil || len(text) > maxFile {
-		return ""
+		return "", ""
 	}
-	return string(text)
+	return string(text), file
 }
 
 // purposesOf reads the purposes of a stream; unknown ones are reported.

@@ -81,7 +81,9 @@ func (c *checker) checkRules(at string, s *CompiledStream, layout schemas.Layout
 			continue
 		}
 		f := Finding{At: at + ".fields[" + s.rules[i].text + "]", Message: "matches nothing in the schema"}
-		f.Nearest = nearestPath(s.rules[i].text, layout)
+		if f.Nearest = nearestPath(s.rules[i].text, layout); f.Nearest == "" {
+			f.Message += "; if a newer version of it has this, put that version into the file of schema:"
+		}
 		c.found = append(c.found, f)
 	}
 }

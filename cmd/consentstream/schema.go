@@ -118,6 +118,8 @@ type writer struct {
 	text   string
 	file   string // "" for one that is in no file that the user named
 	source string // for people
+	// version in the registry; 0 for one from a file
+	version int
 }
 
 // avroFile is what Avro object container files begin with (Avro specification,
@@ -138,13 +140,13 @@ func writerSchema(ctx context.Context, std stdio, cfg *configs.Config, topic, fi
 		if bytes.HasPrefix(text, avroFile) {
 			return writer{}, fmt.Errorf("--schema: %s is an Avro data file, of records and their schema: name a file with the schema alone, as avro-tools getschema prints it", file)
 		}
-		return writer{string(text), file, "the schema " + filepath.Base(file)}, nil
+		return writer{text: string(text), file: file, source: "the schema " + filepath.Base(file)}, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, registryTimeout)
 	defer cancel()
 	text, version, err := app.LatestSchema(ctx, cfg, topic)
 	if err == nil {
-		return writer{text: text, source: fmt.Sprintf("version %d of %s-value in the schema registry", version, topic)}, nil
+		return writer{text: text, version: version, source: fmt.Sprintf("version %d of %s-value in the schema registry", version, topic)}, nil
 	}
 	s := streamOf(cfg, topic)
 	if s == nil || s.Wiring.Schema == "" {

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
+	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -60,7 +63,7 @@ func schemaStub(ctx context.Context, std stdio, f stubFlags, file string) (*infe
 	if err != nil {
 		return nil, err
 	}
-	stub := &infer.Stub{Source: w.source, Topic: *f.topic, Format: "avro", Schema: w.file, Policy: pol}
+	stub := &infer.Stub{Source: w.source, Topic: *f.topic, Format: "avro", Schema: besidePolicy(w.file, *f.policy), Policy: pol}
 	if stream == nil && w.isJSON() {
 		stub.Format = "json_schema"
 		stub.Fields, err = w.declared("")
@@ -75,9 +78,61 @@ func schemaStub(ctx context.Context, std stdio, f stubFlags, file string) (*infe
 		return stub, nil
 	}
 	stub.Added = true
-	stub.Fields, err = unclassified(cfg, stream, w)
+	if stub.Fields, err = unclassified(cfg, stream, w); err == nil && behind(stream, stub.Fields) {
+		stub.Behind, stub.Fetch = stream.SchemaFile, fetch(&cfg.SchemaRegistry, stream, w)
+	}
 	return stub, err
 }
+
+// besidePolicy is a schema file as a wiring names it that stands beside the policy,
+// which is where wirings stand.
+func besidePolicy(file, policy string) string {
+	if file == "" || policy == "" || filepath.IsAbs(file) {
+		return file
+	}
+	if rel, err := filepath.Rel(filepath.Dir(policy), file); err == nil {
+		return rel
+	}
+	return file
+}
+
+// behind reports whether the schema file of s lacks one of fields.
+func behind(s *configs.Stream, fields []infer.Field) bool {
+	if s.Wiring.Schema == "" {
+		return false
+	}
+	layout, err := writer{text: s.Wiring.Schema}.layout(s)
+	if err != nil {
+		return false
+	}
+	known := map[string]bool{}
+	for _, n := range layout.Nodes() {
+		known[n.Path] = true
+	}
+	return slices.ContainsFunc(fields, func(f infer.Field) bool { return !known[f.Path.String()] })
+}
+
+// fetch is the command that writes w into the file of the stream's schema.
+func fetch(r *configs.SchemaRegistry, s *configs.Stream, w writer) string {
+	if w.file != "" {
+		return fmt.Sprintf("cp %s %s", word(w.file), word(s.SchemaFile))
+	}
+	user := ""
+	if r.Username != "" {
+		user = "-u " + word(r.Username) + " "
+	}
+	return fmt.Sprintf("curl -sf %s%s/subjects/%s-value/versions/%d/schema -o %s", user, strings.TrimSuffix(r.URL, "/"), s.Wiring.Topic, w.version, word(s.SchemaFile))
+}
+
+// word makes a text one word of a POSIX shell.
+func word(text string) string {
+	if plainWord.MatchString(text) {
+		return text
+	}
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+}
+
+var plainWord = regexp.MustCompile(`^[\w./@%:,+=-]+$`)
 
 // unclassified are the fields that are withheld from every purpose, since they
 // have no category.

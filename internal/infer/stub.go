@@ -18,10 +18,13 @@ type Stub struct {
 	Source string // what the fields are from: "the schema crm.contacts.avsc"
 	Topic  string // "": not named
 	Format string // "avro", "json" or "json_schema"
-	Schema string // the schema's file, "" for none
+	Schema string // the schema's file as the wiring is to name it, "" for none
 	// Added: the stream is in the wiring, and Fields are those that no rule of it
 	// classifies. Only their lines are written.
 	Added bool
+	// Behind is the file of the stream's schema where it lacks some of Fields, so that
+	// lint would refuse their lines, and Fetch the command that brings it up to date.
+	Behind, Fetch string
 	// Split is the path of the elements that Fields are those of, "" for none.
 	Split  string
 	Policy *policy.Policy // nil: not known
@@ -69,12 +72,23 @@ func (s *Stub) head(c *counter) {
 			proposed++
 		}
 	}
-	c.printf("  # From %s: fields %d,\n  # with a proposed category %d.", s.Source, len(s.Fields), proposed)
+	c.printf("  # From %s: %s,\n  # %d with a proposed category.", s.Source, fieldCount(len(s.Fields)), proposed)
 	if s.Added {
 		c.printf(" These lines go below fields: of %s.", s.Topic)
 	}
 	c.printf("\n  # Proposals are guesses and count for nothing: a line counts once you have read\n")
 	c.printf("  # it and taken its \"# \" away. What has no line is withheld.\n")
+	if s.Behind != "" {
+		c.printf("  # %s is older: lint refuses the lines of\n", s.Behind)
+		c.printf("  # fields that it does not have. This brings it up to date:\n  #   %s\n", s.Fetch)
+	}
+}
+
+func fieldCount(n int) string {
+	if n == 1 {
+		return "1 field"
+	}
+	return fmt.Sprintf("%d fields", n)
 }
 
 // stream writes what a stream needs besides fields.
@@ -86,7 +100,7 @@ func (s *Stub) stream(c *counter) {
 		c.printf("    topic: %s\n", value(s.Topic))
 	}
 	if s.Schema != "" {
-		c.printf("    schema: %s\n", value(s.Schema))
+		c.printf("    schema: %s   # relative to the wiring\n", value(s.Schema))
 	}
 	c.printf("    # purposes: [%s]\n", s.purposes())
 	if s.Split != "" {
@@ -219,8 +233,11 @@ func (s *Stub) treatments(c *counter) {
 	for _, category := range categories {
 		c.printf("  #   %s:", category)
 		for i := range s.Policy.Purposes {
-			p := &s.Policy.Purposes[i]
-			c.printf(" %s %s;", p.ID, treatmentOf(p, category))
+			p, sep := &s.Policy.Purposes[i], ";"
+			if i == len(s.Policy.Purposes)-1 {
+				sep = ""
+			}
+			c.printf(" %s %s%s", p.ID, treatmentOf(p, category), sep)
 		}
 		c.printf("\n")
 	}

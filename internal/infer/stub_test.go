@@ -256,13 +256,13 @@ func TestStub(t *testing.T) {
       #   json:
       #     phone: user.contact.phone_number # proposed: name "phone" | number | in 1 of 2 events
   # What the policy does with these categories:
-  #   system.operations: a drop; b.c drop;
-  #   user.contact.email: a mask; b.c keep (gated);
-  #   user.contact.phone_number: a mask; b.c keep (gated);
-  #   user.unique_id: a drop; b.c keep (gated);
+  #   system.operations: a drop; b.c drop
+  #   user.contact.email: a mask; b.c keep (gated)
+  #   user.contact.phone_number: a mask; b.c keep (gated)
+  #   user.unique_id: a drop; b.c keep (gated)
 `
-	const whole = `  # From 2 sample events: fields 4,
-  # with a proposed category 3.
+	const whole = `  # From 2 sample events: 4 fields,
+  # 3 with a proposed category.
   # Proposals are guesses and count for nothing: a line counts once you have read
   # it and taken its "# " away. What has no line is withheld.
   - format: json
@@ -282,7 +282,7 @@ func TestStub(t *testing.T) {
 	}
 	check(whole)
 	stub.Added = true
-	check(strings.Replace(whole[:strings.Index(whole, "  - format")], "category 3.", "category 3. These lines go below fields: of in.", 1) + fields)
+	check(strings.Replace(whole[:strings.Index(whole, "  - format")], "proposed category.", "proposed category. These lines go below fields: of in.", 1) + fields)
 }
 
 func BenchmarkRead(b *testing.B) {
