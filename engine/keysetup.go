@@ -50,6 +50,22 @@ func auditTagger(p *policy.Policy, ring *keys.Ring) (*consent.Tagger, error) {
 	return consent.NewTagger(ks), nil
 }
 
+// AuditTag is the tag by which audit records of the active key epoch name a person
+// (AUDIT A10), in hex; value is normalised. False where nobody can have that identifier.
+func AuditTag(p *policy.Policy, ring *keys.Ring, namespace, value string) (string, bool, error) {
+	id, err := Namespaces(p).Normalize(namespace, value)
+	if err != nil {
+		return "", false, nil
+	}
+	tagger, err := auditTagger(p, ring)
+	if err != nil {
+		return "", false, err
+	}
+	tag, ok := tagger.TagOf(consent.Identifier{Namespace: namespace, Value: id})
+	const epochKey = 0 // the kind of tag
+	return fmt.Sprintf("%02x%x", epochKey, tag[:]), ok, nil
+}
+
 // derive derives a key of the active epoch.
 func derive(ring *keys.Ring, use keys.Use, name string) (k [sha256.Size]byte, err error) {
 	b, err := ring.Derive(use, name, ring.Active())

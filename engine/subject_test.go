@@ -115,6 +115,14 @@ func TestTagsOncePerSubject(t *testing.T) {
 	if a == b || a != items[2].Audit.Subjects[0].Tag || b != items[4].Audit.Subjects[0].Tag || a[0] != 0 {
 		t.Errorf("audit tags: %x, %x", a, b)
 	}
+	for value, want := range map[string]string{"42": fmt.Sprintf("%x", a), " 43": fmt.Sprintf("%x", b)} {
+		if got, ok, err := engine.AuditTag(r.cfg.Policy, r.cfg.Keys, "crm", value); got != want || !ok || err != nil {
+			t.Errorf("%q: %s, %v, %v, want %s", value, got, ok, err, want)
+		}
+	}
+	if got, ok, err := engine.AuditTag(r.cfg.Policy, r.cfg.Keys, "crn", "42"); ok || err != nil {
+		t.Errorf("an unknown namespace: %s, %v", got, err)
+	}
 	if [16]byte(a[1:]) == [16]byte(tags[0]) {
 		t.Error("the audit shows the state store's tag")
 	}

@@ -64,10 +64,12 @@ func newConsentRecord(std stdio) *cobra.Command {
 		Short: "Append a consent event to the consent topic",
 		Long: `Append one event to the consent topic and wait until Kafka has acknowledged it. A
 withdrawal needs no more than a subject and an action. A grant counts only with
-its proof: --type, --notice and --evidence. With --file - the event is read as
+its proof: --type, --notice and --evidence, and where the policy asks for them with
+--recipient; what it lacks is said on standard error. With --file - the event is read as
 JSON from standard input instead.`,
 		Example: `  consentstream consent record --subject crm:42 --action withdraw --purpose marketing.email
   consentstream consent record --subject crm:42 --action grant --purpose analytics --type explicit --notice signup:3 --evidence web_form:shop
+  consentstream consent record --subject crm:42 --action grant --purpose marketing.email --type explicit --notice signup:3 --evidence web_form:shop --recipient acme-mailer
   consentstream consent record --file - < event.json`,
 		Args: noArgs,
 	}

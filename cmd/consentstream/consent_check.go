@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/consentstream/consentstream/consent"
 	"github.com/consentstream/consentstream/policy"
 )
 
@@ -104,4 +105,53 @@ func noneOf(what, word string, words []string) error {
 		msg += fmt.Sprintf("; did you mean %q?", near)
 	}
 	return errors.New(msg)
+}
+
+// shortOf says of an event that grants for which purposes it would still not permit,
+// and why: were it all that is known of the person, and a record came now.
+func shortOf(pol *policy.Policy, ev *consent.Event, now int64) []string {
+	if !ev.Action.Permissive() || ev.Void() != "" {
+		return nil
+	}
+	row := consent.NewRow()
+	row.Fold(ev)
+	var out []string
+	for i := range pol.Purposes {
+		p := &pol.Purposes[i]
+		var d policy.Decision
+		policy.Decide(p, []*consent.Row{row}, &policy.Facts{EventTime: now}, now, &d)
+		if d.Permit || d.Reason == policy.ConsentUnknown { // which is not what the event is about
+			continue
+		}
+		reasons, hints := []string{}, []string{}
+		for _, r := range append([]policy.Reason{d.Reason}, d.Secondary...) {
+			reasons = append(reasons, string(r))
+			if h := mendGrant(r, p); h != "" {
+				hints = append(hints, h)
+			}
+		}
+		text := fmt.Sprintf("it does not permit %s: %s", p.ID, strings.Join(reasons, ", "))
+		if len(hints) > 0 {
+			text += "; give " + strings.Join(hints, " and ")
+		}
+		out = append(out, text)
+	}
+	return out
+}
+
+// mendGrant is what a grant for p needs that is denied for r.
+func mendGrant(r policy.Reason, p *policy.Purpose) string {
+	switch {
+	case r == policy.RecipientNotCovered:
+		var flags []string
+		for _, name := range p.Recipients {
+			flags = append(flags, "--recipient "+shellWord(name))
+		}
+		return strings.Join(flags, " ")
+	case r == policy.NoticeOutdated && p.NoticeMinVersion == "":
+		return "--notice " + p.NoticeID + ":VERSION"
+	case r == policy.NoticeOutdated:
+		return "--notice " + p.NoticeID + ":" + p.NoticeMinVersion + " or a later version"
+	}
+	return ""
 }

@@ -34,7 +34,8 @@ func readAll(r io.Reader) ([]byte, error) {
 
 // recordEvent appends an event and says where it stands.
 func recordEvent(ctx context.Context, std stdio, cfg *configs.Config, event []byte, f format) error {
-	ev := consent.ParseUnkeyed(event, consent.Position{}, 0, engine.Namespaces(cfg.Policy))
+	now := time.Now().UnixMilli()
+	ev := consent.ParseUnkeyed(event, consent.Position{}, now, engine.Namespaces(cfg.Policy))
 	if err := checkPurposes("the purpose", ev.Purposes, cfg.Policy); err != nil {
 		return err
 	}
@@ -49,6 +50,9 @@ func recordEvent(ctx context.Context, std stdio, cfg *configs.Config, event []by
 	if void := ev.Void(); void != "" {
 		fmt.Fprintln(std.err, "consentstream: the event is recorded, but "+void)
 	}
+	for _, text := range shortOf(cfg.Policy, &ev, now) {
+		fmt.Fprintln(std.err, "consentstream: the event is recorded, but "+text)
+	}
 	if f == "json" {
 		return json.NewEncoder(std.out).Encode(map[string]any{"topic": cfg.Topics.Consent, "partition": at.Partition, "offset": at.Offset})
 	}
@@ -62,7 +66,8 @@ func newConsentShow(std stdio) *cobra.Command {
 		Short: "Show what is known of a person, and up to where that is complete",
 		Long: `Show the folded state of one identifier as decisions see it, read from Redis and
 verified, with its watermark: the offset in each partition of the consent topic
-up to which every event is taken into account.`,
+up to which every event is taken into account, and the tag by which the audit names
+the person.`,
 		Example: "  consentstream consent show crm:42\n  consentstream consent show crm:42 --format json",
 		Args:    oneSubject,
 	}
@@ -87,10 +92,14 @@ up to which every event is taken into account.`,
 		if err != nil {
 			return err
 		}
-		if *format == "json" {
-			return json.NewEncoder(std.out).Encode(shownState(row, cut))
+		s := shownState(row, cut)
+		if s.AuditTag, err = a.AuditTag(ns, value); err != nil {
+			return err
 		}
-		return printState(std.out, row, cut)
+		if *format == "json" {
+			return json.NewEncoder(std.out).Encode(s)
+		}
+		return s.print(std.out)
 	}
 	return c
 }
@@ -107,6 +116,7 @@ func oneSubject(_ *cobra.Command, args []string) error {
 type shown struct {
 	Known     bool           `json:"known"`
 	Watermark consent.Vector `json:"watermark"`
+	AuditTag  string         `json:"audit_tag"`
 	Malformed string         `json:"malformed_received,omitempty"`
 	Overflown bool           `json:"overflown,omitempty"`
 	Purposes  []shownSlot    `json:"purposes"`
@@ -170,9 +180,9 @@ func instant(ms int64) string {
 	return time.UnixMilli(ms).UTC().Format(time.RFC3339)
 }
 
-func printState(w io.Writer, row *consent.Row, cut consent.Vector) error {
-	s := shownState(row, cut)
-	fmt.Fprintf(w, "complete up to: %s\n", offsets(cut))
+func (s *shown) print(w io.Writer) error {
+	fmt.Fprintf(w, "complete up to: %s\n", offsets(s.Watermark))
+	fmt.Fprintf(w, "in the audit: subject tag %s\n", s.AuditTag)
 	if !s.Known {
 		_, err := fmt.Fprintln(w, "nothing was ever said about this person: consent purposes deny")
 		return err
@@ -189,10 +199,11 @@ func printState(w io.Writer, row *consent.Row, cut consent.Vector) error {
 	for _, p := range s.Purposes {
 		fmt.Fprintln(w, p.Purpose)
 		if g := p.Grant; g != nil {
-			fmt.Fprintf(w, "  grant            %s  (%d, %d)  proven: %t, explicit: %t, notice: %s, expires: %s\n", g.At, g.Partition, g.Offset, g.Proven, g.Explicit, cmp.Or(g.Notice, "none"), cmp.Or(g.Expires, "never"))
+			fmt.Fprintf(w, "  grant            %s  partition %d offset %d  proven: %t, explicit: %t, notice: %s, recipients: %s, expires: %s\n", g.At, g.Partition, g.Offset, g.Proven, g.Explicit,
+				cmp.Or(g.Notice, "none"), cmp.Or(strings.Join(g.Recipients, " "), "none"), cmp.Or(g.Expires, "never"))
 		}
 		for _, n := range p.Denials {
-			fmt.Fprintf(w, "  %-16s %s  (%d, %d)\n", n.Action, n.At, n.Partition, n.Offset)
+			fmt.Fprintf(w, "  %-16s %s  partition %d offset %d\n", n.Action, n.At, n.Partition, n.Offset)
 		}
 		if p.Pending {
 			fmt.Fprintln(w, "  requested, not answered")

@@ -115,17 +115,17 @@ func behind(s *configs.Stream, fields []infer.Field) bool {
 // fetch is the command that writes w into the file of the stream's schema.
 func fetch(r *configs.SchemaRegistry, s *configs.Stream, w writer) string {
 	if w.file != "" {
-		return fmt.Sprintf("cp %s %s", word(w.file), word(s.SchemaFile))
+		return fmt.Sprintf("cp %s %s", shellWord(w.file), shellWord(s.SchemaFile))
 	}
 	user := ""
 	if r.Username != "" {
-		user = "-u " + word(r.Username) + " "
+		user = "-u " + shellWord(r.Username) + " "
 	}
-	return fmt.Sprintf("curl -sf %s%s/subjects/%s-value/versions/%d/schema -o %s", user, strings.TrimSuffix(r.URL, "/"), s.Wiring.Topic, w.version, word(s.SchemaFile))
+	return fmt.Sprintf("curl -sf %s%s/subjects/%s-value/versions/%d/schema -o %s", user, strings.TrimSuffix(r.URL, "/"), s.Wiring.Topic, w.version, shellWord(s.SchemaFile))
 }
 
-// word makes a text one word of a POSIX shell.
-func word(text string) string {
+// shellWord makes a text one word of a POSIX shell.
+func shellWord(text string) string {
 	if plainWord.MatchString(text) {
 		return text
 	}

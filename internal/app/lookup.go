@@ -10,6 +10,15 @@ import (
 	"github.com/consentstream/consentstream/pipeline"
 )
 
+// AuditTag is what audit records call a person.
+func (a *App) AuditTag(namespace, value string) (string, error) {
+	tag, ok, err := engine.AuditTag(a.cfg.Policy, a.ring, namespace, value)
+	if err == nil && !ok {
+		err = fmt.Errorf("the identifier has no tag in namespace %q", namespace)
+	}
+	return tag, err
+}
+
 // Lookup reads one identifier's state; a nil row is a person never heard of.
 func (a *App) Lookup(ctx context.Context, namespace, value string) (*consent.Row, consent.Vector, error) {
 	id, err := engine.Namespaces(a.cfg.Policy).Normalize(namespace, value)
