@@ -151,7 +151,11 @@ func (l *loader) dataUse(o object) string {
 		return ""
 	}
 	if !policy.ValidDataUse(s.text) {
-		l.report(it.place(), s.nearestKey(policy.DataUses()), "%s is not a data use of the taxonomy", s.shown())
+		near, hint := s.nearestKey(policy.DataUses()), ""
+		if near == "" {
+			hint = ": write one, such as analytics.reporting, or your own that begins with x."
+		}
+		l.report(it.place(), near, "%s is not a data use of the taxonomy%s", s.shown(), hint)
 	}
 	return s.text
 }

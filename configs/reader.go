@@ -84,7 +84,11 @@ func (l *loader) open(path, dir string, named *place) (item, bool) {
 		if named == nil {
 			named = &place{src, 1, 1}
 		}
-		l.report(*named, "", "the file cannot be read: %s", readProblem(err))
+		problem := readProblem(err)
+		if path == DefaultFile && errors.Is(err, fs.ErrNotExist) {
+			problem += "; name another one with -c FILE"
+		}
+		l.report(*named, "", "the file cannot be read: %s", problem)
 		return item{}, false
 	}
 	src = newSource(path, text)

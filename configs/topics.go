@@ -80,6 +80,8 @@ func (l *loader) reportClash(u, v topicUse) {
 		l.report(u.at, "", "the topic %s (%s) and %s (%s) differ only in . and _, which Kafka refuses", u.name, u.use, v.name, v.use)
 	case u.out && !v.out:
 		l.report(u.at, "", "the output topic %s loops: it is also %s", u.name, v.use)
+	case u.use == v.use:
+		l.report(u.at, "", "the topic %s is twice %s; the first is on line %d", u.name, u.use, v.at.line)
 	default:
 		l.report(u.at, "", "the topic %s is used twice: as %s and as %s", u.name, v.use, u.use)
 	}

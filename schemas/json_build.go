@@ -311,8 +311,13 @@ func (e *jsonEdges) fixed() bool {
 // contradiction finds paths that say of one position what cannot both be.
 func (e *jsonEdges) contradiction(at Path) error {
 	sure := func(w jsonWay) bool { return w.sure }
-	if (sure(e.any) || slices.ContainsFunc(e.names, sure)) && (sure(e.all) || slices.ContainsFunc(e.elements, sure)) {
-		return fmt.Errorf("%s is an array here and an object in another path", describe(at))
+	member := slices.IndexFunc(append([]jsonWay{e.any}, e.names...), sure)
+	element := slices.IndexFunc(append([]jsonWay{e.all}, e.elements...), sure)
+	if member >= 0 && element >= 0 {
+		way := func(first jsonWay, rest []jsonWay, i int) Path {
+			return append(slices.Clone(at), append([]jsonWay{first}, rest...)[i].step)
+		}
+		return fmt.Errorf("%s cannot be both an array, as in %s, and an object, as in %s", describe(at), way(e.all, e.elements, element), way(e.any, e.names, member))
 	}
 	for i, a := range e.names {
 		for _, b := range e.names[:i] {

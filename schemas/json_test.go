@@ -302,11 +302,11 @@ func TestNewJSONRefuses(t *testing.T) {
 	}{
 		{[]string{"a", "b["}, "column 2"},
 		{[]string{"a.b~key"}, "a member that a path names has no key"},
-		{[]string{"a[0]", "a.b"}, "a is an array here and an object in another path"},
-		{[]string{"a.*", `a[k=="v"]`}, "a is an array here and an object in another path"},
+		{[]string{"a[0]", "a.b"}, "a cannot be both an array, as in a[0], and an object, as in a.b"},
+		{[]string{"a.*", `a[k=="v"]`}, `a cannot be both an array, as in a[k=="v"], and an object, as in a.*`},
 		{manyDeep(), "too many positions"},
-		{[]string{"a.b", "a[*]"}, "a is an array here and an object in another path"},
-		{[]string{"[*].x", "y"}, "the record is an array here"},
+		{[]string{"a.b", "a[*]"}, "a cannot be both an array, as in a[*], and an object, as in a.b"},
+		{[]string{"[*].x", "y"}, "the record cannot be both an array, as in [*], and an object, as in y"},
 		{[]string{"a.email", "a.EMAIL"}, "differ only in case"},
 		{[]string{"k", "\u212a"}, "differ only in case"},
 	} {

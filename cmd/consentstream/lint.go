@@ -29,15 +29,38 @@ is one, the nearest valid word. Warnings do not change the exit code.`,
 		if err := printFindings(std.out, findings, *format); err != nil {
 			return err
 		}
+		if *format == "text" {
+			fmt.Fprintf(std.out, "%s: %s\n", *path, count(findings))
+		}
 		if configs.HasErrors(findings) {
 			return errFindings
-		}
-		if *format == "text" {
-			fmt.Fprintf(std.out, "%s: no errors, %d warnings\n", *path, len(findings))
 		}
 		return nil
 	}
 	return c
+}
+
+// count is how many findings there are of each kind: "no errors, 1 warning".
+func count(findings []configs.Finding) string {
+	errs, warnings := 0, 0
+	for _, f := range findings {
+		if f.Severity == configs.Warning {
+			warnings++
+		} else {
+			errs++
+		}
+	}
+	return counted(errs, "error") + ", " + counted(warnings, "warning")
+}
+
+func counted(n int, what string) string {
+	switch n {
+	case 0:
+		return "no " + what + "s"
+	case 1:
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // printFindings writes findings one after the other; as JSON, one per line.
