@@ -181,13 +181,12 @@ func (s *jsonSchema) next(at jsonAlternatives, step Step) (to jsonAlternatives, 
 	return to, said
 }
 
-// types are those that some alternative allows. What allows none says nothing: there may be
-// records all the same, since they are not validated.
+// types are those that some alternative allows.
 func (a jsonAlternatives) types() (t jsonTypes) {
 	for _, f := range a {
 		t |= f.types()
 	}
-	if t == 0 {
+	if len(a) == 0 {
 		t = anyType
 	}
 	return t
