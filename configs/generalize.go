@@ -23,14 +23,14 @@ var (
 		{name: "email", shape: "domain"},
 		{name: "url", shape: "url"},
 		{name: "query", shape: "list of names"},
-		{name: "unit", shape: "s, ms, us or ns"},
+		{name: "unit", shape: "d, s, ms, us or ns"},
 		{name: "requires", shape: "explicit_consent"},
 		{name: "ground", shape: groundShape},
 	}}
 	urlSection       = section{"url", []word{{name: "query", shape: "drop, or list of names", required: true}}}
 	dateShiftSection = section{"date_shift", []word{
 		{name: "days", shape: "integer 1 to 36525", required: true},
-		{name: "unit", shape: "s, ms, us or ns"},
+		{name: "unit", shape: "d, s, ms, us or ns"},
 		{name: "requires", shape: "explicit_consent"},
 		{name: "ground", shape: groundShape},
 	}}
@@ -39,7 +39,7 @@ var (
 const groundShape = "art9_2_b to art9_2_j, or art10"
 
 // units are the units of plain numbers that are instants.
-var units = []string{"s", "ms", "us", "ns"}
+var units = []string{"d", "s", "ms", "us", "ns"}
 
 // generalize reads one form, and `unit` beside date and time. What a form makes
 // of its parameters is package filters' to check.
@@ -82,7 +82,11 @@ func (l *loader) generalize(o object, r *policy.Rule) {
 		if o.items["date"].node == nil && o.items["time"].node == nil {
 			l.report(it.keyPlace(), "", "unit belongs to date or time")
 		}
-		add("unit", o.choice("unit", "", units, nil))
+		unit := o.choice("unit", "", units, nil)
+		if unit == "d" && o.items["time"].node != nil {
+			l.report(it.place(), "", "days have no hours: unit: d belongs to date")
+		}
+		add("unit", unit)
 	}
 }
 

@@ -1,6 +1,7 @@
 package filters
 
 import (
+	"errors"
 	"time"
 
 	"github.com/consentstream/consentstream/schemas"
@@ -35,13 +36,30 @@ func plainNumber(t schemas.Type) bool {
 }
 
 // missingUnit is how refusals call a treatment that was given none.
-const missingUnit = " without unit (s, ms, us or ns)"
+const missingUnit = " without unit (d, s, ms, us or ns)"
+
+var errUnit = errors.New("unit must be d, s, ms, us or ns")
 
 // unitWords are the units that a plain number can be declared to have.
-var unitWords = map[string]int64{"s": 1, "ms": 1e3, "us": 1e6, "ns": 1e9}
+var unitWords = map[string]unit{"d": unitDays, "s": 1, "ms": 1e3, "us": 1e6, "ns": 1e9}
+
+// unit is what a plain number that is an instant counts: so many of them make a second,
+// or they are days since 1970, as Debezium and Kafka Connect write dates. The zero unit
+// takes no plain numbers.
+type unit int64
+
+const unitDays unit = -1
+
+// perDay is how many make a day.
+func (u unit) perDay() int64 {
+	if u == unitDays {
+		return 1
+	}
+	return secondsPerDay * int64(u)
+}
 
 // takeUnit takes the parameter `unit` of a plain number; 0 for none.
-func (p *parameters) takeUnit() (perSecond int64, ok bool) {
+func (p *parameters) takeUnit() (u unit, ok bool) {
 	v, there := p.take("unit")
 	word, _ := v.(string)
 	return unitWords[word], !there || unitWords[word] != 0

@@ -32,7 +32,7 @@ const maxShift = 36_525
 // concurrent use.
 type dateShift struct {
 	days    int64
-	unit    int64 // of plain numbers, per second; 0: plain numbers are not taken
+	unit    unit // of plain numbers
 	mac     *keys.MAC
 	subject *Subject
 	// of is the subject that shift was computed for; empty: none.
@@ -48,7 +48,7 @@ func newDateShift(p *parameters, env Env) (Treatment, error) {
 	unit, ok := p.takeUnit()
 	switch {
 	case !ok:
-		return nil, errors.New("unit must be s, ms, us or ns")
+		return nil, errUnit
 	case len(env.Key) != 32:
 		return nil, errors.New("a key of 32 bytes is needed")
 	}
@@ -65,7 +65,7 @@ func (d *dateShift) At(t schemas.Type) (schemas.Transform, schemas.Type, error) 
 	switch {
 	case t.Kind == schemas.Any:
 		return d, scalarType(instantOfJSON(d.unit), t), nil
-	case dateShiftTakes(t), plainNumber(t) && d.unit > 0:
+	case dateShiftTakes(t), plainNumber(t) && d.unit != 0:
 		return d, t, nil
 	case plainNumber(t):
 		return nil, schemas.Type{}, refuse("date_shift"+missingUnit, t)
@@ -119,7 +119,7 @@ func (d *dateShift) integer(buf []byte, v schemas.Value, days int64) (schemas.Va
 	case v.Logical == schemas.Date:
 		step = 1
 	case v.Logical == schemas.NoLogical:
-		step = secondsPerDay * d.unit
+		step = d.unit.perDay()
 	case !instant(v.Logical):
 		step = 0
 	}
@@ -141,7 +141,7 @@ func (d *dateShift) number(buf []byte, v schemas.Value, days int64) (schemas.Val
 	}
 	m, ok := readMagnitude(v.Text, 0)
 	n, fits := m.floor()
-	n, sum := plus(n, days*secondsPerDay*d.unit)
+	n, sum := plus(n, days*d.unit.perDay())
 	if !ok || !fits || !sum {
 		return schemas.Value{}, buf, ErrValue
 	}

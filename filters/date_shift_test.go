@@ -76,6 +76,10 @@ func TestDateShift(t *testing.T) {
 		{[]Param{{"unit", "s"}}, number("-1.5"), "1382398"},
 		{[]Param{{"unit", "ms"}}, number("9223372036854775807"), wrong},
 		{[]Param{{"unit", "ms"}}, number("1e99"), wrong},
+		{[]Param{{"unit", "d"}}, number("5822"), "5838"},
+		{[]Param{{"unit", "d"}}, number("-0.5"), "15"},
+		{[]Param{{"unit", "d"}}, schemas.Value{Kind: schemas.Int, Int: math.MaxInt32}, wrong},
+		{[]Param{{"unit", "d"}}, schemas.Value{Kind: schemas.Long, Int: 7}, "23"},
 		{[]Param{{"unit", "us"}}, schemas.Value{Kind: schemas.Long, Int: 7}, "1382400000007"},
 	} {
 		out, rest, err := shifting(t, 30, &s, c.params...).Apply([]byte("b"), c.v)

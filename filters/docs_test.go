@@ -144,6 +144,7 @@ func examples(t *testing.T) map[string]string {
 	add("bucket", `{generalize: {bucket: [0, 18, 25, 35, 50, 65]}}`, gen(Param{"bucket", "0,18,25,35,50,65"}), num("17"), num("64"), num("101"))
 	add("geo", `{generalize: {geo: 1}}`, gen(Param{"geo", int64(1)}), num("52.520008"), num("-0.04"))
 	add("date", `{generalize: {date: year}}`, gen(Param{"date", "year"}), str("1990-04-01"), str("1990-01-01T00:30:00+02:00"))
+	add("date", `{generalize: {date: year, unit: d}}`, gen(Param{"date", "year"}, Param{"unit", "d"}), num("5822"))
 	add("date", `{generalize: {date: week, unit: ms}}`, gen(Param{"date", "week"}, Param{"unit", "ms"}), num("1767225601001"))
 	add("time", `{generalize: {time: hour}}`, gen(Param{"time", "hour"}), str("2026-03-04T05:06:07.89Z"), str("23:59:59"))
 	add("ip_prefix", `{generalize: {ip_prefix: [24, 48]}}`, gen(Param{"ip_prefix", "24,48"}), str("192.0.2.77"), str("2001:db8:1:2:3:4:5:6"), str("::ffff:192.0.2.77"), str("192.0.2.77:8080"))

@@ -21,7 +21,7 @@ var (
 type timeForm struct {
 	name  string // "date" or "time"
 	grain grain
-	unit  int64 // of plain numbers, per second; 0: plain numbers are not taken
+	unit  unit // of plain numbers
 }
 
 func newDateForm(v any, p *parameters) (form, error) {
@@ -34,8 +34,11 @@ func newTimeForm(v any, p *parameters) (form, error) {
 
 func newGrainForm(name string, grains []grain, wrong string, v any, p *parameters) (form, error) {
 	unit, ok := p.takeUnit()
-	if !ok {
-		return nil, errors.New("unit must be s, ms, us or ns")
+	switch {
+	case !ok:
+		return nil, errUnit
+	case unit == unitDays && name == "time":
+		return nil, errors.New("unit: days have no hours")
 	}
 	word, _ := v.(string)
 	for _, g := range grains {
@@ -51,7 +54,7 @@ func (f timeForm) word() string { return f.name }
 // takes: see dateTakes and timeTakes; plain numbers only with a unit.
 func (f timeForm) takes(t schemas.Type) bool {
 	if plainNumber(t) {
-		return f.unit > 0
+		return f.unit != 0
 	}
 	if f.name == "date" {
 		return dateTakes(t)
@@ -73,8 +76,8 @@ func (timeForm) Weight() int { return 4 }
 func (f timeForm) ofJSON() schemas.Kind { return instantOfJSON(f.unit) }
 
 // instantOfJSON is the kind of an instant in JSON: text, and with a unit also a number.
-func instantOfJSON(unit int64) schemas.Kind {
-	if unit > 0 {
+func instantOfJSON(u unit) schemas.Kind {
+	if u != 0 {
 		return schemas.Any
 	}
 	return schemas.String
@@ -111,8 +114,8 @@ func (f timeForm) integer(v schemas.Value) (int64, error) {
 		return f.clock(v.Int, perSecond(l))
 	case instant(l):
 		return f.units(v, perSecond(l))
-	case l == schemas.NoLogical && f.unit > 0:
-		return f.units(v, f.unit)
+	case l == schemas.NoLogical && f.unit != 0:
+		return f.units(v, int64(f.unit))
 	}
 	return 0, ErrValueType
 }
@@ -144,7 +147,7 @@ func (f timeForm) number(buf []byte, v schemas.Value) (schemas.Value, []byte, er
 	if !ok || !fits {
 		return schemas.Value{}, buf, ErrValue
 	}
-	if n, ok = f.cut(n, f.unit); !ok {
+	if n, ok = f.cut(n, int64(f.unit)); !ok {
 		return schemas.Value{}, buf, ErrValue
 	}
 	at := len(buf)
@@ -178,7 +181,7 @@ func (f timeForm) text(buf []byte, v schemas.Value) (schemas.Value, []byte, erro
 const maxSeconds = 1 << 50
 
 // cut gives the beginning of the grain that v lies in: units since 1970 of
-// which per make a second, or days where per is 0.
+// which per make a second, or days where per is not above 0.
 func (f timeForm) cut(v, per int64) (n int64, ok bool) {
 	seconds, ok := times(v, secondsPerDay)
 	if per > 0 {
@@ -188,7 +191,7 @@ func (f timeForm) cut(v, per int64) (n int64, ok bool) {
 		return 0, false
 	}
 	seconds = f.grain.begin(seconds)
-	if per == 0 {
+	if per <= 0 {
 		return floorDiv(seconds, secondsPerDay), true
 	}
 	return times(seconds, per)

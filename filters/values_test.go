@@ -215,10 +215,11 @@ func TestGeneralizeTwice(t *testing.T) {
 
 func drawGeneralize(t *rapid.T) Treatment {
 	unit := Param{"unit", rapid.SampledFrom([]string{"s", "ms", "us", "ns"}).Draw(t, "unit")}
+	dated := Param{"unit", rapid.SampledFrom([]string{"d", "s", "ms", "us", "ns"}).Draw(t, "unit of dates")}
 	params := rapid.SampledFrom([][]Param{
 		{{"bucket", "10"}}, {{"bucket", "0.25"}}, {{"bucket", "7"}}, {{"bucket", "0,18,25,35,50,65"}}, {{"bucket", "-1.5,0,0.5"}},
 		{{"geo", int64(0)}}, {{"geo", int64(1)}}, {{"geo", int64(3)}},
-		{{"date", "year"}, unit}, {{"date", "quarter"}, unit}, {{"date", "month"}, unit}, {{"date", "week"}, unit}, {{"date", "day"}, unit},
+		{{"date", "year"}, dated}, {{"date", "quarter"}, dated}, {{"date", "month"}, dated}, {{"date", "week"}, dated}, {{"date", "day"}, dated},
 		{{"time", "hour"}, unit}, {{"time", "minute"}, unit}, {{"time", "second"}, unit},
 		{{"ip_prefix", "24,48"}}, {{"ip_prefix", "8,64"}}, {{"ip_prefix", "1,3"}}, {{"email", "domain"}}, {{"url_query", ""}}, {{"url_query", "utm_source&b"}},
 	}).Draw(t, "form")

@@ -147,6 +147,7 @@ func floor(x *big.Rat) *big.Rat {
 	return new(big.Rat).SetInt(q)
 }
 
+// units are how many of a unit make a second; days are not among them.
 var units = map[any]int64{"s": 1, "ms": 1e3, "us": 1e6, "ns": 1e9}
 
 // instant is date and time: the beginning of the grain that an instant lies in.
@@ -162,16 +163,28 @@ func (t Treatment) instant(s scalar) (scalar, bool) {
 		return s, s.n == int64(int32(s.n))
 	}
 	per := s.perSecond()
+	n, ok := s.whole()
 	if s.bare() {
+		if t.Params["unit"] == "d" {
+			return s.cutDays(n, grain, ok)
+		}
 		per = units[t.Params["unit"]]
 	}
-	n, ok := s.whole()
 	seconds, _ := floorOf(n, per)
 	if !ok || s.ofDay() && (seconds < 0 || seconds >= 86_400) || seconds > 1<<50 || seconds < -1<<50 {
 		return s, false
 	}
 	at := begin(time.Unix(seconds, 0).UTC(), grain).Unix()
 	return s.set(new(big.Int).Mul(big.NewInt(at), big.NewInt(per)))
+}
+
+// cutDays is instant for a number of days since 1970.
+func (s scalar) cutDays(n int64, grain string, ok bool) (scalar, bool) {
+	if !ok || n > 1<<50/86_400 || n < -(1<<50/86_400) {
+		return s, false
+	}
+	at := begin(time.Unix(n*86_400, 0).UTC(), grain)
+	return s.set(new(big.Int).Div(big.NewInt(at.Unix()), big.NewInt(86_400)))
 }
 
 // whole is a number without what lies below its unit.
@@ -286,6 +299,8 @@ func shift(s scalar, t Treatment, days int64) (scalar, bool) {
 		s.text = at.Format("2006-01-02") + s.text[10:]
 		return s, at.Year() >= 0 && at.Year() <= 9999
 	case s.logical == "date":
+		step = 1
+	case s.bare() && t.Params["unit"] == "d":
 		step = 1
 	case s.bare():
 		step = 86_400 * units[t.Params["unit"]]

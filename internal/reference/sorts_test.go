@@ -15,7 +15,7 @@ var anyType = []string{"keep", "keep", "drop", "redact", "encrypt"}
 var sorts = []sort{
 	{types: []string{`"int"`, `"long"`}, texts: wholes,
 		treats: []string{"pseudonymize", "{generalize: {bucket: 10}}", "{generalize: {bucket: 7}}", "{generalize: {bucket: [-5, 0, 18, 25]}}", "{generalize: {bucket: 0.5}}",
-			"{generalize: {date: week, unit: s}}", "{generalize: {date: quarter, unit: ms}}", "{generalize: {time: hour, unit: us}}", "{date_shift: {days: 30, unit: ms}}",
+			"{generalize: {date: week, unit: s}}", "{generalize: {date: month, unit: d}}", "{date_shift: {days: 9, unit: d}}", "{generalize: {date: quarter, unit: ms}}", "{generalize: {time: hour, unit: us}}", "{date_shift: {days: 30, unit: ms}}",
 			"{date_shift: {days: 400, unit: s}}", "{date_shift: {days: 3}}", "{constant: 7}", "{constant: -2147483649}", "{generalize: {geo: 0}}"}},
 	{types: []string{`"float"`, `"double"`}, texts: append([]string{"52.520008", "-0.04", "0.3", "180", "-180.05", "179.95", "1e-7", "0.25", "-12.5"}, wholes...),
 		treats: []string{"{generalize: {bucket: 0.1}}", "{generalize: {bucket: 10}}", "{generalize: {bucket: 0.25}}", "{generalize: {bucket: [0, 0.5, 2.25, 100]}}", "{generalize: {geo: 0}}",
