@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"net/http"
 	"os"
 	"regexp"
 	"strings"
@@ -61,6 +62,13 @@ func TestDemoKeep(t *testing.T) {
 		}
 	}
 	out.await(t, "analytics DENY CONSENT_WITHDRAWN; marketing.email DENY CONSENT_UNKNOWN; service permit")
+	resp, failed := http.Get(strings.Fields(out.await(t, `(?m)^  health \S+`))[1])
+	if failed != nil {
+		t.Fatal(failed)
+	}
+	if resp.Body.Close(); resp.StatusCode != http.StatusOK {
+		t.Errorf("health says %d", resp.StatusCode)
+	}
 	kcat := strings.Fields(out.await(t, `(?m)^  kcat -b \S+ -C -t \S+`)) // kcat -b ADDRESS -C -t TOPIC
 	cl, failed := kgo.NewClient(kgo.SeedBrokers(kcat[2]), kgo.ConsumeTopics(kcat[5]), kgo.FetchIsolationLevel(kgo.ReadCommitted()))
 	if failed != nil {

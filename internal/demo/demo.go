@@ -104,6 +104,7 @@ type teller struct {
 	stack    *devstack.Stack
 	watch    *watcher
 	file     string
+	health   string // address
 	schema   string
 	schemaID int
 	codec    *goavro.Codec
@@ -113,15 +114,15 @@ type teller struct {
 
 // prepare writes the configuration with the stack's addresses, and a key file.
 func (t *teller) prepare(ctx context.Context, dir string) error {
-	health, err := freeAddress(ctx)
-	if err != nil {
+	var err error
+	if t.health, err = freeAddress(ctx); err != nil {
 		return err
 	}
 	addresses := strings.NewReplacer(
 		"${CONSENTSTREAM_KAFKA:-localhost:9092}", t.stack.KafkaAddr(),
 		"${CONSENTSTREAM_REGISTRY:-http://localhost:8081}", t.stack.RegistryURL(),
 		"${CONSENTSTREAM_REDIS:-localhost:6379}", t.stack.RedisAddr(),
-		"${CONSENTSTREAM_HEALTH:-127.0.0.1:9464}", health,
+		"${CONSENTSTREAM_HEALTH:-127.0.0.1:9464}", t.health,
 		"${CONSENTSTREAM_KEYS:-keys.json}", "keys.json",
 	)
 	for _, name := range []string{"consentstream.yaml", "policy.yaml", "crm.contacts.avsc"} {
@@ -370,14 +371,15 @@ func (t *teller) ending(ctx context.Context) error {
 // keep says where everything is and sends a record every two seconds.
 func (t *teller) keep(ctx context.Context) error {
 	t.say(`  Kafka %s   registry %s   Redis %s
-  configuration %s
+  health http://%[5]s/status
+  configuration %[4]s
 
   consentstream consent record -c %[4]s --subject crm:43 --action withdraw --purpose analytics
   consentstream consent show -c %[4]s crm:43
   kcat -b %[1]s -C -t marketing.events.analytics -o beginning
   kcat -b %[1]s -C -t consent.quarantine -o beginning
 
-A click of Grace's follows every two seconds. Ctrl-C ends.`, t.stack.KafkaAddr(), t.stack.RegistryURL(), t.stack.RedisAddr(), t.file)
+A click of Grace's follows every two seconds. Ctrl-C ends.`, t.stack.KafkaAddr(), t.stack.RegistryURL(), t.stack.RedisAddr(), t.file, t.health)
 	tick := time.NewTicker(2 * time.Second)
 	defer tick.Stop()
 	for {

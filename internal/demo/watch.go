@@ -47,10 +47,12 @@ type seen struct {
 }
 
 // await waits for the audit record of an input record and for the outputs that
-// it speaks of. They become visible together: they are one transaction.
+// it speaks of. They become visible together: they are one transaction. What was
+// collected until then is forgotten, so that the demo can be kept for days.
 func (w *watcher) await(ctx context.Context, topic string, partition int32, offset int64) (*seen, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	defer func() { w.audits, w.records = nil, nil }()
 	for {
 		if a := w.find(topic, partition, offset); a != nil {
 			return w.collect(ctx, a)
