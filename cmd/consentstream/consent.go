@@ -119,7 +119,12 @@ func eventText(ctx context.Context, std stdio, file string, f recordFlags) ([]by
 	case "-":
 		return readAll(until(ctx, std.in))
 	}
-	return os.ReadFile(file)
+	in, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	return readAll(in)
 }
 
 // event is the event that the flags give; check has passed.

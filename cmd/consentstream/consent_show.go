@@ -21,7 +21,7 @@ import (
 	"github.com/consentstream/consentstream/pipeline"
 )
 
-// maxEvent bounds an event on standard input; the topic takes 64 KiB.
+// maxEvent bounds what is read of an event; the topic takes 64 KiB.
 const maxEvent = 1 << 20
 
 func readAll(r io.Reader) ([]byte, error) {
