@@ -91,10 +91,10 @@ func TestLinesThatAreNone(t *testing.T) {
 	}
 }
 
-// By default a line is the value, byte for byte; an empty one is a record too.
+// By default a line is the value, byte for byte but for its end, LF or CRLF; an empty one is a record too.
 func TestValueLines(t *testing.T) {
 	cfg := smallConfig(t, schemas.JSON, "id", "id")
-	in := "{\"id\":\"1\"}\r\n\n  {\"id\": 2 }\n{\"id\":\"\xff\"}\n{\"id\":\"" + strings.Repeat("x", 200_000) + "\"}\n{\"id\":3}"
+	in := "{\"id\":\"1\"}\r\n\r\n  {\"id\": 2 }\n{\"id\":\"\xff\"}\n{\"id\":\"" + strings.Repeat("x", 200_000) + "\"}\n{\"id\":3}"
 	out, sum, err := run(t, eval.Config{Engine: cfg, Topic: "in", In: strings.NewReader(in)})
 	want := eval.Summary{Records: 6, Outputs: 3, Quarantined: 2, Denied: map[eval.Denial]int64{{Purpose: "p", Reason: "SUBJECT_UNRESOLVED"}: 1},
 		Faults: map[eval.Fault]int64{{Reason: "INPUT_MALFORMED", Detail: "empty_value"}: 1, {Reason: "INPUT_MALFORMED", Detail: "bad_utf8"}: 1}}
