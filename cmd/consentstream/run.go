@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -35,9 +36,12 @@ as JSON, /healthz for liveness, /metrics for Prometheus.`,
 	roles := c.Flags().StringSlice("roles", app.Roles(), "`ROLES` of this process: enforce, project")
 	level := c.Flags().String("log-level", "info", "`LEVEL`: debug, info, warn or error")
 	c.RunE = func(c *cobra.Command, _ []string) error {
+		if len(*roles) == 0 {
+			return usage(c, fmt.Errorf("--roles names none of %s: the process would do nothing", strings.Join(app.Roles(), ", ")))
+		}
 		for _, r := range *roles {
 			if !slices.Contains(app.Roles(), r) {
-				return usage(c, fmt.Errorf("--roles: %q is none of %v", r, app.Roles()))
+				return usage(c, fmt.Errorf("--roles: %q is none of %s", r, strings.Join(app.Roles(), ", ")))
 			}
 		}
 		log, err := newLogger(std.err, *level)
@@ -55,9 +59,10 @@ as JSON, /healthz for liveness, /metrics for Prometheus.`,
 
 // newLogger logs for people on a terminal, else as JSON.
 func newLogger(w io.Writer, level string) (zerolog.Logger, error) {
+	levels := []string{"debug", "info", "warn", "error"}
 	l, err := zerolog.ParseLevel(level)
-	if err != nil || l == zerolog.NoLevel {
-		return zerolog.Nop(), fmt.Errorf("--log-level: %q is none of debug, info, warn, error", level)
+	if err != nil || !slices.Contains(levels, level) {
+		return zerolog.Nop(), fmt.Errorf("--log-level: %q is none of %s", level, strings.Join(levels, ", "))
 	}
 	if isTerminal(w) {
 		w = zerolog.ConsoleWriter{Out: w, TimeFormat: time.TimeOnly}
