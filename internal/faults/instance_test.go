@@ -63,6 +63,30 @@ func TestNewerPolicy(t *testing.T) {
 	})
 }
 
+// TestNewerKeys: an instance with a rotated key file works beside an older one, each on
+// its own state, and then alone: whoever rolls a deploy out replaces nobody before the
+// newest is ready.
+func TestNewerKeys(t *testing.T) {
+	each(t, func(s *site) {
+		s.gather()
+		s.rotatedKeys("rotated.json")
+		older := s.start().ready()
+		newer := s.start(instance("1"), keyFile("rotated.json")).ready()
+		s.eventually("both have lanes", func() bool {
+			o, _ := older.status()
+			n, _ := newer.status()
+			return o.Lanes > 0 && n.Lanes > 0
+		})
+		s.everybody()
+		s.audited()
+		older.stop()
+		s.eventually("the newer instance has all lanes", func() bool { st, ready := newer.status(); return ready && st.Lanes == 4 })
+		s.everybody()
+		s.settled()
+		newer.stop()
+	})
+}
+
 // TestOtherKeyFile: a second instance with the same key epoch but other keys
 // must not decide anything: its pseudonyms would be other ones and its tags
 // would find nobody. It stops and says why; the first goes on.

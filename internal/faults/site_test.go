@@ -3,7 +3,9 @@ package faults
 import (
 	"context"
 	"crypto/rand"
+	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -186,6 +188,23 @@ func (s *site) newKeys(name string) {
 	ring, err := keys.Generate(rand.Reader, "test")
 	s.must(err)
 	s.must(ring.Write(filepath.Join(s.dir, name)))
+}
+
+// rotatedKeys writes the site's key file with a further epoch, which is the active one.
+func (s *site) rotatedKeys(name string) {
+	s.t.Helper()
+	text, err := os.ReadFile(filepath.Join(s.dir, "keys.json"))
+	s.must(err)
+	var file map[string]any
+	s.must(json.Unmarshal(text, &file))
+	epochs := file["epochs"].([]any)
+	epochs[0].(map[string]any)["state"] = "verify"
+	root := make([]byte, 32)
+	_, _ = rand.Read(root)
+	file["epochs"] = append(epochs, map[string]any{"epoch": 2, "state": "active", "root": base64.StdEncoding.EncodeToString(root)})
+	text, err = json.Marshal(file)
+	s.must(err)
+	s.write(name, string(text))
 }
 
 // ring is the site's key file.
