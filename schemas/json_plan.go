@@ -263,12 +263,13 @@ func (c *jsonCompiler) step(id NodeID) error {
 		}
 	}
 	step.gone = step.do == jsonDrop && !step.object && !step.array
+	step.tells = step.names == jsonReplace
 	if !step.object || c.muted[id] {
 		return nil
 	}
 	step.tail = c.tail(n)
 	err := c.addLate(n, step)
-	step.tells = len(step.late) > 0 || step.names == jsonReplace
+	step.tells = step.tells || len(step.late) > 0
 	return err
 }
 

@@ -380,3 +380,15 @@ func TestSpliceCanary(t *testing.T) {
 		}
 	})
 }
+
+// Names that a treatment makes equal fail the record also in elements that are told
+// apart, and so are given no nulls.
+func TestEqualNamesInVariants(t *testing.T) {
+	same := Action{Op: OpReplace, Via: fixedValue{Value{Kind: String, Text: []byte("same")}}, Result: Type{Kind: String}}
+	l, p := project(t, []rule{{"l[*].*", keep}, {"l[*].*~key", same}, {"l[0].*", keep}, {"l[0].*~key", same}, {"l[0].x", null}})
+	for src, want := range map[string]Code{`{"l":[{"a":1},{"b":1}]}`: "", `{"l":[{"a":1,"b":2}]}`: CodeTreatmentFailed, `{"l":[{},{"a":1,"b":2}]}`: CodeTreatmentFailed} {
+		if out, _, err := scanSplice(l, p, src, 0); code(err) != want {
+			t.Errorf("%s gives %s, %v", src, out, err)
+		}
+	}
+}
