@@ -169,6 +169,8 @@ func (l *loader) integer(it item, low, high int64) (int64, bool) {
 		l.report(it.place(), "", "%s must be an integer in decimal digits, without quotes", it.name)
 	case !decimal.MatchString(s.text):
 		l.report(it.place(), "", "%s must be an integer in decimal digits, not %s", it.name, s.shown())
+	case err != nil && n > 0 && high == math.MaxInt64:
+		l.report(it.place(), "", "%s must be at most %d", it.name, high)
 	case err != nil || n < low || n > high:
 		l.report(it.place(), "", "%s must be %s", it.name, bounds(low, high))
 	default:
