@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"unicode"
 
@@ -100,12 +101,22 @@ func (s *source) hint(f *fault) {
 		f.message = `not valid YAML: behind quotes stands a colon; where a path has quotes, others stand around all of it: '"first name".x'`
 	case odd > 0 && !strings.Contains(f.message, "do not end"):
 		f.message += fmt.Sprintf("; look at the quotes of line %d", odd)
+	case strings.Contains(f.message, "alias") && pathStar.MatchString(line):
+		f.message = `not valid YAML: a path that begins with *, and inside {} one that holds [*], needs quotes: "**.email", "tags[*]"`
+	case strings.Contains(f.message, "flow mapping") && pathIndex.MatchString(line):
+		f.message += `; inside {} a path that holds [ needs quotes: "tags[0]"`
 	case strings.Contains(f.message, "flow") && strings.Contains(line, "${"):
 		f.message += `; inside {} and [] a reference needs quotes: "${NAME}"`
 	case strings.Contains(f.message, "mapping values") || strings.Contains(f.message, "block"):
 		f.message += "; look at the indentation of this line and of the one before, and put quotes around a value that holds a colon"
 	}
 }
+
+// What YAML takes for an alias or a list, and people mean as a record path.
+var (
+	pathStar  = regexp.MustCompile(`\*[*.:\]]`)
+	pathIndex = regexp.MustCompile(`[A-Za-z0-9_*]\[`)
+)
 
 // behindQuotes reports whether quotes end right before a column.
 func behindQuotes(line string, col int) bool {
