@@ -133,10 +133,10 @@ func withLanes(c *cobra.Command, std stdio, f laneFlags, do func(context.Context
 	if *f.format == "json" {
 		return json.NewEncoder(std.out).Encode(state)
 	}
-	return printLane(std.out, state)
+	return printLane(std.out, state, *f.config)
 }
 
-func printLane(w io.Writer, s *pipeline.LaneState) error {
+func printLane(w io.Writer, s *pipeline.LaneState, config string) error {
 	committed := "nothing"
 	if s.Committed >= 0 {
 		committed = fmt.Sprint(s.Committed)
@@ -150,6 +150,10 @@ func printLane(w io.Writer, s *pipeline.LaneState) error {
 	if s.Source != "none" {
 		fmt.Fprintf(w, "  audited    up to offset %d, %d leaves in partition %d, last leaf %s (from %s)\n", s.NextSource, s.NextIndex, s.AuditPart, s.LastLeaf, s.Source)
 		fmt.Fprintf(w, "  decided    %s under policy revision %d\n", instant(s.DecidedAt), s.Revision)
+	}
+	if next := max(s.NextSource, s.Committed); s.Source != "none" && s.LaneTopicID == s.TopicID && next < s.LogStart {
+		fmt.Fprintf(w, "  gone       offsets %d to %d were deleted before they were decided; to go on without them:\n", next, s.LogStart-1)
+		fmt.Fprintf(w, "    consentstream lane reset -c %s --topic %s --partition %d --to %d --reason TEXT\n", shellWord(config), s.Topic, s.Partition, s.LogStart)
 	}
 	if s.Unstarted != "" {
 		fmt.Fprintf(w, "  unstarted  %s: nobody can tell whether the lane was decided on before; lane reset begins it at an offset\n", s.Unstarted)
