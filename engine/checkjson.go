@@ -21,6 +21,7 @@ func (c *checker) checkJSON(at string, s *CompiledStream, rs ruleSet, layout sch
 	c.warnChosen(at, layout)
 	c.warnSpellings(at, s, rs)
 	c.warnShadowed(at, s, rs, layout)
+	c.warnCascades(at, s, rs, rs.objects())
 	for _, r := range rs {
 		if keys := rs.unclassifiedKeys(r.path); keys != nil {
 			c.add(at+"["+r.text+"]", "the names that .* matches are data themselves: classify %s too, or name the members", keys)

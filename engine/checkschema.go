@@ -36,6 +36,7 @@ func (c *checker) checkSchema(at string, s *CompiledStream) {
 	c.checkView(at, s, plan)
 	c.checkTypes(at, s, layout, found)
 	c.warnShadowed(at+".fields", s, s.rules, layout)
+	c.warnCascades(at+".fields", s, s.rules, records(layout))
 }
 
 // checkRules finds rules that match nothing, ties, and fields without a rule.
