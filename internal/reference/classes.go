@@ -244,7 +244,7 @@ var written = regexp.MustCompile(`^(\d{4}-\d\d-\d\d)?(?:(^|[Tt ])(\d\d:\d\d:\d\d
 // readInstant gives the instant, in UTC where there is a zone, and the parts.
 func readInstant(text string) (at time.Time, m []string, ok bool) {
 	m = written.FindStringSubmatch(text)
-	if m == nil || m[1] == "" && m[3] == "" || m[5] != "" && (m[1] == "" || m[3] == "") || m[1] != "" && m[3] != "" && m[2] == "" {
+	if m == nil || m[1] == "" && m[3] == "" || m[5] != "" && (m[1] == "" || m[3] == "") || m[3] != "" && (m[1] == "") != (m[2] == "") {
 		return at, nil, false
 	}
 	date, clock := m[1], m[3]
