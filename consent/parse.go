@@ -94,7 +94,7 @@ func identify(namespace, raw string, ns Namespaces) (Identifier, bool) {
 // whatever else it says, it may be the withdrawal of this person. It reads as
 // far as it can. A value with two subjects counts as having none.
 func findSubject(value []byte, ns Namespaces) (found Identifier, ok bool) {
-	p := parser{dec: jsontext.NewDecoder(bytes.NewReader(value), jsontext.AllowDuplicateNames(true)), ns: ns}
+	p := parser{dec: jsontext.NewDecoder(bytes.NewReader(value), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)), ns: ns, loose: true}
 	seen := 0
 	p.object(func(name string) {
 		if name != "subject" {
@@ -119,6 +119,7 @@ type parser struct {
 	ns    Namespaces
 	event *Event
 	fault Fault
+	loose bool // a subject may have members that are not defined
 }
 
 func (p *parser) fail(f Fault) {
@@ -268,7 +269,11 @@ func (p *parser) subject() (Identifier, bool) {
 			members[1]++
 			value = p.identifier()
 		default:
-			p.fail(FaultMember)
+			if p.loose {
+				p.skip()
+			} else {
+				p.fail(FaultMember)
+			}
 		}
 	})
 	if p.fault != NoFault || members != [2]int{1, 1} {

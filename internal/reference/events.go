@@ -2,6 +2,7 @@ package reference
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -106,13 +107,25 @@ func (p *Policy) onlySubject(t *tree) (subject string) {
 	for _, m := range t.members {
 		if m.name == "subject" {
 			n++
-			subject = p.subject(m.value)
+			subject = p.subject(m.value.only("namespace", "value"))
 		}
 	}
 	if n != 1 {
 		return ""
 	}
 	return subject
+}
+
+// only is t without other members.
+func (t *tree) only(names ...string) *tree {
+	few := *t
+	few.members = nil
+	for _, m := range t.members {
+		if slices.Contains(names, m.name) {
+			few.members = append(few.members, m)
+		}
+	}
+	return &few
 }
 
 func (p *Policy) subject(t *tree) string {
