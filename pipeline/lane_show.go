@@ -67,7 +67,7 @@ func (e *Enforcer) laneTool(ctx context.Context) (*worker, *kgo.Client, error) {
 	top, err := askTopology(ctx, cl, []string{e.cfg.Topics.Consent})
 	if err != nil {
 		cl.Close()
-		return nil, nil, fmt.Errorf("asking Kafka at %s: %s", strings.Join(e.cfg.SeedBrokers, ", "), errorCode(err))
+		return nil, nil, fmt.Errorf("no answer of Kafka at %s: %s", strings.Join(e.cfg.SeedBrokers, ", "), errorCode(err))
 	}
 	consented, err := top.consent(e.cfg.Topics.Consent)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -165,6 +166,7 @@ func (o *outputs) stream(ctx context.Context, s *configs.Stream, compiled *engin
 		if err := one.explain(o.cfg.Policy, v); err != nil {
 			return nil, err
 		}
+		one.dropUnseen(&derived)
 		out = append(out, one)
 	}
 	return out, nil
@@ -283,6 +285,35 @@ func (o *output) explain(p *policy.Policy, v *view) error {
 	}
 	return nil
 }
+
+// dropUnseen moves constants to what is removed where the derived schema does not have
+// them: they stood in an object of which nothing else is shown.
+func (o *output) dropUnseen(derived *engine.OutputSchema) {
+	var nodes []schemas.Node
+	var err error
+	if derived.Format == schemas.Avro {
+		var layout schemas.Layout
+		if layout, err = schemas.NewAvro(derived.Schema, nil); err == nil {
+			nodes = layout.Nodes()
+		}
+	} else {
+		nodes, err = schemas.Declared(derived.Schema, "")
+	}
+	if err != nil {
+		return // then what the plan says has to do
+	}
+	o.Fields = slices.DeleteFunc(o.Fields, func(f audit.Field) bool {
+		unseen := strings.HasPrefix(f.Treatment, "constant") && membersOnly.MatchString(f.Path) &&
+			!slices.ContainsFunc(nodes, func(n schemas.Node) bool { return n.Path == f.Path })
+		if unseen {
+			o.Removed = append(o.Removed, removal{Path: f.Path, Category: f.Category, Because: "nothing else is shown of the object that it is in"})
+		}
+		return unseen
+	})
+}
+
+// membersOnly are paths that name the same in a derived schema.
+var membersOnly = regexp.MustCompile(`^[\w$-]+(\[\*\])*(\.[\w$-]+(\[\*\])*)*$`)
 
 func whyDropped(p *policy.Purpose, category string) string {
 	rule, ok := p.Rule(category)

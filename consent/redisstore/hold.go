@@ -47,7 +47,7 @@ func (c Code) Mend() string {
 	case Unreachable, Slow:
 		return "redis-cli PING"
 	case Refused:
-		return "redis-cli ACL WHOAMI   # needs HMGET HGET HSET HLEN HSTRLEN DEL TYPE TIME EVALSHA SCRIPT|LOAD MULTI EXEC ROLE INFO on cs:*"
+		return "redis-cli ACL WHOAMI   # NOAUTH, WRONGPASS: username and password of redis in the wiring; else it needs HMGET HGET HSET HLEN HSTRLEN DEL TYPE TIME EVALSHA SCRIPT|LOAD MULTI EXEC ROLE INFO on cs:*"
 	case Replica, ReadOnly:
 		return "redis-cli ROLE   # connect to the primary, or: redis-cli REPLICAOF NO ONE"
 	case EvictionPolicy:
