@@ -254,7 +254,7 @@ func (r draw) spoil(w *world, in *record, i int) {
 		case 2:
 			in.Value, in.bad = append(v, "ZZbadZZ"...), "trailing_bytes"
 		case 3:
-			in.Value, in.bad = r.bomb(v, i), "truncated|bad_length|too_many_items|bad_branch"
+			in.Value, in.bad = r.bomb(v, i), "truncated|bad_length|too_many_items|bad_branch|bad_varint"
 		case 4:
 			in.Value, in.bad = append([]byte{7}, v[1:]...), "bad_magic"
 		case 5:
