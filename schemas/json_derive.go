@@ -112,7 +112,7 @@ func (d *jsonDeriver) typesUnder(plan []jsonStep, id NodeID) (t jsonTypes) {
 	in := d.p.layout.typesAt(id)
 	switch step.do {
 	case jsonCopy:
-		t |= in
+		t |= step.takes
 		if d.p.layout.single {
 			t |= typeNull // in place of another type
 		}

@@ -115,6 +115,7 @@ type jsonCompiler struct {
 	late  [][]byte   // what is written for id where the record does not show it
 	live  []jsonLive // what of a record can come to stand at id
 	muted []bool     // its objects are given neither nulls nor constants
+	loose []bool     // the type of what is kept there is not looked at
 	steps []jsonStep
 }
 
@@ -139,6 +140,7 @@ func (c *jsonCompiler) compile() (plan []jsonStep, something bool, err error) {
 		c.fix(id)
 	}
 	c.mute()
+	c.untype()
 	for id := n - 1; id >= 0; id-- {
 		if err := c.step(id); err != nil {
 			return nil, false, fmt.Errorf("%s: %w", describe(c.layout.trie[id].path), err)
@@ -241,7 +243,7 @@ func (c *jsonCompiler) step(id NodeID) error {
 		step.do, step.via = c.value(id), c.acts[id].Via
 	}
 	switch {
-	case step.do == jsonCopy:
+	case step.do == jsonCopy && !c.loose[id]:
 		step.takes = c.layout.typesAt(id)
 	case step.do == jsonReplace && c.acts[id].Result.Kind == Any:
 		step.takes = c.layout.typesAt(id) | typeNull // null stays null

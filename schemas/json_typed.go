@@ -11,7 +11,8 @@ import (
 // the input's says, so what keeps its type is of the types declared there, or withheld
 // and counted. What a treatment makes another type of is not looked at: a token of 42
 // must not tell whether it stood there as text. Nor is what a schema says besides
-// types.
+// types, nor types in elements that a path chooses where others are kept with all the
+// rest (json_variants.go): that would tell them apart.
 
 // typesAt are the types that may stand at a node.
 func (l *jsonLayout) typesAt(id NodeID) jsonTypes {

@@ -161,6 +161,31 @@ func TestValuesOfUndeclaredTypes(t *testing.T) {
 	}
 }
 
+// Where what lies in some elements is kept with all the rest, whatever type it has, its
+// type does not tell the elements that a predicate or an index chose from these.
+func TestTypesTellNoElements(t *testing.T) {
+	const schema = `{"properties":{"b":{"items":{"properties":{"k":{"type":"string"},"c":{"type":"string"},"o":{"properties":{"x":{"type":"string"}}}}}}}}`
+	for _, c := range []struct {
+		rules    []rule
+		in, want string
+	}{
+		{[]rule{{"b[*]", keep}, {`b[k=="w"].c`, keep}, {"b[*].k", drop}}, `{"b":[{"k":"w","c":1},{"k":"x","c":1}]}`, `{"b":[{"c":1},{"c":1}]}`},
+		{[]rule{{"b", keep}, {"b[0].c", keep}, {"b[*].k", keep}}, `{"b":[{"c":1},{"c":1}]}`, `{"b":[{"c":1},{"c":1}]}`},
+		{[]rule{{"b[*]", keep}, {`b[k=="w"].o.x`, keep}, {"b[*].k", drop}}, `{"b":[{"k":"w","o":{"x":1}},{"k":"x","o":{"x":1}}]}`, `{"b":[{"o":{"x":1}},{"o":{"x":1}}]}`},
+		{[]rule{{"b[*].c", keep}, {`b[k=="w"].c`, keep}}, `{"b":[{"k":"w","c":1},{"k":"x","c":1},{"c":"y"}]}`, `{"b":[{"c":"y"}]}`},
+		{[]rule{{`b[k=="w"].c`, keep}, {"b[*].k", keep}}, `{"b":[{"k":"w","c":1},{"k":"x","c":1}]}`, `{"b":[{"k":"w"},{"k":"x"}]}`},
+	} {
+		l, p := projectWith(t, c.rules, func(paths []string) (Layout, error) { return NewJSONSchema(schema, "", paths) })
+		got, _, err := scanSplice(l, p, c.in, 0)
+		if err != nil || got != c.want {
+			t.Errorf("%v: %s gives %s, %v, want %s", c.rules, c.in, got, err, c.want)
+		}
+		if v, err := jsonschema.UnmarshalJSON(strings.NewReader(got)); err != nil || compileSchema(t, p.Schema()).Validate(v) != nil {
+			t.Errorf("%s is none of %s", got, p.Schema())
+		}
+	}
+}
+
 // sameValue is a treatment that leaves text text and numbers numbers.
 type sameValue struct{}
 

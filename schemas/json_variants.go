@@ -87,3 +87,65 @@ func (c *jsonCompiler) below(id NodeID, visit func(id NodeID, at string)) {
 	}
 	walk(id, "")
 }
+
+// untype marks the positions of elements of an array at which the type of what is kept is
+// not looked at, since at that of others all is kept, whatever type it has: which of these
+// an element is would show.
+func (c *jsonCompiler) untype() {
+	c.loose = make([]bool, len(c.acts))
+	if c.layout.types == nil {
+		return
+	}
+	for id := range c.layout.trie {
+		kinds := c.kindsOfElements(&c.layout.trie[id])
+		if len(kinds) < 2 {
+			continue
+		}
+		for _, kid := range kinds {
+			c.below(kid, func(at NodeID, _ string) { c.loose[at] = c.loose[at] || c.looser(kinds, kid, at) })
+		}
+	}
+}
+
+// looser reports whether what lies at a node in one kind of elements is kept whatever type
+// it has in another.
+func (c *jsonCompiler) looser(kinds []NodeID, kid, at NodeID) bool {
+	if c.layout.typesAt(at) == anyType || c.value(at) != jsonCopy {
+		return false
+	}
+	path, from := c.layout.trie[at].path, len(c.layout.trie[kid].path)
+	return len(path) >= from && slices.ContainsFunc(kinds, func(o NodeID) bool { return o != kid && c.asItIs(o, path[from:]) })
+}
+
+// asItIs reports whether what lies some steps below a node is kept whatever type it has.
+func (c *jsonCompiler) asItIs(id NodeID, steps Path) bool {
+	for _, s := range steps {
+		n := &c.layout.trie[id]
+		switch next := n.child(c.layout, s); {
+		case !n.parts() || next == restNode:
+			return c.value(id) == jsonCopy
+		case next == 0:
+			return false
+		default:
+			id = next
+		}
+	}
+	return c.value(id) == jsonCopy && c.layout.typesAt(id) == anyType
+}
+
+// child is where a step leads from a node: to restNode where the node's own rule covers
+// it, 0 for nowhere.
+func (n *jsonNode) child(l *jsonLayout, s Step) NodeID {
+	leads := func(kid NodeID) bool { path := l.trie[kid].path; return path[len(path)-1] == s }
+	switch s.Kind {
+	case StepMember, StepAnyMember, StepDeep:
+		if i := slices.IndexFunc(n.members, func(m jsonMember) bool { return leads(m.child) }); i >= 0 {
+			return n.members[i].child
+		}
+		return n.other
+	}
+	if i := slices.IndexFunc(n.kinds(), leads); i >= 0 {
+		return n.kinds()[i]
+	}
+	return n.elements
+}

@@ -48,7 +48,10 @@ func (c *changer) avroText(v *value, s *shape, pos position, n *nest) *value {
 	if s.null > 0 && c.rarely(3) {
 		return &value{lit: "null"}
 	}
-	return &value{lit: c.literal("string")}
+	if o := (&value{lit: c.literal("string")}); !n.isScalar(o.lit) {
+		return o
+	}
+	return &value{lit: `"no JSON"`}
 }
 
 func (s *shape) kid(i int) *shape {

@@ -32,10 +32,14 @@ func (c *changer) whole() *value {
 // stays as it is.
 func (c *changer) root(v *value) *value {
 	o := v.clone()
+	t, seen := c.sees(nil)
+	if v.kind == single && seen {
+		o.lit = c.twin(t, v.lit)
+	}
 	if v.kind != object {
 		return o
 	}
-	if _, seen := c.sees(nil); !seen {
+	if !seen {
 		o.pad = pick(c.T, []string{"", " "})
 	}
 	c.members(o, nil)
@@ -113,6 +117,8 @@ func (c *changer) json(v *value, pos position) *value {
 // text gives a text anew of which something is seen: in it, or where it is none.
 func (c *changer) text(v *value, pos position, n *nest) *value {
 	switch {
+	case n.holds(v) && v.kind == single:
+		return v.clone()
 	case n.holds(v):
 		o := v.clone()
 		in := changer{drawer: c.drawer, view: c.inside(pos, n), from: c.from}
@@ -139,6 +145,9 @@ func (c *changer) hollow(pos position, depth int) *value {
 		kinds = kinds[:3] // a text that is null is seen to be
 	}
 	v := &value{lit: c.literal(pick(c.T, kinds))}
+	if n := c.nested(pos); n != nil && n.isScalar(v.lit) {
+		v.lit = `"no JSON"`
+	}
 	if depth > 0 && c.rarely(2) {
 		v = &value{kind: pick(c.T, []valueKind{object, object, array}), pad: pick(c.T, []string{"", " "})}
 		if v.kind == object {

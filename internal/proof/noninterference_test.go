@@ -47,12 +47,12 @@ type tally struct {
 
 // kinds are what pairs must be often enough, by how few of all that may be, in percent.
 var kinds = map[schemas.Format]map[string]int{
-	schemas.JSON: {"with an output": 60, "split": 20, "of several people": 40, "with texts of JSON": 16, "with several paths of a subject": 20,
+	schemas.JSON: {"with an output": 60, "split": 20, "of several people": 40, "with texts of JSON": 14, "with texts of single values": 2, "with several paths of a subject": 20,
 		"with two names at one place": 10, "with the time in a header": 15, "with a header without a name": 25, "of tombstones": 80, "of tombstones that go out": 5},
-	schemas.JSONSchema: {"with an output": 60, "split": 20, "of several people": 40, "with texts of JSON": 16, "with several paths of a subject": 20,
+	schemas.JSONSchema: {"with an output": 60, "split": 20, "of several people": 40, "with texts of JSON": 14, "with texts of single values": 2, "with several paths of a subject": 20,
 		"with two names at one place": 10, "with the time in a header": 15, "with a header without a name": 25, "of tombstones": 80, "of tombstones that go out": 5,
 		"in another schema": 60, "in another schema than the wiring's": 30},
-	schemas.Avro: {"with an output": 60, "split": 20, "of several people": 40, "with texts of JSON": 16, "with several paths of a subject": 20,
+	schemas.Avro: {"with an output": 60, "split": 20, "of several people": 40, "with texts of JSON": 14, "with texts of single values": 2, "with several paths of a subject": 20,
 		"with two names at one place": 10, "with the time in a header": 15, "with a header without a name": 25, "of tombstones": 80, "of tombstones that go out": 5,
 		"with tags": 20, "of types used twice": 3, "of types in themselves": 10, "in a later schema": 50, "in a later schema than the wiring's": 20},
 }
@@ -174,6 +174,7 @@ func (n *tally) count(w *world, written bool) {
 	n.add("split", w.stream.Split != "")
 	n.add("of several people", len(w.stream.Subjects) > 1)
 	n.add("with texts of JSON", slices.ContainsFunc(w.rules, func(r rule) bool { return r.nested != nil }))
+	n.add("with texts of single values", slices.ContainsFunc(w.rules, func(r rule) bool { return r.nested != nil && r.nested.single() }))
 	n.add("with several paths of a subject", slices.ContainsFunc(w.stream.Subjects, func(s engine.SubjectRule) bool { return len(s.Paths) > 1 }))
 	n.add("with two names at one place", slices.ContainsFunc(w.everybody(), func(i int) bool { return len(w.called(i)) > 1 }))
 	n.add("with the time in a header", w.stream.EventTime.Header != "")

@@ -125,6 +125,10 @@ func (d *drawer) fill(s *shape, depth int) *shape {
 	case "text":
 		s.encoding = pick(d.T, []schemas.Encoding{schemas.PlainText, schemas.PlainText, schemas.Base64, schemas.Base64URL})
 		s.bytes, s.kids = d.rarely(3), []*shape{{kind: "record"}}
+		if d.rarely(4) {
+			s.kids[0].kind = pick(d.T, scalarKinds[:11])
+			break
+		}
 		(&drawer{T: d.T, format: schemas.JSON}).fields(s.kids[0], depth)
 	case "union":
 		s.kids = []*shape{{kind: "null"}, {kind: "string"}, {kind: "long"}}

@@ -75,10 +75,27 @@ func (v *value) encoded(e schemas.Encoding) string {
 	return in
 }
 
-// holds reports whether a value is a text of JSON, as is declared. A scalar is none.
+// holds reports whether a value is a text of JSON, as is declared: a container or, where
+// the rule is for the whole, a scalar.
 func (n *nest) holds(v *value) bool {
-	return v.kind == text && v.kids[0].kind != single && v.kids[0].kind != text && v.encoded(v.encoding) == v.encoded(n.encoding)
+	if v.kind == single {
+		return n.isScalar(v.lit)
+	}
+	if v.kind != text || v.encoded(v.encoding) != v.encoded(n.encoding) {
+		return false
+	}
+	scalar := v.kids[0].kind == single || v.kids[0].kind == text
+	return scalar == n.single()
 }
+
+// isScalar reports whether a literal is a text of a single value, though it was not drawn
+// as one: none of those in texts is, in base64.
+func (n *nest) isScalar(lit string) bool {
+	return n.single() && n.encoding == schemas.PlainText && strings.HasPrefix(lit, `"`) && json.Valid([]byte(unquote(lit)))
+}
+
+// single reports whether the text holds a single value.
+func (n *nest) single() bool { return len(n.rules[0].path) == 0 }
 
 func quote(text string) string {
 	b, err := json.Marshal(text)

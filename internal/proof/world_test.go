@@ -242,6 +242,11 @@ func (w *world) drawRule(d *drawer, rules []rule, path, family string) []rule {
 func (w *world) drawText(d *drawer, path string, s *shape) rule {
 	r := newRule(path, "")
 	r.subject = w.bind(d, "user")
+	if in := s.kids[0]; in.kind != "record" { // its values are single ones
+		c := pick(d.T, slices.Concat(categories[in.family()], categories[""]))
+		r.nested = &nest{encoding: s.encoding, rules: []rule{{category: c, subject: w.bind(d, c)}}}
+		return r
+	}
 	r.nested = &nest{encoding: s.encoding, rules: w.drawRules(d, s.kids[0], nil)}
 	if len(r.nested.rules) == 0 {
 		r.nested.rules = []rule{w.newRule(d, s.kids[0].names[0], "user.contact")}
