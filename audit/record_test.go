@@ -207,7 +207,7 @@ func TestAppendJSON(t *testing.T) {
 }
 
 // FuzzDecode: what is accepted is canonical as a record, and no other head than
-// ours is.
+// ours is; a record's lane can be read alone.
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte(goldenHead))
 	f.Add([]byte("cs1.AAAA"))
@@ -215,9 +215,13 @@ func FuzzDecode(f *testing.F) {
 	f.Add(AppendRecord(nil, reset()))
 	f.Fuzz(func(t *testing.T, value []byte) {
 		readHead(t, string(value))
+		lane, laneErr := DecodeLane(value)
 		r, err := DecodeRecord(value)
 		if err != nil {
 			return
+		}
+		if laneErr != nil || lane != r.Lane {
+			t.Fatalf("DecodeLane gives %+v, %v of a record of %+v", lane, laneErr, r.Lane)
 		}
 		if !bytes.Equal(AppendRecord(nil, &r), value) {
 			t.Fatal("not canonical")

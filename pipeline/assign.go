@@ -17,10 +17,12 @@ import (
 // adjust one after the other whenever partitions were added, revoked when they
 // go. They may run while the worker is inside a transaction.
 
-// verdict is what becomes of an assigned partition: a lane or a reason to park.
+// verdict is what becomes of an assigned partition: a lane, a reason to park, or one
+// that waits until the audit was looked through.
 type verdict struct {
-	lane *lane
-	park *Parked
+	lane   *lane
+	park   *Parked
+	unseen *lane
 }
 
 // onFetched restores the head of every added lane from the offset metadata. An
@@ -42,17 +44,22 @@ func (s *session) judge(ctx context.Context, cl *kgo.Client, resp *kmsg.OffsetFe
 	if err != nil {
 		return err
 	}
+	fresh := map[string][]*lane{}
 	for i := range resp.Groups[0].Topics {
 		t := &resp.Groups[0].Topics[i]
 		name := t.Topic
 		if name == "" {
 			name = top.nameOf(t.TopicID)
 		}
-		if err := s.judgeTopic(ctx, cl, top, name, t); err != nil {
+		begin, err := s.judgeTopic(top, name, t)
+		if err != nil {
 			return err
 		}
+		if len(begin) > 0 {
+			fresh[name] = begin
+		}
 	}
-	return nil
+	return s.startFresh(ctx, cl, top, fresh)
 }
 
 // nameOf finds a topic by id: newer offset answers name topics by id only.
@@ -65,21 +72,21 @@ func (t *topology) nameOf(id [16]byte) string {
 	return ""
 }
 
-func (s *session) judgeTopic(ctx context.Context, cl *kgo.Client, top *topology, name string, t *kmsg.OffsetFetchResponseGroupTopic) error {
+// judgeTopic gives verdicts on what has a commit, and the lanes that have none.
+func (s *session) judgeTopic(top *topology, name string, t *kmsg.OffsetFetchResponseGroupTopic) (fresh []*lane, err error) {
 	info, err := top.topic(name)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	verdicts := map[int32]verdict{}
 	s.verdicts[name] = verdicts
-	var fresh []*lane
 	for i := range t.Partitions {
 		p := &t.Partitions[i]
 		if kerr.ErrorForCode(p.ErrorCode) != nil {
 			continue // kgo surfaces it as a poll error and does not assign the partition
 		}
 		if p.Partition >= info.partitions() {
-			return kerr.UnknownTopicOrPartition // added a moment ago, and not known to every broker yet
+			return nil, kerr.UnknownTopicOrPartition // added a moment ago, and not known to every broker yet
 		}
 		l := s.newLane(top, name, info, p.Partition)
 		if parked := s.w.board.parked(name, p.Partition, info.id); parked != nil {
@@ -96,11 +103,11 @@ func (s *session) judgeTopic(ctx context.Context, cl *kgo.Client, top *topology,
 		}
 		v, err := s.restore(l, top, p.Offset, p.LeaderEpoch, metadata)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		verdicts[p.Partition] = v
 	}
-	return s.startFresh(ctx, cl, top, info, fresh, verdicts)
+	return fresh, nil
 }
 
 func (s *session) newLane(top *topology, topic string, info topicInfo, partition int32) *lane {
@@ -180,8 +187,8 @@ func wrongKeys(epoch int32) *Stop {
 // errNoVerdict: kgo asks about a partition that judge was not asked about.
 var errNoVerdict = errors.New("a partition was assigned whose commit was not looked at")
 
-// adjust drops parked partitions, so that the other lanes run on, and gives
-// fresh lanes their start. A partition without a verdict ends the group session,
+// adjust drops partitions that are parked or not decided on yet, so that the other lanes
+// run on, and gives fresh lanes their start. A partition without a verdict ends the group session,
 // which is tried again: kgo would start it at its own default, and dropped it would
 // stand still without a word.
 func (s *session) adjust(_ context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
@@ -196,6 +203,11 @@ func (s *session) adjust(_ context.Context, offsets map[string]map[int32]kgo.Off
 				s.w.log.Info().Str("topic", topic).Int32("partition", p).Int64("offset", v.lane.offset).Int64("index", v.lane.head.NextIndex).Msg("lane assigned")
 			case v.park != nil:
 				s.w.board.park(v.park)
+				delete(partitions, p)
+			case v.unseen != nil:
+				s.unseen.add(v.unseen)
+				s.w.board.unpark(topic, p)
+				s.w.board.holdLane(s.w.number, v.unseen.key(), s.w.scan.hold(v.unseen))
 				delete(partitions, p)
 			default:
 				return nil, errNoVerdict
@@ -237,7 +249,8 @@ func (s *session) onRevoked(_ context.Context, _ *kgo.Client, gone map[string][]
 	if s.closing.Load() {
 		return // not the group's doing: what was parked stays so in the next session
 	}
-	s.w.board.unassign(gone)
+	s.unseen.remove(gone)
+	s.w.board.unassign(s.w.number, gone)
 	s.w.board.committed(s.w.number) // what held it may have gone with them
 	s.w.board.assigned(s.w.number, s.lanes.snapshot())
 }

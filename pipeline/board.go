@@ -45,9 +45,13 @@ type Held struct {
 	Detail string    `json:"detail,omitempty"`
 	Mend   string    `json:"command,omitempty"`
 	Since  time.Time `json:"since"`
+	// Done of Of records of the audit were looked at (HoldAuditScan); 0: it is not about that.
+	Done int64 `json:"done,omitempty"`
+	Of   int64 `json:"of,omitempty"`
 
 	untilCommit bool
 	batch       []laneKey
+	progress    func() (done, of int64, detail string)
 }
 
 func newBoard(log zerolog.Logger, m *metrics, now func() time.Time) *board {
@@ -88,14 +92,15 @@ func (b *board) parked(topic string, partition int32, id [16]byte) *Parked {
 	return nil
 }
 
-// unassign forgets lanes that the group gave to somebody else; that one finds
+// unassign forgets lanes that the group took from a worker; their next owner finds
 // out for itself.
-func (b *board) unassign(gone map[string][]int32) {
+func (b *board) unassign(worker int, gone map[string][]int32) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for topic, partitions := range gone {
 		for _, p := range partitions {
 			b.drop(laneKey{topic, p})
+			b.unhold(holder{worker, laneKey{topic, p}})
 		}
 	}
 }
@@ -135,7 +140,7 @@ func (b *board) begin(who holder, lane string, h *Hold) {
 	}
 	b.unhold(who)
 	mend := b.access.mend(h)
-	b.holds[who] = &Held{Worker: who.worker, Lane: lane, Code: h.Code, Detail: h.Detail, Mend: mend, Since: b.now(), untilCommit: h.untilCommit, batch: h.batch}
+	b.holds[who] = &Held{Worker: who.worker, Lane: lane, Code: h.Code, Detail: h.Detail, Mend: mend, Since: b.now(), untilCommit: h.untilCommit, batch: h.batch, progress: h.progress}
 	b.metrics.holding.WithLabelValues(string(h.Code)).Inc()
 	line := b.log.Warn().Int("worker", who.worker)
 	what := "holding: nothing is emitted, nothing is lost"
@@ -236,8 +241,9 @@ type Status struct {
 }
 
 // status is ready where all workers are in the group, neither they nor any lane hold,
-// and the instance is not outdated. Parked lanes do not make it unready: the others
-// run, and taking the instance away would stop those too.
+// and the instance is not outdated. Parked lanes do not make it unready, nor do new ones
+// while the audit is looked through: the others run, and taking the instance away would
+// stop those too.
 func (b *board) status(workers int) Status {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -247,6 +253,9 @@ func (b *board) status(workers int) Status {
 	}
 	for _, h := range b.holds {
 		held := *h
+		if h.progress != nil {
+			held.Done, held.Of, held.Detail = h.progress()
+		}
 		st.Holds = append(st.Holds, &held)
 	}
 	slices.SortFunc(st.Holds, func(x, y *Held) int {
@@ -259,6 +268,7 @@ func (b *board) status(workers int) Status {
 	slices.SortFunc(st.Parked, func(x, y *Parked) int {
 		return cmp.Or(cmp.Compare(x.Topic, y.Topic), cmp.Compare(x.Partition, y.Partition))
 	})
-	st.Ready = len(b.lanes) == workers && len(st.Holds) == 0 && b.outdated == ""
+	holds := slices.ContainsFunc(st.Holds, func(h *Held) bool { return h.Code != HoldAuditScan })
+	st.Ready = len(b.lanes) == workers && !holds && b.outdated == ""
 	return st
 }

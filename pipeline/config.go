@@ -72,7 +72,8 @@ type Limits struct {
 	Txn      time.Duration // transaction timeout at the broker; default 10 s
 	Session  time.Duration // group session timeout; default 10 s, heartbeats 3 s
 	End      time.Duration // patience for the end of a transaction; default 60 s
-	Scan     time.Duration // patience for finding a lane without a commit in the audit; default 30 s
+	Look     time.Duration // how long a worker's lanes wait while the audit is looked through for those without a commit; default 2 s
+	Scan     time.Duration // the same for `start: latest`; also how long a command waits for the audit's next record; default 30 s
 	Settings time.Duration // pace of reading the topics' max.message.bytes; default 60 s
 }
 
@@ -165,6 +166,7 @@ func (l Limits) withDefaults() Limits {
 	set(&l.Txn, 10*time.Second)
 	set(&l.Session, 10*time.Second)
 	set(&l.End, 60*time.Second)
+	set(&l.Look, 2*time.Second)
 	set(&l.Scan, 30*time.Second)
 	set(&l.Settings, 60*time.Second)
 	return l

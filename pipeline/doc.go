@@ -26,7 +26,9 @@
 //   - something that we depend on is missing or behind: the batch is held, with
 //     a code that log, metric and health show, and tried again with a fresh
 //     fence, fresh states and a fresh time (Hold; P10). A writer schema that only
-//     some lanes need holds those alone: they are set aside (aside.go);
+//     some lanes need holds those alone: they are set aside (aside.go). A lane without
+//     a commit is held alone while the audit is looked through for earlier records of
+//     it (audit_scan.go);
 //   - a lane is not what its metadata says, or its log lost records: the lane is
 //     parked until somebody decides (`consentstream lane reset`), others go on;
 //   - the result of a commit is unknown, or the session is unusable: the client is

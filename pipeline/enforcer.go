@@ -19,6 +19,7 @@ type Enforcer struct {
 	board   *board
 	metrics *metrics
 	limits  *topicLimits
+	scan    *auditScan
 
 	// states is why the store may not be asked, as of the last look; nil: it may.
 	states atomic.Pointer[Hold]
@@ -39,6 +40,7 @@ func New(cfg Config) (*Enforcer, error) {
 	e := &Enforcer{cfg: cfg, metrics: newMetrics(), limits: &topicLimits{}}
 	e.board = newBoard(cfg.Log, e.metrics, cfg.Now)
 	e.board.access = cfg.access()
+	e.scan = newAuditScan(&e.cfg)
 	return e, e.metrics.register(cfg.Metrics)
 }
 
@@ -63,6 +65,7 @@ func (e *Enforcer) runWorkers(ctx context.Context, ground *ground) error {
 	g, wctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return e.watchStates(wctx, ground.consent) })
 	g.Go(func() error { return e.watchLimits(wctx) })
+	g.Go(func() error { return e.scan.run(wctx) })
 	for n := range e.cfg.Workers {
 		w, err := e.newWorker(n, ground)
 		if err != nil {
@@ -82,7 +85,7 @@ func (e *Enforcer) runWorkers(ctx context.Context, ground *ground) error {
 func (e *Enforcer) newWorker(n int, ground *ground) (*worker, error) {
 	w := &worker{
 		cfg: &e.cfg, number: n, id: e.cfg.memberID(n), log: e.cfg.Log.With().Int("worker", n).Logger(),
-		board: e.board, metrics: e.metrics, limits: e.limits, states: &e.states,
+		board: e.board, metrics: e.metrics, limits: e.limits, scan: e.scan, states: &e.states,
 		counts: map[string]int32{}, published: map[string]bool{},
 		written:      e.cfg.written(),
 		policyDigest: e.cfg.Engine.Policy.Digest(), revision: e.cfg.Engine.Policy.Revision,

@@ -2,7 +2,7 @@ package pipeline
 
 import (
 	"context"
-	"errors"
+	"maps"
 	"slices"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -10,7 +10,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/consentstream/consentstream/audit"
-	"github.com/consentstream/consentstream/schemas"
 )
 
 // A fresh start gives a lane that has no commit its genesis. It replaces "no
@@ -21,8 +20,9 @@ import (
 // Kill before the commit: nothing happened. Kill after it: the lane exists with
 // index 0, and its next owner restores it like any other.
 
-// startFresh decides on every partition of a topic that has no commit.
-func (s *session) startFresh(ctx context.Context, cl *kgo.Client, top *topology, info topicInfo, fresh []*lane, verdicts map[int32]verdict) error {
+// startFresh decides on partitions that have no commit, by topic: they begin, are parked,
+// or wait until the audit was looked through.
+func (s *session) startFresh(ctx context.Context, cl *kgo.Client, top *topology, fresh map[string][]*lane) error {
 	if len(fresh) == 0 {
 		return nil
 	}
@@ -30,26 +30,67 @@ func (s *session) startFresh(ctx context.Context, cl *kgo.Client, top *topology,
 	if err != nil {
 		return err
 	}
-	starts, err := listOffsets(ctx, cl, fresh[0].topic, info, listStart, false)
+	ends, err := s.w.lookThroughAudit(ctx, cl, top, audited, slices.Concat(slices.Collect(maps.Values(fresh))...))
 	if err != nil {
 		return err
 	}
-	held, err := s.w.heldByAudit(ctx, cl, audited, fresh)
+	for topic, lanes := range fresh {
+		if err := s.startTopic(ctx, cl, topic, top.topics[topic], audited, lanes, ends); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// startTopic gives lanes of one topic their verdicts, as of ends of the audit, and those
+// that begin their genesis.
+func (s *session) startTopic(ctx context.Context, cl *kgo.Client, topic string, info, audited topicInfo, lanes []*lane, ends []int64) error {
+	starts, err := listOffsets(ctx, cl, topic, info, listStart, false)
 	if err != nil {
 		return err
 	}
 	var begun []*lane
-	for _, l := range fresh {
-		if code := held[l]; code != "" {
-			verdicts[l.Partition] = verdict{park: s.parkedLane(l, code, -1)}
-			continue
+	for _, l := range lanes {
+		code, ok := s.w.scan.answer(l, ends)
+		switch {
+		case !ok:
+			s.verdicts[topic][l.Partition] = verdict{unseen: l}
+		case code != "":
+			s.verdicts[topic][l.Partition] = verdict{park: s.parkedLane(l, code, -1)}
+		default:
+			s.w.genesis(l, audited, starts[l.Partition])
+			s.verdicts[topic][l.Partition] = verdict{lane: l}
+			begun = append(begun, l)
 		}
-		s.w.genesis(l, audited, starts[l.Partition])
-		verdicts[l.Partition] = verdict{lane: l}
-		begun = append(begun, l)
 	}
 	member, generation := cl.GroupMetadata()
 	return s.w.commitGenesis(ctx, cl, begun, member, generation)
+}
+
+// lookThroughAudit has the audit looked through for lanes, up to the ends that it gives,
+// and waits for that for Limits.Look.
+func (w *worker) lookThroughAudit(ctx context.Context, cl *kgo.Client, top *topology, audited topicInfo, lanes []*lane) ([]int64, error) {
+	starts, ends, err := w.auditPositions(ctx, cl, audited)
+	if err != nil {
+		return nil, err
+	}
+	w.scan.seek(audited, w.inputLanes(top), lanes, starts, ends)
+	ctx, cancel := context.WithTimeout(ctx, w.cfg.Limits.Look)
+	defer cancel()
+	w.scan.await(ctx, lanes, ends)
+	return ends, nil
+}
+
+// inputLanes are all lanes of our inputs.
+func (w *worker) inputLanes(top *topology) map[laneID]bool {
+	lanes := map[laneID]bool{}
+	for _, topic := range w.cfg.inputs() {
+		info := top.topics[topic]
+		for p := range info.leaders {
+			lanes[laneID{info.id, int32(p)}] = false
+		}
+	}
+	return lanes
 }
 
 // genesis fills in the head of a lane that starts at offset start.
@@ -113,136 +154,4 @@ func (w *worker) genesisPartition(l *lane) (p kmsg.OffsetCommitRequestTopicParti
 	metadata, err := l.head.Encode(key, l.Partition, l.offset)
 	p.Partition, p.Offset, p.Metadata = l.Partition, l.offset, &metadata
 	return p, err
-}
-
-// heldByAudit finds the lanes that the audit topic knows although the group has
-// no commit for them: their offsets were deleted, and starting over would put a
-// second chain beside the first. Where the audit's beginning is gone nobody can
-// tell, so the lane is parked as well.
-func (w *worker) heldByAudit(ctx context.Context, cl *kgo.Client, audited topicInfo, fresh []*lane) (map[*lane]ParkCode, error) {
-	held := map[*lane]ParkCode{}
-	starts, err := listOffsets(ctx, cl, w.cfg.Topics.Audit, audited, listStart, false)
-	if err != nil {
-		return nil, err
-	}
-	ends, err := listOffsets(ctx, cl, w.cfg.Topics.Audit, audited, listEnd, true)
-	if err != nil {
-		return nil, err
-	}
-	scan := map[int32][]*lane{}
-	for _, l := range fresh {
-		in := auditPartitions(&l.Lane.Lane, audited)
-		if slices.ContainsFunc(in, func(p int32) bool { return starts[p] > 0 }) {
-			held[l] = ParkAuditTrimmed
-			continue
-		}
-		for _, p := range in {
-			if ends[p] > 0 {
-				scan[p] = append(scan[p], l)
-			}
-		}
-	}
-	return held, w.scanAudit(ctx, scan, ends, held)
-}
-
-// auditPartitions are those that a lane's records can be in. The audit topic may have
-// had fewer partitions at the lane's genesis, and a lane stays where it began.
-func auditPartitions(l *audit.Lane, audited topicInfo) (all []int32) {
-	for n := range audited.partitions() {
-		if p := l.AuditPartition(n + 1); !slices.Contains(all, p) {
-			all = append(all, p)
-		}
-	}
-	return all
-}
-
-// scanAudit reads audit partitions up to ends, within Limits.Scan, and marks the
-// lanes that it meets. It does not trust records: what does not decode, or carries
-// another lane, is somebody else's.
-func (w *worker) scanAudit(ctx context.Context, scan map[int32][]*lane, ends []int64, held map[*lane]ParkCode) error {
-	left := map[int32]int64{}
-	for p := range scan {
-		left[p] = ends[p]
-	}
-	err := w.readAudit(ctx, left, func(r *kgo.Record) {
-		for _, l := range scan[r.Partition] {
-			if l.ownsAudit(r.Value) {
-				held[l] = ParkAuditHolds
-			}
-		}
-	})
-	for p := range left {
-		for _, l := range scan[p] {
-			if held[l] == "" {
-				held[l] = ParkAuditUnread
-			}
-		}
-	}
-	return err
-}
-
-// readAudit hands out the committed records of audit partitions from offset 0 up to
-// ends. What is in ends afterwards could not be read within Limits.Scan.
-func (w *worker) readAudit(ctx context.Context, ends map[int32]int64, each func(*kgo.Record)) error {
-	if len(ends) == 0 {
-		return nil
-	}
-	from := map[int32]kgo.Offset{}
-	for p := range ends {
-		from[p] = kgo.NewOffset().At(0)
-	}
-	cl, err := w.newReader(map[string]map[int32]kgo.Offset{w.cfg.Topics.Audit: from})
-	if err != nil {
-		return err
-	}
-	defer cl.Close()
-	ctx, cancel := context.WithTimeout(ctx, w.cfg.Limits.Scan)
-	defer cancel()
-	for len(ends) > 0 {
-		fetches := cl.PollFetches(ctx)
-		if ctx.Err() != nil {
-			return nil
-		}
-		if err := fetches.Err0(); err != nil && !errors.Is(err, errFetchFull) {
-			return err
-		}
-		fetches.EachRecord(func(r *kgo.Record) {
-			if !r.Attrs.IsControl() {
-				each(r)
-			}
-			if r.Offset+1 >= ends[r.Partition] {
-				delete(ends, r.Partition)
-			}
-		})
-	}
-	return nil
-}
-
-// ownsAudit reports whether a framed audit record belongs to l.
-func (l *lane) ownsAudit(value []byte) bool {
-	r, ok := decodeAudit(value)
-	return ok && r.Lane.Group == l.Group && r.Lane.TopicID == l.TopicID && r.Lane.Partition == l.Partition
-}
-
-// decodeAudit decodes a framed audit record; false for what is none.
-func decodeAudit(value []byte) (audit.Record, bool) {
-	_, payload, f := schemas.ParseFrame(value)
-	if f != nil {
-		return audit.Record{}, false
-	}
-	r, err := audit.DecodeRecord(payload)
-	return r, err == nil
-}
-
-// newReader makes a client without group and transactions that reads committed
-// records, control records too (they carry positions to the very end).
-func (w *worker) newReader(from map[string]map[int32]kgo.Offset) (*kgo.Client, error) {
-	unpacker, err := newUnpacker(w.cfg.Limits.Unpacked)
-	if err != nil {
-		return nil, err
-	}
-	opts := append(append(w.clientOpts(), unpacker.opts()...),
-		kgo.ConsumePartitions(from), kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords(),
-		kgo.ConsumeResetOffset(kgo.NoResetOffset()))
-	return kgo.NewClient(append(opts, w.cfg.KafkaOpts...)...)
 }

@@ -120,7 +120,11 @@ func (st *Status) writeTo(w io.Writer, now time.Time) {
 		case what == "":
 			what = fmt.Sprintf("worker %d", h.Worker)
 		}
-		fmt.Fprintf(w, "  waiting: %s, for %s: %s\n", what, now.Sub(h.Since).Round(time.Second), (&Hold{Code: h.Code, Detail: h.Detail}).words())
+		far := ""
+		if h.Of > 0 {
+			far = fmt.Sprintf(", %d of %d records of the audit were looked at", h.Done, h.Of)
+		}
+		fmt.Fprintf(w, "  waiting: %s, for %s: %s%s\n", what, now.Sub(h.Since).Round(time.Second), (&Hold{Code: h.Code, Detail: h.Detail}).words(), far)
 		printCommand(w, h.Mend)
 	}
 	for _, p := range st.Parked {

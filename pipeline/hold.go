@@ -30,6 +30,7 @@ const (
 	HoldProduce          HoldCode = "produce"
 	HoldCommit           HoldCode = "commit" // a commit whose result is not known
 	HoldAuditSchema      HoldCode = "audit_schema"
+	HoldAuditScan        HoldCode = "audit_scan_unfinished" // a lane without a commit, that the audit may know
 	HoldOutdated         HoldCode = "outdated"
 	HoldFencePartitions  HoldCode = "consent_partitions_exceeded" // more than 256: does not fit the offset metadata
 	HoldTopicSettings    HoldCode = "topic_settings"              // what refuses a start: Detail says it
@@ -44,6 +45,9 @@ type Hold struct {
 	Mend   string   `json:"command,omitempty"` // the command that helps; "" where waiting is all there is to do
 	// untilCommit: met after the decisions, so that deciding again does not end it.
 	untilCommit bool
+	// progress says how far is what is waited for; nil: that cannot be told. It replaces
+	// Detail by the code of what keeps it from going on.
+	progress func() (done, of int64, detail string)
 	// batch: met at the end of a session, whose lanes these are. The next one goes
 	// on with them, if the group gives it one, and so does the hold.
 	batch []laneKey

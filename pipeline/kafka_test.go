@@ -234,3 +234,32 @@ func TestKafkaIdleFence(t *testing.T) {
 	t.Logf("an idle instance committed the fence after %v", time.Since(asked).Round(time.Millisecond))
 	run.stop()
 }
+
+// TestKafkaAuditScan: new lanes beside an audit that is not read at once begin by
+// themselves, and those that it knows do not.
+func TestKafkaAuditScan(t *testing.T) {
+	added := ""
+	r, input := newKafkaRig(t, func(cfg *Config) {
+		added = cfg.Engine.Streams[0].Topic + ".added"
+		cfg.Engine.Streams = append(cfg.Engine.Streams, rigStream(added))
+		cfg.Limits.Look = time.Millisecond
+	})
+	run := r.start(func(cfg *Config) { cfg.Engine.Streams = cfg.Engine.Streams[:1] })
+	for n := range 100 {
+		r.input(input, int32(n%2), n+1)
+	}
+	r.audited(100)
+	run.stop()
+	r.input(added, 0, 101, 102)
+	run = r.start()
+	r.exactlyOnce(r.chains(r.audited(102)), added, 0, 2)
+	r.eventually("all lanes run", func() bool { st := run.Status(); return st.Ready && st.Lanes == 4 && len(st.Holds) == 0 })
+	run.stop()
+	r.eventually("the group is empty", func() bool {
+		_, err := r.adm.DeleteOffsets(t.Context(), r.cfg.Group, kadm.TopicsSet{added: {0: {}}})
+		return err == nil
+	})
+	run = r.start()
+	r.eventually("parked", run.parked(ParkAuditHolds, ""))
+	run.stop()
+}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -35,7 +34,7 @@ type LaneState struct {
 	LogEnd      int64  `json:"log_end"`
 	Warning     string `json:"warning,omitempty"`
 	// Unstarted is why an enforcer does not start a lane that neither a commit nor the
-	// audit knows: ParkAuditTrimmed or ParkAuditUnread; "": it does.
+	// audit knows: ParkAuditTrimmed; "": it does.
 	Unstarted ParkCode `json:"unstarted,omitempty"`
 	// Fault is ParkCorrupt where a record batch among the next ones fails its
 	// checksum: the one at FaultAt. It ends before FaultEnd, if its header can be
@@ -111,7 +110,7 @@ func (w *worker) laneState(ctx context.Context, cl *kgo.Client, topic string, pa
 		return nil, err
 	}
 	if st.Source == "none" {
-		if err := w.readAuditHead(ctx, st); err != nil {
+		if err := w.readAuditHead(ctx, cl, st); err != nil {
 			return nil, err
 		}
 	}
@@ -178,34 +177,17 @@ func (w *worker) readCommit(ctx context.Context, cl *kgo.Client, st *LaneState) 
 // readAuditHead finds the lane's last audit record, under the topic's present id
 // or, if there is none, under an earlier one. Records behind the last signature
 // that verifies are not ours: whoever may write the audit topic can append them.
-func (w *worker) readAuditHead(ctx context.Context, st *LaneState) error {
-	cl, ends, err := w.openAudit(ctx, st)
-	if err != nil || len(ends) == 0 {
+func (w *worker) readAuditHead(ctx context.Context, cl *kgo.Client, st *LaneState) error {
+	starts, ends, err := w.auditPositions(ctx, cl, st.audited)
+	if err != nil {
 		return err
 	}
-	defer cl.Close()
-	ctx, cancel := context.WithTimeout(ctx, 20*w.cfg.Limits.Scan)
-	defer cancel()
+	if slices.ContainsFunc(auditPartitions(&st.lane, len(starts)), func(p int32) bool { return starts[p] > 0 }) {
+		st.Unstarted = ParkAuditTrimmed
+	}
 	found := map[[16]byte]*tail{}
-	for began := time.Now(); len(ends) > 0; {
-		fetches := cl.PollFetches(ctx)
-		if ctx.Err() != nil {
-			return errors.New("reading the audit topic takes too long")
-		}
-		if err := fetches.Err0(); err != nil && !errors.Is(err, errFetchFull) {
-			return err
-		}
-		fetches.EachRecord(func(r *kgo.Record) {
-			if !r.Attrs.IsControl() {
-				w.follow(st, r, found)
-			}
-			if r.Offset+1 >= ends[r.Partition] {
-				delete(ends, r.Partition)
-			}
-		})
-		if st.Unstarted == "" && time.Since(began) > w.cfg.Limits.Scan {
-			st.Unstarted = ParkAuditUnread
-		}
+	if err := w.readAudit(ctx, starts, ends, func(r *kgo.Record) { w.follow(st, r, found) }); err != nil {
+		return err
 	}
 	t := found[st.info.id]
 	for _, other := range found {
@@ -228,36 +210,6 @@ func (w *worker) readAuditHead(ctx context.Context, st *LaneState) error {
 		st.Warning = fmt.Sprintf("%d audit records behind the last valid signature are ignored", t.unsigned)
 	}
 	return nil
-}
-
-func (w *worker) openAudit(ctx context.Context, st *LaneState) (*kgo.Client, map[int32]int64, error) {
-	cl, err := kgo.NewClient(append(w.clientOpts(), w.cfg.KafkaOpts...)...)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer cl.Close()
-	starts, err := listOffsets(ctx, cl, w.cfg.Topics.Audit, st.audited, listStart, false)
-	if err != nil {
-		return nil, nil, err
-	}
-	last, err := listOffsets(ctx, cl, w.cfg.Topics.Audit, st.audited, listEnd, true)
-	if err != nil {
-		return nil, nil, err
-	}
-	if slices.ContainsFunc(auditPartitions(&st.lane, st.audited), func(p int32) bool { return starts[p] > 0 }) {
-		st.Unstarted = ParkAuditTrimmed
-	}
-	ends, from := map[int32]int64{}, map[int32]kgo.Offset{}
-	for p := range last {
-		if last[p] > starts[p] {
-			ends[int32(p)], from[int32(p)] = last[p], kgo.NewOffset().At(starts[p])
-		}
-	}
-	if len(ends) == 0 {
-		return nil, nil, nil
-	}
-	reader, err := w.newReader(map[string]map[int32]kgo.Offset{w.cfg.Topics.Audit: from})
-	return reader, ends, err
 }
 
 // tail is the end of one lane's chain as a scan of the audit topic finds it. Only

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -53,29 +54,21 @@ func (w *worker) startLatest(ctx context.Context, cl *kgo.Client, topic string) 
 // unaudited reports whether the audit, from its beginning to its end, has no record
 // of a topic of this name. Where it cannot be read within Limits.Scan it may have.
 func (w *worker) unaudited(ctx context.Context, cl *kgo.Client, audited topicInfo, topic string) (bool, error) {
-	starts, err := listOffsets(ctx, cl, w.cfg.Topics.Audit, audited, listStart, false)
+	starts, ends, err := w.auditPositions(ctx, cl, audited)
 	if err != nil {
 		return false, err
 	}
-	ends, err := listOffsets(ctx, cl, w.cfg.Topics.Audit, audited, listEnd, true)
-	if err != nil {
-		return false, err
-	}
-	left := map[int32]int64{}
-	for p, end := range ends {
-		if starts[p] > 0 {
-			return false, nil
-		}
-		if end > 0 {
-			left[int32(p)] = end
-		}
+	if slices.Max(starts) > 0 {
+		return false, nil
 	}
 	found := false
-	err = w.readAudit(ctx, left, func(r *kgo.Record) {
+	patient, cancel := context.WithTimeout(ctx, w.cfg.Limits.Scan)
+	defer cancel()
+	err = w.readAudit(patient, starts, ends, func(r *kgo.Record) {
 		a, ok := decodeAudit(r.Value)
 		found = found || ok && a.Lane.Group == w.cfg.Group && a.Lane.Topic == topic
 	})
-	return err == nil && !found && len(left) == 0, err
+	return err == nil && !found, ctx.Err()
 }
 
 func (w *worker) commitEnds(ctx context.Context, cl *kgo.Client, top *topology, topic string, audited topicInfo, ends []int64) error {

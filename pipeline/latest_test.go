@@ -89,13 +89,13 @@ func TestStartLatestExpired(t *testing.T) {
 func TestStartLatestUnread(t *testing.T) {
 	r := newRig(t, func(cfg *Config) {
 		cfg.Start = map[string]StartAt{rigInput: Latest}
-		cfg.Limits.Scan = 300 * time.Millisecond
+		cfg.Limits.Scan, cfg.Limits.Look = 300*time.Millisecond, 300*time.Millisecond
 	})
 	r.produce(&kgo.Record{Topic: "consent.audit", Value: []byte("x")}, &kgo.Record{Topic: "consent.audit", Partition: 1, Value: []byte("x")})
 	r.input(rigInput, 0, 1)
 	unread := r.fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Topic: "consent.audit", Err: kerr.NotLeaderForPartition, Count: -1})
 	run := r.start()
-	r.eventually("parked", func() bool { return len(run.Status().Parked) > 0 && run.Status().Parked[0].Code == ParkAuditUnread })
+	r.eventually("the lanes wait", run.scanning(2))
 	run.stop()
 	unread.Remove()
 	if err := r.stack.Kafka.DeleteRecords("consent.audit", 1, 1); err != nil {

@@ -20,7 +20,6 @@ const (
 	ParkBehindAudit    ParkCode = "offset_below_audit"    // next_source above the committed offset: records would be audited twice
 	ParkAuditHolds     ParkCode = "audit_holds_lane"      // no commit, but audit records: offsets were deleted
 	ParkAuditTrimmed   ParkCode = "audit_trimmed"         // no commit, and whether audit records were there cannot be told
-	ParkAuditUnread    ParkCode = "audit_scan_unfinished"
 	ParkDataLoss       ParkCode = "data_loss"             // the log was truncated below what was read
 	ParkOutOfRange     ParkCode = "offset_out_of_range"   // the records after the committed offset are gone
 	ParkRewound        ParkCode = "offset_below_position" // the broker gave records again that were committed

@@ -63,7 +63,7 @@ func TestPartitionNotKnownYet(t *testing.T) {
 	}
 	added := kmsg.OffsetFetchResponseGroupTopic{Topic: rigInput, Partitions: []kmsg.OffsetFetchResponseGroupTopicPartition{{Partition: 2, Offset: -1}}}
 	s.verdicts = map[string]map[int32]verdict{}
-	if err := s.judgeTopic(t.Context(), s.cl, top, rigInput, &added); !errors.Is(err, kerr.UnknownTopicOrPartition) {
+	if _, err := s.judgeTopic(top, rigInput, &added); !errors.Is(err, kerr.UnknownTopicOrPartition) {
 		t.Errorf("judged with %v", err)
 	}
 	if v := s.verdicts[rigInput][2]; v.lane != nil || v.park != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -38,6 +39,7 @@ type worker struct {
 	board      *board
 	metrics    *metrics
 	limits     *topicLimits
+	scan       *auditScan
 	states     *atomic.Pointer[Hold]
 	quarantine *keys.MAC
 	counts     map[string]int32 // partition counts of the topics that we write
@@ -63,6 +65,7 @@ type session struct {
 	cl  *kgo.Client
 
 	lanes     laneSet
+	unseen    laneSet                      // lanes of ours that begin when the audit was looked through
 	verdicts  map[string]map[int32]verdict // of the group's goroutine only
 	given     atomic.Int64                 // partitions that the group has assigned, parked ones too
 	settled   atomic.Bool                  // and what becomes of each is known; there may be none
@@ -240,13 +243,19 @@ func (s *session) loop(ctx context.Context, rebuild *pacer) error {
 		} else if err := s.abort(err); err != nil {
 			return err
 		}
-		if s.reopen || s.limitsOld() || s.stops.lost() {
+		if s.reopen || s.limitsOld() || s.stops.lost() || s.seen() {
 			return errRebuild
 		}
 		if err != nil {
 			pace.wait(ctx)
 		}
 	}
+}
+
+// seen reports that there may be an answer about a lane that the audit was looked
+// through for: the next session's verdict.
+func (s *session) seen() bool {
+	return slices.ContainsFunc(s.unseen.snapshot(), s.w.scan.over)
 }
 
 // abort ends what transact left open and says whether the session can go on

@@ -97,9 +97,6 @@ over records that were decided already.`,
 	return c
 }
 
-// lanePatience is for reading the whole audit topic, which is bounded by itself.
-const lanePatience = 15 * time.Minute
-
 // withLanes runs one lane command and prints the lane's state after it.
 func withLanes(c *cobra.Command, std stdio, f laneFlags, do func(context.Context, *pipeline.Enforcer) (*pipeline.LaneState, error)) error {
 	if *f.topic == "" || *f.partition < 0 {
@@ -120,13 +117,11 @@ func withLanes(c *cobra.Command, std stdio, f laneFlags, do func(context.Context
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(c.Context(), lanePatience)
-	defer cancel()
 	slow := time.AfterFunc(10*time.Second, func() {
-		fmt.Fprintln(std.err, "consentstream: a lane without a commit is looked for in the whole audit topic; this can take minutes")
+		fmt.Fprintln(std.err, "consentstream: a lane without a commit is looked for in the whole audit topic; this can take minutes, or hours if that is very large")
 	})
 	defer slow.Stop()
-	state, err := do(ctx, e)
+	state, err := do(c.Context(), e)
 	if err != nil {
 		return err
 	}
