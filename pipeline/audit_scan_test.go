@@ -36,10 +36,12 @@ func newScanRig(t *testing.T) *rig {
 	return r
 }
 
-// before runs the enforcer without the second stream until n records are audited.
+// before runs the enforcer without the second stream until its lanes have begun and n
+// records are audited.
 func (r *rig) before(n int) {
 	r.t.Helper()
 	run := r.start(func(cfg *Config) { cfg.Engine.Streams = cfg.Engine.Streams[:1] })
+	r.eventually("genesis", func() bool { return len(r.heads(rigInput)) == 2 })
 	r.audited(nobodys + n)
 	run.stop()
 }
