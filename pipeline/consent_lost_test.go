@@ -28,10 +28,7 @@ func (r *rig) stops(run *running, why string) {
 func TestFenceFalls(t *testing.T) {
 	r := newRig(t)
 	r.consent(1, "withdraw")
-	run := r.start()
-	r.input(rigInput, 0, 1)
-	r.audited(1)
-	run.stop()
+	r.began()
 	r.stack.Kafka.ControlKey(kmsg.ListOffsets.Int16(), func(req kmsg.Request) (kmsg.Response, error, bool) {
 		r.stack.Kafka.KeepControl()
 		asked := req.(*kmsg.ListOffsetsRequest).Topics[0]

@@ -8,7 +8,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -64,9 +63,7 @@ func TestAuditTrimmed(t *testing.T) {
 	r.audited(1)
 	to := r.heads(rigInput)[0].AuditPartition
 	run.stop()
-	if _, err := r.adm.DeleteOffsets(t.Context(), rigGroup, kadm.TopicsSet{rigInput: {0: {}}}); err != nil {
-		t.Fatal(err)
-	}
+	r.forget(rigInput, 0)
 	if err := r.stack.Kafka.DeleteRecords("consent.audit", to, 1); err != nil {
 		t.Fatal(err)
 	}
@@ -90,9 +87,7 @@ func TestAuditGrown(t *testing.T) {
 	r.audited(1)
 	h := r.heads(rigInput)[0]
 	run.stop()
-	if _, err := r.adm.DeleteOffsets(t.Context(), rigGroup, kadm.TopicsSet{rigInput: {0: {}}}); err != nil {
-		t.Fatal(err)
-	}
+	r.forget(rigInput, 0)
 	l, n := audit.Lane{TopicID: h.TopicID}, 3
 	for l.AuditPartition(int32(n)) == h.AuditPartition {
 		n++

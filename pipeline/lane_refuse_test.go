@@ -32,10 +32,7 @@ func TestLaneResetOtherPast(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t)
-			run := r.start()
-			r.input(rigInput, 0, 1)
-			r.audited(1)
-			run.stop()
+			r.began()
 			if c.harm != nil {
 				rehead(c.harm)(r)
 			}
@@ -81,10 +78,7 @@ func TestWrongClockWithoutSubjects(t *testing.T) {
 // TestLaneResetWrongClock: the same for a reset, from an operator's own machine.
 func TestLaneResetWrongClock(t *testing.T) {
 	r := newRig(t)
-	run := r.start()
-	r.input(rigInput, 0, 1)
-	r.audited(1)
-	run.stop()
+	r.began()
 	r.input(rigInput, 0, 2, 3)
 	right := r.cfg.Now
 	r.cfg.Now = func() time.Time { return time.Now().Add(time.Hour) }

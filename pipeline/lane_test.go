@@ -81,9 +81,7 @@ func TestLaneResetWithoutMetadata(t *testing.T) {
 	r.input(rigInput, 0, 1, 2)
 	records := r.audited(2)
 	run.stop()
-	if _, err := r.adm.DeleteOffsets(t.Context(), rigGroup, kadm.TopicsSet{rigInput: {0: {}}}); err != nil {
-		t.Fatal(err)
-	}
+	r.forget(rigInput, 0)
 	forged := r.forge(records)
 	st, err := r.tool().LaneReset(t.Context(), rigInput, 0, 2, "offsets were deleted")
 	if err != nil {
@@ -181,10 +179,7 @@ func TestLaneResetKilled(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t)
-			run := r.start()
-			r.input(rigInput, 0, 1)
-			r.audited(1)
-			run.stop()
+			r.began()
 			r.input(rigInput, 0, 2, 3)
 			killed := r.cfg
 			killed.Limits.Txn = time.Second

@@ -4,7 +4,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -75,9 +74,7 @@ func TestStartLatestExpired(t *testing.T) {
 	r.input(rigInput, 0, 1)
 	r.audited(1)
 	run.stop()
-	if _, err := r.adm.DeleteOffsets(t.Context(), rigGroup, kadm.TopicsSet{rigInput: {0: {}, 1: {}}}); err != nil {
-		t.Fatal(err)
-	}
+	r.forget(rigInput, 0, 1)
 	r.input(rigInput, 1, 2, 3)
 	run = r.start()
 	r.exactlyOnce(r.chains(r.audited(3)), rigInput, 1, 2)

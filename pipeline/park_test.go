@@ -110,9 +110,7 @@ func TestParked(t *testing.T) {
 			}
 		}},
 		{code: ParkAuditHolds, harm: func(r *rig) {
-			if _, err := r.adm.DeleteOffsets(r.t.Context(), rigGroup, kadm.TopicsSet{rigInput: {0: {}}}); err != nil {
-				r.t.Fatal(err)
-			}
+			r.forget(rigInput, 0)
 		}},
 		{code: ParkTopicRecreated, harm: rehead(func(h *audit.Head) { h.TopicID[0] ^= 1 })},
 		{code: ParkAuditTopic, harm: rehead(func(h *audit.Head) { h.AuditTopicID[0] ^= 1 })},
@@ -129,22 +127,21 @@ func TestParked(t *testing.T) {
 	for _, c := range cases {
 		t.Run(string(c.code), func(t *testing.T) {
 			r := newRig(t)
-			run := r.start()
-			r.input(rigInput, 0, 1)
-			r.audited(1)
-			run.stop()
+			r.began()
 			r.eventually("the group is empty", func() bool {
 				g, err := r.adm.DescribeGroups(t.Context(), rigGroup)
 				return err == nil && g[rigGroup].State == "Empty"
 			})
 			c.harm(r)
 			r.input(rigInput, 0, 2)
+			change := func(*Config) {}
+			if c.cfg != nil {
+				change = c.cfg
+			}
+			run := r.start(change)
 			if c.cfg == nil {
 				r.input(rigInput, 1, 3)
-				run = r.start()
 				r.audited(2)
-			} else {
-				run = r.start(c.cfg)
 			}
 			r.eventually("parked", func() bool { return len(run.Status().Parked) > 0 })
 			if p := run.Status().Parked[0]; p.Code != c.code || p.Partition != 0 || p.Mend == "" {
@@ -187,12 +184,9 @@ func rehead(change func(*audit.Head)) func(*rig) {
 // does not have yet makes it outdated: the others have the newer key file.
 func TestNewerKeys(t *testing.T) {
 	r := newRig(t)
-	run := r.start()
-	r.input(rigInput, 0, 1)
-	r.audited(1)
-	run.stop()
+	r.began()
 	rehead(func(h *audit.Head) { h.KeyEpoch = 2 })(r)
-	run = r.start()
+	run := r.start()
 	r.eventually("outdated", func() bool { return run.Status().Outdated == "key_epoch" })
 	r.input(rigInput, 0, 2)
 	r.eventually("left the group", func() bool {
@@ -319,16 +313,13 @@ func TestCheckLanes(t *testing.T) {
 // parked with the command, nobody skips in silence, the others run on.
 func TestOutOfRange(t *testing.T) {
 	r := newRig(t)
-	run := r.start()
-	r.input(rigInput, 0, 1)
-	r.audited(1)
-	run.stop()
+	r.began()
 	r.input(rigInput, 0, 2, 3, 4)
 	if err := r.stack.Kafka.DeleteRecords(rigInput, 0, 3); err != nil {
 		t.Fatal(err)
 	}
 	r.input(rigInput, 1, 5)
-	run = r.start()
+	run := r.start()
 	r.eventually("parked", func() bool { return len(run.Status().Parked) == 1 })
 	if p := run.Status().Parked[0]; p.Code != ParkOutOfRange || !strings.Contains(p.Mend, "lane reset --topic events --partition 0") {
 		t.Errorf("parked %+v", p)

@@ -31,12 +31,9 @@ func (run *running) held(code HoldCode, mend string) func() bool {
 // no longer holds is parked, and what the remedy says mends it.
 func TestKeyEpochGone(t *testing.T) {
 	r := newRig(t, func(cfg *Config) { cfg.Keys = ringOf(t, 1) })
-	run := r.start()
-	r.input(rigInput, 0, 1)
-	r.audited(1)
-	run.stop()
+	r.began()
 	r.input(rigInput, 0, 2)
-	run = r.start(func(cfg *Config) { cfg.Keys = ringOfEpochs(t, 2) })
+	run := r.start(func(cfg *Config) { cfg.Keys = ringOfEpochs(t, 2) })
 	r.eventually("both lanes are parked", func() bool {
 		st := run.Status()
 		return len(st.Parked) == 2 && st.Parked[0].Code == ParkKeyEpoch && st.Parked[1].Code == ParkKeyEpoch
@@ -58,18 +55,12 @@ func TestKeyEpochGone(t *testing.T) {
 // can tell whether the audit knows it; the others run.
 func TestAuditUnread(t *testing.T) {
 	r := newRig(t, func(cfg *Config) { cfg.Limits.Look = 300 * time.Millisecond })
-	run := r.start()
-	r.input(rigInput, 0, 1)
-	r.audited(1)
-	run.stop()
-	r.eventually("the group is empty", func() bool {
-		_, err := r.adm.DeleteOffsets(t.Context(), rigGroup, kadm.TopicsSet{rigInput: {0: {}}})
-		return err == nil
-	})
+	r.began()
+	r.forget(rigInput, 0)
 	unread := r.unreadable()
 	r.input(rigInput, 0, 2)
 	r.input(rigInput, 1, 3)
-	run = r.start()
+	run := r.start()
 	r.eventually("held", run.scanning(1))
 	r.eventually("the other runs", func() bool { return r.outputNumbers(rigInput + ".service")[3] == 1 })
 	unread.Remove()

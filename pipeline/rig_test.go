@@ -239,6 +239,26 @@ func (r *rig) start(change ...func(*Config)) *running {
 	return run
 }
 
+// began runs an enforcer until it has decided on a record of partition 0.
+func (r *rig) began() {
+	r.t.Helper()
+	run := r.start()
+	r.input(rigInput, 0, 1)
+	r.audited(1)
+	run.stop()
+}
+
+// forget deletes the group's offsets, as Kafka does when a group was down for long.
+func (r *rig) forget(topic string, partitions ...int32) {
+	r.t.Helper()
+	var set kadm.TopicsSet
+	set.Add(topic, partitions...)
+	r.eventually("the group is empty", func() bool {
+		deleted, err := r.adm.DeleteOffsets(r.t.Context(), r.cfg.Group, set)
+		return err == nil && deleted.Error() == nil
+	})
+}
+
 // session is a worker's session that has joined the group and owns both lanes, for
 // a test to call its steps.
 func (r *rig) session() *session {

@@ -4,17 +4,13 @@ import (
 	"bytes"
 	"compress/gzip"
 	"errors"
-	"reflect"
 	"runtime"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
-
-	"github.com/consentstream/consentstream/engine"
 )
 
 // TestFetchUnpacks: record batches of which none is too large by itself come in one
@@ -220,74 +216,6 @@ func TestFetchBare(t *testing.T) {
 	}
 }
 
-// compressed produces a record that the unpacker sees.
-func (r *rig) compressed(rec *kgo.Record) {
-	r.t.Helper()
-	cl := r.client(kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchCompression(kgo.GzipCompression()))
-	if err := cl.ProduceSync(r.t.Context(), rec).FirstErr(); err != nil {
-		r.t.Fatal(err)
-	}
-}
-
-// TestLetGo: a session whose transaction has ended holds nothing of what it read,
-// be it a key or a header that came out again.
-func TestLetGo(t *testing.T) {
-	for name, value := range map[string]string{"passed": `{"id":"7","action":"click","n":7}`, "quarantined": `{`} {
-		t.Run(name, func(t *testing.T) {
-			r := newRig(t, func(cfg *Config) {
-				cfg.Engine.Streams[0].Headers = []engine.HeaderRule{{Name: "trace", Category: "system.operations"}}
-			})
-			r.compressed(&kgo.Record{Topic: rigInput, Key: []byte("7"), Value: []byte(value + strings.Repeat(" ", 500)), Headers: []kgo.RecordHeader{{Key: "trace", Value: []byte("abc")}}})
-			s := r.session()
-			u := s.cl.OptValue(kgo.WithDecompressor).(*unpacker)
-			for n := 0; n == 0; {
-				if err := s.transact(t.Context()); err != nil {
-					t.Fatal(err)
-				}
-				n = len(s.batch.Items())
-				if n > 0 && u.held.Load() == 0 {
-					t.Fatal("nothing was counted")
-				}
-				s.clear()
-			}
-			for range 100 {
-				if runtime.GC(); u.held.Load() == 0 {
-					return
-				}
-				time.Sleep(time.Millisecond)
-			}
-			t.Errorf("%d bytes are held", u.held.Load())
-		})
-	}
-}
-
-// A sheet holds nothing of what was taken back.
-func TestSheetLetsGo(t *testing.T) {
-	sh := newSheet()
-	for range 3 {
-		sh.headers = append(sh.headers, kgo.RecordHeader{Key: "h", Value: []byte("v")})
-		sh.add(0, rigInput, 0).Key = []byte("k")
-	}
-	sh.rewind(sheetMark{records: 1, headers: 1})
-	sh.failures = append(sh.failures, failure{record: &kgo.Record{}})
-	sh.reset()
-	for i, r := range sh.records[:cap(sh.records)] {
-		if !reflect.ValueOf(r).IsZero() {
-			t.Errorf("record %d is held", i)
-		}
-	}
-	for i, h := range sh.headers[:cap(sh.headers)] {
-		if !reflect.ValueOf(h).IsZero() {
-			t.Errorf("header %d is held", i)
-		}
-	}
-	for i, f := range sh.failures[:cap(sh.failures)] {
-		if f.record != nil {
-			t.Errorf("failure %d is held", i)
-		}
-	}
-}
-
 // Where one partition has more than there is room for, and comes first in every
 // fetch, the next one gets its batch all the same.
 func TestUnpackerTurns(t *testing.T) {
@@ -367,47 +295,4 @@ func TestUnpackerOne(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-}
-
-// recordBytes and headerBytes are at least what kgo's types take.
-func TestSizesInMemory(t *testing.T) {
-	if n := reflect.TypeFor[kgo.Record]().Size() + reflect.TypeFor[*kgo.Record]().Size(); n > recordBytes {
-		t.Errorf("a record takes %d bytes", n)
-	}
-	if n := reflect.TypeFor[kgo.RecordHeader]().Size(); n > headerBytes {
-		t.Errorf("a header takes %d bytes", n)
-	}
-}
-
-// FuzzSizeInMemory: no bytes make it panic, and it never counts less than kgo makes
-// of them.
-func FuzzSizeInMemory(f *testing.F) {
-	f.Add(recordOf(3, []byte("v")))
-	f.Add(append(recordOf(0, nil), recordOf(1, []byte("v"))...))
-	f.Add(named("a name of some length"))
-	f.Add([]byte{0, 1, 2, 0x80})
-	f.Fuzz(func(t *testing.T, records []byte) {
-		batch := kmsg.RecordBatch{Magic: 2, NumRecords: int32(len(records)), LastOffsetDelta: 1 << 20, Records: records}
-		batch.Length = int32(len(batch.AppendTo(nil)) - 12)
-		p, _ := kgo.ProcessFetchPartition(kgo.ProcessFetchPartitionOpts{DisableCRCValidation: true}, &kmsg.FetchResponseTopicPartition{RecordBatches: batch.AppendTo(nil)}, kgo.DefaultDecompressor(), nil)
-		least := len(records)
-		for _, r := range p.Records {
-			least += recordBytes + headerBytes*len(r.Headers)
-			for _, h := range r.Headers {
-				least += len(h.Key) // a copy
-			}
-		}
-		if n := sizeInMemory(records); n < least {
-			t.Errorf("%d bytes for %d records that take %d", n, len(p.Records), least)
-		}
-	})
-}
-
-func BenchmarkSizeInMemory(b *testing.B) {
-	records := bytes.Repeat(recordOf(2, make([]byte, 480)), 1000)
-	b.ReportAllocs()
-	for b.Loop() {
-		sizeInMemory(records)
-	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1000, "ns/record")
 }

@@ -19,15 +19,9 @@ const (
 // allows what it does not declare, that is not listed, nor is what no path can name,
 // as a member with a control character in its name: no rule can be about it.
 func Declared(schema, of string) ([]Node, error) {
-	s, err := parseJSONSchema(schema)
+	s, up, err := parseJSONSchemaOf(schema, of)
 	if err != nil {
 		return nil, err
-	}
-	var up Path
-	if of != "" {
-		if up, err = ParsePath(of); err != nil {
-			return nil, err
-		}
 	}
 	at := s.expand(s.root, 0)
 	for _, step := range up {

@@ -85,19 +85,13 @@ func parseJSONSchema(text string) (*jsonSchema, error) {
 // schema is the text of their JSON Schema. What stands at of, a path within it
 // ("": the record itself), is what paths lead into.
 func NewJSONSchema(schema, of string, paths []string, apart ...string) (Layout, error) {
-	s, err := parseJSONSchema(schema)
+	s, up, err := parseJSONSchemaOf(schema, of)
 	if err != nil {
 		return nil, err
 	}
 	layout, err := NewJSON(paths, apart...)
 	if err != nil {
 		return nil, err
-	}
-	var up Path
-	if of != "" {
-		if up, err = ParsePath(of); err != nil {
-			return nil, err
-		}
 	}
 	l := layout.(*jsonLayout)
 	l.format = JSONSchema
@@ -109,6 +103,15 @@ func NewJSONSchema(schema, of string, paths []string, apart ...string) (Layout, 
 		}
 	}
 	return l, nil
+}
+
+// parseJSONSchemaOf parses a JSON Schema and the path of the records in it ("": it is
+// theirs).
+func parseJSONSchemaOf(schema, of string) (s *jsonSchema, up Path, err error) {
+	if s, err = parseJSONSchema(schema); err == nil && of != "" {
+		up, err = ParsePath(of)
+	}
+	return s, up, err
 }
 
 // HasPath reports whether a JSON Schema declares a position, or may: where it is
