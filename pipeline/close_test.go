@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/consentstream/consentstream/internal/devstack"
@@ -245,5 +246,18 @@ func TestCommittedUnsaid(t *testing.T) {
 	r.audited(3)
 	r.input(rigInput, 0, 4)
 	r.exactlyOnce(r.chains(r.audited(4)), rigInput, 0, 4)
+	run.stop()
+}
+
+// Where that is the answer again and again, health says so.
+func TestCommitsUnsaid(t *testing.T) {
+	r := newRig(t)
+	unsaid := r.fault(kfake.Fault{Keys: []kmsg.Key{kmsg.EndTxn}, TopLevel: true, Err: kerr.UnknownServerError, Count: -1})
+	r.input(rigInput, 0, 1)
+	run := r.start()
+	r.eventually("held", run.held(HoldCommit, ""))
+	unsaid.Remove()
+	r.exactlyOnce(r.chains(r.audited(1)), rigInput, 0, 1)
+	r.eventually("ready", func() bool { return run.Status().Ready })
 	run.stop()
 }

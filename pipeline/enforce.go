@@ -217,10 +217,6 @@ func (s *session) commit(f *fence, decidedAt int64) error {
 	case errors.Is(err, errVeto), err == nil && !asked:
 		// Aborted for certain: by our veto, or because of a rebalance.
 		return errRetry
-	case err == nil:
-		// Aborted because of a rebalance, or unknown: kgo calls it an abort too when
-		// the broker answers that it does not know what became of the commit.
-		return errRebuild
 	case errors.Is(err, kerr.ProducerFenced), errors.Is(err, kerr.FencedInstanceID):
 		return s.fenced()
 	case errors.Is(err, kerr.InvalidTxnState), errors.Is(err, kerr.InvalidProducerEpoch):
@@ -228,8 +224,10 @@ func (s *session) commit(f *fence, decidedAt int64) error {
 		// before. To begin again here would throw out that successor.
 		return errEpoch
 	default:
-		// Unknown: the transaction may be committed. Nothing may be concluded
-		// from this client any more; the committed offsets will tell.
+		// Unknown: the transaction may be committed. So it may be without an error:
+		// kgo calls it an abort, as after a rebalance, when the broker answers that it
+		// does not know what became of the commit. Nothing may be concluded from this
+		// client any more; the committed offsets will tell.
 		s.w.board.hold(s.w.number, s.unknown(err))
 		return errRebuild
 	}

@@ -57,7 +57,8 @@ func (s *session) takeTooLarge(p *kgo.FetchPartition, large *kgo.ErrDecompressTo
 // by itself (promise P9: whoever may write an input must not be able to stop its
 // partition). Nothing is known of them but their offsets, so key, value and
 // headers count as null. Offsets that compaction emptied before get a leaf too:
-// which they are only the batch could tell.
+// which they are only the batch could tell. So do those of a transaction that was
+// aborted: kgo unpacks a batch before it asks for that.
 //
 // kgo does not fetch the partition again, and its SetOffsets would move what it
 // goes back to after an abort. So the session ends with this transaction, and
