@@ -10,6 +10,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/consentstream/consentstream/internal/devstack"
@@ -172,6 +173,23 @@ func TestTransactionBegins(t *testing.T) {
 	if age := time.Since(s.begun); age > time.Minute {
 		t.Errorf("the transaction counts as %v old", age)
 	}
+}
+
+// A transaction older than its timeout was ended by the broker, which fences its
+// producer with the same words as another process does, unless the group has another
+// member in our place: that one must not be thrown out.
+func TestSuperseded(t *testing.T) {
+	r := newRig(t)
+	s := r.session()
+	s.begun = time.Now().Add(-time.Hour)
+	if err := s.superseded(t.Context()); !errors.Is(err, errRebuild) {
+		t.Errorf("by nobody: %v", err)
+	}
+	r.client(kgo.ConsumerGroup(rigGroup), kgo.InstanceID(s.w.id), kgo.ConsumeTopics(rigInput))
+	r.eventually("the other one is seen", func() bool {
+		var stop *Stop
+		return errors.As(s.superseded(t.Context()), &stop)
+	})
 }
 
 // The same answer to a transaction older than its timeout means that the broker has

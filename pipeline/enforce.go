@@ -217,9 +217,9 @@ func (s *session) commit(f *fence, decidedAt int64) error {
 	case errors.Is(err, errVeto), err == nil && !asked:
 		// Aborted for certain: by our veto, or because of a rebalance.
 		return errRetry
-	case errors.Is(err, kerr.ProducerFenced), errors.Is(err, kerr.FencedInstanceID):
+	case errors.Is(err, kerr.FencedInstanceID):
 		return s.fenced()
-	case errors.Is(err, kerr.InvalidTxnState), errors.Is(err, kerr.InvalidProducerEpoch):
+	case errors.Is(err, kerr.ProducerFenced), errors.Is(err, kerr.InvalidTxnState), errors.Is(err, kerr.InvalidProducerEpoch):
 		// The broker or a successor has ended the transaction, if it was not committed
 		// before. To begin again here would throw out that successor.
 		return errEpoch

@@ -242,10 +242,8 @@ func (s *session) condemn(it *engine.Item, topic string, err error) {
 // produceError is about the session or the broker, not about a record.
 func (s *session) produceError(topic string, err error) error {
 	switch {
-	case errors.Is(err, kerr.ProducerFenced):
-		return s.fenced()
-	case errors.Is(err, kerr.InvalidProducerEpoch):
-		return errEpoch // ours timed out, or somebody fenced us: End tells which
+	case errors.Is(err, kerr.ProducerFenced), errors.Is(err, kerr.InvalidProducerEpoch):
+		return errEpoch // ours timed out, or somebody fenced us
 	case errors.Is(err, kerr.UnknownTopicID), errors.Is(err, kerr.UnknownTopicOrPartition):
 		return errRebuild // an output topic was recreated: its old id stays in the client's cache
 	default:
@@ -258,6 +256,5 @@ func (s *session) produceError(topic string, err error) error {
 	}
 }
 
-// errEpoch is errRebuild after which End, or else the transaction's age, tells
-// whether we were fenced.
+// errEpoch: the producer is fenced; session.superseded tells by whom.
 var errEpoch = errors.New("the producer epoch is not valid any more")

@@ -3,7 +3,6 @@ package pipeline
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math"
 	"slices"
 	"sync"
@@ -277,12 +276,7 @@ func (s *session) abort(why error) error {
 		}
 	}
 	if errors.Is(why, errEpoch) {
-		// Not fenced as far as the broker says. Older than its timeout, the
-		// transaction was ended by the broker; else somebody else is us.
-		if time.Since(s.begun) < s.w.cfg.Limits.Txn {
-			return s.fenced()
-		}
-		return errRebuild
+		return s.superseded(context.Background())
 	}
 	for _, l := range s.lanes.snapshot() {
 		l.rewind()
@@ -299,7 +293,7 @@ func (s *session) endAborted() error {
 	case err == nil:
 		return nil
 	case errors.Is(err, kerr.ProducerFenced):
-		return s.fenced()
+		return s.superseded(ctx)
 	default:
 		return errRebuild
 	}
@@ -317,12 +311,6 @@ func (s *session) clear() {
 	}
 	s.active = s.active[:0]
 	s.sheet.reset()
-}
-
-// fenced: a process with our ids is alive. Rebuilding would fence it in turn,
-// for ever; so we go.
-func (s *session) fenced() error {
-	return &Stop{Reason: fmt.Sprintf("another process uses instance %s of group %s (transactional id %s): give each process its own instance: in the wiring", s.w.cfg.Instance, s.w.cfg.Group, s.w.id)}
 }
 
 // leave takes the static member out of the group, so that the others have its
