@@ -228,10 +228,15 @@ func (s *session) commit(f *fence, decidedAt int64) error {
 		// kgo calls it an abort, as after a rebalance, when the broker answers that it
 		// does not know what became of the commit. Nothing may be concluded from this
 		// client any more; the committed offsets will tell.
-		s.w.board.hold(s.w.number, s.unknown(err))
+		if s.w.unsaid++; err != nil || s.w.unsaid > rebalanced {
+			s.w.board.hold(s.w.number, s.unknown(err))
+		}
 		return errRebuild
 	}
 }
+
+// rebalanced is how many commits in a row a rebalance may abort; more is something else.
+const rebalanced = 3
 
 // unknown is shown until a commit succeeds: one that never has a result, as of a
 // group that we may not commit to, would else begin again for ever without a word.
@@ -322,6 +327,7 @@ func (w *worker) nextHead(l *lane, f *fence, decidedAt int64) (h audit.Head) {
 
 // adopt takes over what is now known to be committed.
 func (s *session) adopt() {
+	s.w.unsaid = 0
 	for _, l := range s.committing {
 		l.head, l.offset, l.epoch = l.pending, l.position, l.positionEpoch
 		if l.inBatch {

@@ -46,7 +46,8 @@ type worker struct {
 	allTopics  []string         // what a fence asks Metadata about
 	written    []string
 
-	most int // records of a batch, see shrink; 0: Limits.Records
+	most   int // records of a batch, see shrink; 0: Limits.Records
+	unsaid int // commits since the last one whose result is known
 
 	policyDigest      audit.Hash
 	revision          int64
