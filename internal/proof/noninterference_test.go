@@ -1,11 +1,8 @@
 package proof
 
 import (
-	"cmp"
-	"flag"
 	"fmt"
 	"maps"
-	"math/rand/v2"
 	"os"
 	"slices"
 	"strconv"
@@ -61,7 +58,9 @@ var kinds = map[schemas.Format]map[string]int{
 // may not look, it gets the same output, byte for byte, or of neither one.
 func TestNoninterference(t *testing.T) {
 	wanted := pairsWanted(t)
-	seedRapid(t, wanted)
+	set(t, "rapid.checks", uint64(wanted))
+	t.Logf("to repeat this run: CONSENTSTREAM_SEED=%d CONSENTSTREAM_PAIRS=%d go test ./internal/proof -run Noninterference; "+
+		"to repeat what it finds, alone: CONSENTSTREAM_PAIRS=1 and, as CONSENTSTREAM_SEED, the -rapid.seed that is given with it", seed(t), wanted)
 	for name, format := range map[string]schemas.Format{"json": schemas.JSON, "json_schema": schemas.JSONSchema, "avro": schemas.Avro} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -74,27 +73,6 @@ func TestNoninterference(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-// seedRapid settles which pairs are drawn: those of CONSENTSTREAM_SEED, by default
-// always the same, so that a check which everybody runs fails for what a change did
-// and not by luck; with "new" such as were never drawn before. rapid says which seed
-// a pair that it found has: with that one, it is the first to be drawn.
-func seedRapid(t *testing.T, pairs int) {
-	seed := cmp.Or(os.Getenv("CONSENTSTREAM_SEED"), "20000")
-	if seed == "new" {
-		seed = strconv.FormatUint(rand.Uint64N(1<<62)+1, 10)
-	}
-	t.Logf("to repeat this run: CONSENTSTREAM_SEED=%s CONSENTSTREAM_PAIRS=%d go test ./internal/proof -run Noninterference; "+
-		"to repeat what it finds, alone: CONSENTSTREAM_PAIRS=1 and, as CONSENTSTREAM_SEED, the -rapid.seed that is given with it", seed, pairs)
-	for name, value := range map[string]string{"rapid.seed": seed, "rapid.checks": strconv.Itoa(pairs)} {
-		f := flag.Lookup(name)
-		before := f.Value.String()
-		if err := f.Value.Set(value); err != nil {
-			t.Fatalf("CONSENTSTREAM_SEED: %v", err)
-		}
-		t.Cleanup(func() { _ = f.Value.Set(before) })
 	}
 }
 
@@ -196,9 +174,7 @@ func (n *tally) add(kind string, is bool) {
 // field that the purpose does not see: neither that it is there nor its type.
 func TestUnseenFieldsLeaveSchemasAlone(t *testing.T) {
 	compared := 0
-	for range 1 + min(20, pairsWanted(t)/1000) {
-		rapid.Check(t, func(rt *rapid.T) { compared += unseenFields(rt) })
-	}
+	check(t, 1+min(20, pairsWanted(t)/1000), func(rt *rapid.T) { compared += unseenFields(rt) })
 	t.Logf("%d schemas compared", compared)
 	if compared < 30 {
 		t.Errorf("only %d schemas were compared", compared)

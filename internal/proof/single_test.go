@@ -90,12 +90,10 @@ func (w *world) otherSingle(d *drawer, purpose int, r *record) record {
 // P6 of records that are single values.
 func TestNoninterferenceOfSingleValues(t *testing.T) {
 	pairs, written := 0, 0
-	for range 1 + min(100, pairsWanted(t)/1000) {
-		rapid.Check(t, func(rt *rapid.T) {
-			n, of := singles(rt)
-			pairs, written = pairs+n, written+of
-		})
-	}
+	check(t, 1+min(100, pairsWanted(t)/1000), func(rt *rapid.T) {
+		n, of := singles(rt)
+		pairs, written = pairs+n, written+of
+	})
 	t.Logf("%d pairs, %d with an output", pairs, written)
 	if written < pairs/3 {
 		t.Error("too few with an output")
