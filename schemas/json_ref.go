@@ -33,6 +33,37 @@ func speaks(m map[string]any) bool {
 	return slices.ContainsFunc(spoken[:], func(word string) bool { _, ok := m[word]; return ok })
 }
 
+// estrange makes the references below a schema with an $id of its own say nothing: they
+// are within that schema (core, section 8.2.1), and not the document, where the same
+// words may lead elsewhere. An $id that is but a fragment, or that of the document, is none.
+func (s *jsonSchema) estrange(at any, own bool) {
+	switch at := at.(type) {
+	case []any:
+		for _, sub := range at {
+			s.estrange(sub, own)
+		}
+	case map[string]any:
+		id := s.identifier(at)
+		own = own || id != "" && id != s.identifier(s.root.(map[string]any))
+		if _, ok := at["$ref"].(string); ok && own {
+			at["$ref"] = ""
+		}
+		for _, sub := range at {
+			s.estrange(sub, own)
+		}
+	}
+}
+
+// identifier is the $id of a schema without a fragment; until draft 4 it was called id.
+func (s *jsonSchema) identifier(m map[string]any) string {
+	id, ok := m["$id"].(string)
+	if draft, said := s.root.(map[string]any)["$schema"].(string); !ok && (!said || strings.Contains(draft, "draft-04")) {
+		id, _ = m["id"].(string)
+	}
+	id, _, _ = strings.Cut(id, "#")
+	return id
+}
+
 // find follows a reference within the document; others say nothing.
 func (s *jsonSchema) find(ref string) any {
 	if ref == "#" {

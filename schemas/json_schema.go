@@ -78,6 +78,7 @@ func parseJSONSchema(text string) (*jsonSchema, error) {
 		return nil, errors.New("json schema: it must be an object")
 	}
 	s.refs = refRuleOf(root)
+	s.estrange(root, false)
 	return s, nil
 }
 

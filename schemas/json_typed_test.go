@@ -2,6 +2,7 @@ package schemas
 
 import (
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 
@@ -80,7 +81,8 @@ func TestTypedRecordsHold(t *testing.T) {
 			return // draft 4 has no boolean schemas, 2020 no tuples under items
 		}
 		upper := Action{Op: OpReplace, Via: upperText{}, Result: Type{Kind: String}}
-		rules := drawPattern(rt, []Action{keep, keep, drop, upper, null, one, gated})
+		same := Action{Op: OpReplace, Via: sameValue{}, Result: Type{Kind: Any}}
+		rules := drawPattern(rt, []Action{keep, keep, drop, upper, same, null, one, gated})
 		l, p := projectWith(t, rules, func(paths []string) (Layout, error) { return NewJSONSchema(string(text), "", paths) })
 		plain, q := project(t, rules)
 		gates := uint32(rapid.IntRange(0, 1).Draw(rt, "gates"))
@@ -189,7 +191,12 @@ func TestTypesTellNoElements(t *testing.T) {
 // sameValue is a treatment that leaves text text and numbers numbers.
 type sameValue struct{}
 
-func (sameValue) Apply(dst []byte, v Value) (Value, []byte, error) { return v, dst, nil }
+func (sameValue) Apply(dst []byte, v Value) (Value, []byte, error) {
+	if v.Kind != String && v.Kind != Number {
+		return Value{}, dst, errors.New("neither")
+	}
+	return v, dst, nil
+}
 
 // What stands beside a $ref counts for nothing until draft 7, and since then as
 // elsewhere; in a schema that does not say which draft it is, either may be meant.
@@ -213,6 +220,38 @@ func TestBesideRef(t *testing.T) {
 		for path, want := range map[string]jsonTypes{"f": c.f, "f.x": c.x, "f.y": c.y} {
 			if got, _ := s.types(mustPath(t, path)); got != want {
 				t.Errorf("%s %s: %07b, want %07b", c.draft, path, got, want)
+			}
+		}
+	}
+}
+
+// References of a schema with an $id of its own are within it (core, section 8.2.1), and
+// are not followed: what they say is not what the same words say of the document.
+func TestRefsBelowID(t *testing.T) {
+	const ref = `"definitions":{"d":{"type":"integer"}},"properties":{"x":{"$ref":"#/definitions/d"},"y":{"type":"null"}}`
+	for _, c := range []struct {
+		draft, id string
+		want      jsonTypes
+	}{
+		{"", `"$id":"https://example.org/other.json",`, anyType},
+		{"", `"$id":"#/properties/a",`, typeString},
+		{"", `"$id":"https://example.org/this.json#a",`, typeString},
+		{"", `"id":"other.json",`, anyType},
+		{drafts["4"], `"id":"other.json",`, anyType},
+		{drafts["7"], `"id":"other.json",`, typeString},
+		{"", "", typeString},
+	} {
+		draft := ""
+		if c.draft != "" {
+			draft = `"$schema":"` + c.draft + `",`
+		}
+		s, err := parseJSONSchema(`{` + draft + `"$id":"https://example.org/this.json","definitions":{"d":{"type":"string"}},"properties":{"id":{"$ref":"#/definitions/d"},"a":{` + c.id + ref + `}}}`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for path, want := range map[string]jsonTypes{"id": typeString, "a.x": c.want, "a.y": typeNull} {
+			if got, _ := s.types(mustPath(t, path)); got != want {
+				t.Errorf("%s %s %s: %07b, want %07b", c.draft, c.id, path, got, want)
 			}
 		}
 	}
