@@ -101,20 +101,28 @@ func (c *jsonCompiler) untype() {
 		if len(kinds) < 2 {
 			continue
 		}
+		known := map[string]bool{} // hundreds of kinds have the same below them
 		for _, kid := range kinds {
-			c.below(kid, func(at NodeID, _ string) { c.loose[at] = c.loose[at] || c.looser(kinds, kid, at) })
+			c.below(kid, func(at NodeID, _ string) { c.loose[at] = c.loose[at] || c.looser(kinds, kid, at, known) })
 		}
 	}
 }
 
-// looser reports whether what lies at a node in one kind of elements is kept whatever type
-// it has in another.
-func (c *jsonCompiler) looser(kinds []NodeID, kid, at NodeID) bool {
-	if c.layout.typesAt(at) == anyType || c.value(at) != jsonCopy {
+// looser reports whether what lies at a node in one kind of elements, at which it has not
+// any type, is kept whatever type it has in another. known is what it has said, by the
+// steps from an element.
+func (c *jsonCompiler) looser(kinds []NodeID, kid, at NodeID, known map[string]bool) bool {
+	path, from := c.layout.trie[at].path, len(c.layout.trie[kid].path)
+	if c.layout.typesAt(at) == anyType || c.value(at) != jsonCopy || len(path) < from {
 		return false
 	}
-	path, from := c.layout.trie[at].path, len(c.layout.trie[kid].path)
-	return len(path) >= from && slices.ContainsFunc(kinds, func(o NodeID) bool { return o != kid && c.asItIs(o, path[from:]) })
+	steps := path[from:].String()
+	is, ok := known[steps]
+	if !ok {
+		is = slices.ContainsFunc(kinds, func(o NodeID) bool { return c.asItIs(o, path[from:]) })
+		known[steps] = is
+	}
+	return is
 }
 
 // asItIs reports whether what lies some steps below a node is kept whatever type it has.
