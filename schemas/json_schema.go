@@ -222,11 +222,12 @@ func (s *jsonSchema) expand(schema any, refs int) jsonAlternatives {
 	return s.combined(m, out, refs)
 }
 
-// combined is out with what allOf, anyOf and oneOf of m say.
+// combined is out with what allOf, anyOf and oneOf of m say. What costs too much
+// says nothing.
 func (s *jsonSchema) combined(m map[string]any, out jsonAlternatives, refs int) jsonAlternatives {
 	for _, sub := range subschemas(m["allOf"]) {
 		if s.work > maxSchemaWork {
-			break
+			return jsonAlternatives{nil}
 		}
 		out = s.and(out, s.expand(sub, refs+1))
 	}
@@ -237,7 +238,7 @@ func (s *jsonSchema) combined(m map[string]any, out jsonAlternatives, refs int) 
 		var or jsonAlternatives
 		for _, sub := range subschemas(m[word]) {
 			if s.work > maxSchemaWork {
-				break
+				return jsonAlternatives{nil}
 			}
 			or = append(or, s.expand(sub, refs+1)...)
 		}

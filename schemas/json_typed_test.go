@@ -257,6 +257,21 @@ func TestRefsBelowID(t *testing.T) {
 	}
 }
 
+// What costs more than is followed may be anything, also where it is the last of what can
+// stand at a position.
+func TestTypesBeyondWork(t *testing.T) {
+	heavy := strings.Repeat(`{},`, maxSchemaWork) + `{}`
+	for _, more := range []string{`"allOf":[` + heavy + `],"anyOf":[{"type":"integer"}]`, `"anyOf":[{"allOf":[` + heavy + `],"oneOf":[{"type":"integer"}]}]`, `"allOf":[` + heavy + `]`} {
+		s, err := parseJSONSchema(`{"oneOf":[{"properties":{"x":{"type":"string"}}},{"properties":{"x":{` + more + `}}}]}`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, _ := s.types(mustPath(t, "x")); got != anyType || !s.wide {
+			t.Errorf("%.20s...: %07b", more, got)
+		}
+	}
+}
+
 // Types cost no memory.
 func TestTypedRecordsAllocateNothing(t *testing.T) {
 	l, p := projectWith(t, []rule{{"a", keep}, {"b", keep}, {"c", keep}}, func(paths []string) (Layout, error) {
