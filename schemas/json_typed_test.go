@@ -29,15 +29,19 @@ func drawSchema(t *rapid.T, depth int) any {
 			return m
 		}
 		switch w := rapid.SampledFrom([]string{"type", "type", "types", "properties", "properties", "additionalProperties", "patternProperties", "items", "tuple", "prefixItems",
-			"allOf", "anyOf", "oneOf", "$ref", "enum"}).Draw(t, "word"); w {
+			"allOf", "anyOf", "oneOf", "$ref", "enum", "if", "not", "additionalItems", "propertyNames", "minimum"}).Draw(t, "word"); w {
 		case "type":
 			m[w] = rapid.SampledFrom(jsonTypeNames[:]).Draw(t, "type")
 		case "types":
 			m["type"] = []any{"null", rapid.SampledFrom(jsonTypeNames[1:]).Draw(t, "type")}
 		case "properties":
 			m[w] = members()
-		case "additionalProperties", "items":
+		case "additionalProperties", "items", "not", "additionalItems", "propertyNames":
 			m[w] = sub()
+		case "if":
+			m[w], m["then"], m["else"] = sub(), sub(), sub()
+		case "minimum":
+			m[w] = 2
 		case "patternProperties":
 			m[w] = map[string]any{"^[ab]": sub()}
 		case "tuple":
@@ -51,7 +55,7 @@ func drawSchema(t *rapid.T, depth int) any {
 		}
 	}
 	if depth == 0 {
-		return rapid.SampledFrom([]any{true, true, map[string]any{}, map[string]any{"type": "string"}, map[string]any{"type": "number"}}).Draw(t, "leaf")
+		return rapid.SampledFrom([]any{true, true, false, map[string]any{}, map[string]any{"type": "string"}, map[string]any{"type": "number"}}).Draw(t, "leaf")
 	}
 	m := map[string]any{}
 	for range rapid.IntRange(0, 3).Draw(t, "words") {
