@@ -21,7 +21,12 @@ const (
 	// takes some 8 KB.
 	maxValue = headRow + consent.MaxRowBytes + macSize
 	maxLine  = 4 << 10 // a status, an integer, an error
-	maxDepth = 3       // EXEC's array, and in it those of HMGET and TIME
+	// EXEC's array and those in it take two; HELLO's list of modules has maps, and in
+	// each the list of the module's arguments.
+	maxDepth = 4
+	// An array has no more items than its request has bytes. HELLO is short, and its
+	// answer is what the server was started with.
+	smallArray = 1 << 10
 	// An exchange may take what its request asks for: a tag takes tagCost bytes
 	// there and is answered with one value. What asks for something else (INFO)
 	// asks for little.
@@ -148,8 +153,7 @@ func (f *filter) announced(text []byte) error {
 	case n < 0 || n == 0 && f.kind == '*':
 		f.done()
 		return nil
-	case f.kind == '$' && n > maxValue, f.kind == '*' && int64(n) > f.asked:
-		// No array has more items than its request has bytes.
+	case f.kind == '$' && n > maxValue, f.kind == '*' && int64(n) > max(f.asked, smallArray):
 		return f.refuse(ReplyTooLarge)
 	case f.kind == '$':
 		f.payload = int64(n) + 2

@@ -51,11 +51,11 @@ func TestFilter(t *testing.T) {
 		{"in the second bucket", queued + "*5\r\n*1\r\n$1\r\nw\r\n:2\r\n*2\r\n$536870912\r\n", ReplyTooLarge, 2},
 		{"after a bucket that failed", queued + "*5\r\n-WRONGTYPE\r\n-WRONGTYPE\r\n*2\r\n$536870912\r\n", ReplyTooLarge, 2},
 		{"in the next exchange's status", "*1\r\n*1\r\n$1\r\nw\r\n$536870912\r\n", ReplyTooLarge, -1},
-		{"as many items as bytes were asked", "*1000\r\n" + strings.Repeat(":1\r\n", 1000), "", -1},
-		{"more items than that", "*1001\r\n", ReplyTooLarge, -1},
-		{"more items inside", "*1\r\n*1001\r\n", ReplyTooLarge, 0},
-		{"the deepest", "*1\r\n*1\r\n*1\r\n:1\r\n", "", -1},
-		{"deeper", "*1\r\n*1\r\n*1\r\n*1\r\n", Malformed, 0},
+		{"as many items as bytes were asked", "*2000\r\n" + strings.Repeat(":1\r\n", 2000), "", -1},
+		{"more items than that", "*2001\r\n", ReplyTooLarge, -1},
+		{"more items inside", "*1\r\n*2001\r\n", ReplyTooLarge, 0},
+		{"the deepest", "*1\r\n*1\r\n*1\r\n*1\r\n:1\r\n", "", -1},
+		{"deeper", "*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n", Malformed, 0},
 		{"a long line", "-" + strings.Repeat("x", maxLine+1), ReplyTooLarge, -1},
 		{"a long header", "$" + strings.Repeat("0", maxHeader+1), Malformed, -1},
 		{"a negative length", "$-2\r\n", Malformed, -1},
@@ -65,8 +65,8 @@ func TestFilter(t *testing.T) {
 		{"RESP3", "%1\r\n+a\r\n+b\r\n", Malformed, -1},
 		{"a type of zero", "\x00\r\n+OK\r\n", Malformed, -1},
 		{"no RESP", "HTTP/1.1 400 Bad Request\r\n", Malformed, -1},
-		{"more than was asked for", strings.Repeat(value(maxValue), 60), ReplyTooLarge, -1},
-		{"as much as was asked for", strings.Repeat(value(maxValue), 1000/tagCost), "", -1},
+		{"more than was asked for", strings.Repeat(value(maxValue), 120), ReplyTooLarge, -1},
+		{"as much as was asked for", strings.Repeat(value(maxValue), 2000/tagCost), "", -1},
 	} {
 		r := rand.New(rand.NewPCG(1, 2))
 		for name, next := range map[string]func() int{
@@ -75,7 +75,7 @@ func TestFilter(t *testing.T) {
 			if len(c.b) > 1<<20 && name == "byte by byte" {
 				continue
 			}
-			if code, element := walk([]byte(c.b), 1000, next); code != c.code || element != c.element {
+			if code, element := walk([]byte(c.b), 2000, next); code != c.code || element != c.element {
 				t.Errorf("%s, %s: %q in %d, want %q in %d", c.name, name, code, element, c.code, c.element)
 			}
 		}
@@ -159,7 +159,7 @@ func (r *slowReader) reply(depth int) bool {
 		return true
 	}
 	switch {
-	case n > int64(r.asked):
+	case n > int64(max(r.asked, smallArray)):
 		return r.refuse(ReplyTooLarge)
 	case n > 0 && depth == maxDepth:
 		return r.refuse(Malformed)
