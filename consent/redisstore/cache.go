@@ -90,7 +90,7 @@ func (c *rowCache) keep(bucket int, s stamp, tags []consent.Tag, want []int32, r
 		if k.size+size > c.room {
 			k.empty(s)
 		}
-		k.rows[tags[i]] = k.copy(rows[n])
+		k.rows[tags[i]] = k.copy(rows[n], min(blockBytes, c.room))
 		k.size += size
 	}
 }
@@ -110,13 +110,14 @@ func (k *kept) empty(s stamp) {
 	clear(k.rows)
 }
 
-// copy gives a copy that nobody writes to. A miss stays nil.
-func (k *kept) copy(row []byte) []byte {
+// copy gives a copy that nobody writes to. A miss stays nil. Blocks are of the size
+// given, and larger for a row that is.
+func (k *kept) copy(row []byte, block int) []byte {
 	if row == nil {
 		return nil
 	}
 	if len(k.block)+len(row) > cap(k.block) {
-		k.block = make([]byte, 0, max(blockBytes, len(row)))
+		k.block = make([]byte, 0, max(block, len(row)))
 	}
 	from := len(k.block)
 	k.block = append(k.block, row...)

@@ -131,6 +131,24 @@ func TestCacheIsBounded(t *testing.T) {
 	}
 }
 
+// TestCacheOfManyBuckets: however many buckets share CacheBytes, the memory that rows
+// are copied to is of that size, and not so much for each bucket.
+func TestCacheOfManyBuckets(t *testing.T) {
+	const limit, buckets = 1 << 20, 4096
+	c := newCache(limit, buckets)
+	row, total := make([]byte, 100), 0
+	for b := range buckets {
+		for n := range 20 {
+			tag := tagIn(b, n, buckets)
+			c.keep(b, stamp{1}, []consent.Tag{tag}, []int32{0}, [][]byte{row})
+		}
+		total += cap(c.buckets[b].block)
+	}
+	if total > limit || total == 0 {
+		t.Errorf("%d bytes, want at most %d", total, limit)
+	}
+}
+
 // TestCacheTogether: readers and a writer at once, each read answers with the rows
 // of its cut. The value of the test is in the race detector, and in rows that
 // change under readers which keep them.
