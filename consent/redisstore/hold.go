@@ -48,8 +48,10 @@ func (c Code) Mend() string {
 		return "redis-cli PING"
 	case Refused:
 		return "redis-cli ACL WHOAMI   # NOAUTH, WRONGPASS: username and password of redis in the wiring; else it needs HMGET HGET HSET HLEN HSTRLEN DEL TYPE TIME EVALSHA SCRIPT|LOAD MULTI EXEC ROLE INFO on cs:*"
-	case Replica, ReadOnly:
+	case Replica:
 		return "redis-cli ROLE   # connect to the primary, or: redis-cli REPLICAOF NO ONE"
+	case ReadOnly:
+		return "redis-cli ROLE   # a replica: connect to the primary; else rdb_last_bgsave_status in INFO persistence, or min-replicas-to-write, says why"
 	case EvictionPolicy:
 		return "redis-cli CONFIG SET maxmemory-policy noeviction"
 	case Evicted:
@@ -89,8 +91,12 @@ func (h *Hold) HoldCode() string { return string(h.Code) }
 // command is about one.
 func (h *Hold) Mend() string {
 	text := h.Code.Mend()
-	if h.Code == ReplyTooLarge && h.key != "" {
+	switch {
+	case h.key == "":
+	case h.Code == ReplyTooLarge:
 		text = "redis-cli DEL '" + h.key + "'   # it held a value that is not ours; an instance with the project role builds it again"
+	case h.Code == KeyUnknown:
+		text += ", or if there is none, that value is not ours: redis-cli DEL '" + h.key + "'   # an instance with the project role builds it again"
 	}
 	if h.cli == "" {
 		return text
@@ -118,11 +124,14 @@ func redisCLI(cfg *Config) string {
 	return line
 }
 
-// named lets a Hold say which server it is about.
+// named lets a Hold say which server and which key it is about.
 func (s *Store) named(err error) error {
 	var h *Hold
 	if errors.As(err, &h) {
 		h.cli = s.cli
+		if h.Bucket >= 0 {
+			h.key = s.Key(h.Bucket)
+		}
 	}
 	return err
 }
@@ -186,7 +195,7 @@ func replyCode(text string) Code {
 	case "LOADING", "BUSY", "MASTERDOWN", "TRYAGAIN", "CLUSTERDOWN":
 		return Loading
 	}
-	for w, c := range map[string]Code{"WRONGTYPE": WrongType, "OOM ": OutOfMemory, "READONLY": ReadOnly} {
+	for w, c := range map[string]Code{"WRONGTYPE": WrongType, "OOM ": OutOfMemory, "READONLY": ReadOnly, "MISCONF": ReadOnly, "NOREPLICAS": ReadOnly} {
 		if strings.Contains(text, w) {
 			return c
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
@@ -20,6 +21,8 @@ func TestReplyCode(t *testing.T) {
 		"READONLY You can't write against a read only replica.": ReadOnly, "MISCONF Redis is configured to save": ReadOnly,
 		"NOAUTH Authentication required.": Refused, "": Refused, "BUSY Redis is busy running a script": Loading,
 		"ERR Error running script (call to f_1): @user_script:3: WRONGTYPE Operation": WrongType,
+		"ERR Error running script (call to f_1): @user_script:8: -MISCONF Redis is":   ReadOnly,
+		"ERR Error running script (call to f_1): @user_script:8: -NOREPLICAS Not":     ReadOnly,
 	} {
 		if got := replyCode(text); got != want {
 			t.Errorf("%q is %q, want %q", text, got, want)
@@ -61,6 +64,34 @@ func TestMendNamesTheServer(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestMendOfAnUnknownKey: a key epoch that no key file has is damage, which nothing
+// tells from a newer key file's rows. So people are given the command that helps then.
+func TestMendOfAnUnknownKey(t *testing.T) {
+	f := newFake(t)
+	s := open(t, testConfig(f))
+	tag := tagIn(1, 0, 4)
+	field := string(tag[:])
+	for _, damaged := range []string{"w", field} {
+		write(t, s, 1, consent.Vector{5, 5}, consent.Grant, tag)
+		b := []byte(f.HGet(s.Key(1), damaged))
+		b[1] ^= 0x80
+		f.HSet(s.Key(1), damaged, string(b))
+		var into consent.Snapshot
+		err := s.Read(t.Context(), []consent.Tag{tag}, &into)
+		page := &Page{Bucket: 1, Tags: []consent.Tag{tag}}
+		if err := s.Load(t.Context(), []*Page{page}); err != nil {
+			t.Fatal(err)
+		}
+		for _, err := range []error{err, page.Err} {
+			var h *Hold
+			if !errors.As(err, &h) || h.Code != KeyUnknown || !strings.Contains(h.Mend(), "redis-cli DEL '"+s.Key(1)+"'") {
+				t.Fatalf("%v: %+v", err, h)
+			}
+		}
+		f.Del(s.Key(1))
 	}
 }
 

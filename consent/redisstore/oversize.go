@@ -35,11 +35,11 @@ func (s *Store) fault(ctx context.Context, asked []asked, err error) *Hold {
 	var re *replyError
 	if errors.As(err, &re) && re.element >= 0 && re.element/2 < len(asked) { // two commands a bucket
 		asked = asked[re.element/2:][:1]
-		h.Bucket, h.key = asked[0].bucket, s.Key(asked[0].bucket)
+		h.Bucket = asked[0].bucket
 	}
 	if h.Code == ReplyTooLarge || h.Code == Slow {
 		for _, bucket := range s.removeOversize(ctx, asked) {
-			h = &Hold{Code: ReplyTooLarge, Bucket: bucket, key: s.Key(bucket)}
+			h = &Hold{Code: ReplyTooLarge, Bucket: bucket}
 		}
 	}
 	return h
