@@ -68,9 +68,15 @@ func TestProjectorReachesTheEnd(t *testing.T) {
 // and mended from the topic.
 func TestProjectorHeals(t *testing.T) {
 	for name, harm := range map[string]func(w *consentWorld){
-		"flushed":   func(w *consentWorld) { w.stack.Redis.FlushAll() },
-		"a bucket":  func(w *consentWorld) { w.stack.Redis.Del(w.store.Key(2)) },
-		"a type":    func(w *consentWorld) { w.stack.Redis.Del(w.store.Key(2)); _ = w.stack.Redis.Set(w.store.Key(2), "x") },
+		"flushed":  func(w *consentWorld) { w.stack.Redis.FlushAll() },
+		"a bucket": func(w *consentWorld) { w.stack.Redis.Del(w.store.Key(2)) },
+		"a type":   func(w *consentWorld) { w.stack.Redis.Del(w.store.Key(2)); _ = w.stack.Redis.Set(w.store.Key(2), "x") },
+		"every type": func(w *consentWorld) {
+			w.stack.Redis.FlushAll()
+			for b := range 4 {
+				_ = w.stack.Redis.Set(w.store.Key(b), "x")
+			}
+		},
 		"watermark": func(w *consentWorld) { w.stack.Redis.HDel(w.store.Key(1), "w") },
 		"all rows": func(w *consentWorld) {
 			for b := range 4 {

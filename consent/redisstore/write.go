@@ -64,7 +64,7 @@ func (s *Store) Load(ctx context.Context, pages []*Page) error {
 		cmds[i].hlen = pipe.HLen(ctx, key)
 	}
 	var re redis.Error
-	if _, err := pipe.Exec(ctx); err != nil && (!errors.As(err, &re) || !someWorked(cmds)) {
+	if _, err := pipe.Exec(ctx); err != nil && (!errors.As(err, &re) || !ran(cmds)) {
 		return s.named(s.fault(ctx, cmds, err))
 	}
 	for i, p := range pages {
@@ -73,10 +73,11 @@ func (s *Store) Load(ctx context.Context, pages []*Page) error {
 	return nil
 }
 
-// someWorked reports whether the MULTI ran, though commands in it failed.
-func someWorked(cmds []asked) bool {
+// ran reports whether the MULTI ran, though commands in it failed. A wrong type shows
+// only then; what else a server says to every command, it says to the MULTI.
+func ran(cmds []asked) bool {
 	for i := range cmds {
-		if cmds[i].hlen.Err() == nil {
+		if err := cmds[i].hlen.Err(); err == nil || classifyCode(err) == WrongType {
 			return true
 		}
 	}

@@ -213,3 +213,25 @@ func TestWriteUnreachable(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestLoadOfOtherTypes: where no bucket is a hash any more, each is still a page that
+// Reset brings back.
+func TestLoadOfOtherTypes(t *testing.T) {
+	f := newFake(t)
+	s := open(t, testConfig(f))
+	pages := s.AllPages()
+	for _, p := range pages {
+		_ = f.Set(s.Key(p.Bucket), "x")
+	}
+	if err := s.Load(t.Context(), pages); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range pages {
+		if codeOf(p.Err) != WrongType || !p.Rebuild() {
+			t.Fatal(p.Bucket, p.Err)
+		}
+		if err := s.Reset(t.Context(), p); err != nil || f.Exists(s.Key(p.Bucket)) {
+			t.Fatal(p.Bucket, err)
+		}
+	}
+}
