@@ -104,33 +104,6 @@ func newAuditScan(cfg *Config) *auditScan {
 	return &auditScan{w: &worker{cfg: cfg, id: cfg.memberID(0) + ".audit"}, log: cfg.Log, wake: make(chan struct{}, 1), pass: &scanPass{}}
 }
 
-// seek makes the scan look for lanes up to the ends of the audit's partitions, which
-// begin at starts. inputs are all lanes that anybody may ask about.
-func (a *auditScan) seek(audited topicInfo, inputs map[laneID]bool, lanes []*lane, starts, ends []int64) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	unknown := func(l *lane) bool { _, ok := a.pass.met[l.id()]; return !ok }
-	if a.topic != audited.id || slices.ContainsFunc(lanes, unknown) {
-		a.topic, a.pass = audited.id, newScanPass(inputs, len(ends))
-	}
-	if grown := len(ends) - len(a.pass.parts); grown > 0 {
-		next := newScanPass(a.pass.met, len(ends))
-		copy(next.parts, a.pass.parts)
-		a.pass = next
-	}
-	for p := range ends {
-		if ends[p] < a.pass.parts[p].next { // the log lost records that were read
-			a.pass = newScanPass(a.pass.met, len(a.pass.parts))
-		}
-	}
-	for p := range ends {
-		part := &a.pass.parts[p]
-		part.end, part.trimmed = ends[p], starts[p] > part.next
-	}
-	a.again = false
-	a.start()
-}
-
 func (a *auditScan) start() {
 	select {
 	case a.wake <- struct{}{}:
@@ -233,6 +206,9 @@ func (a *auditScan) read(ctx context.Context) error {
 		return err
 	}
 	defer cl.Close()
+	if err := a.compare(ctx, cl); err != nil {
+		return err
+	}
 	for reported := time.Now(); a.wanted() && a.goesOn(pass); {
 		n, err := a.poll(ctx, cl, pass)
 		switch {
@@ -245,6 +221,23 @@ func (a *auditScan) read(ctx context.Context) error {
 			a.report()
 		}
 	}
+	return nil
+}
+
+// compare notices that the topic was deleted and created again: where nobody writes into
+// the new one, no fetch tells.
+func (a *auditScan) compare(ctx context.Context, cl *kgo.Client) error {
+	top, err := askTopology(ctx, cl, []string{a.w.cfg.Topics.Audit})
+	if err != nil {
+		return err
+	}
+	audited, err := top.topic(a.w.cfg.Topics.Audit)
+	if err != nil {
+		return err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.again = a.again || audited.id != a.topic
 	return nil
 }
 

@@ -239,3 +239,16 @@ func TestLaneShowUnread(t *testing.T) {
 		})
 	}
 }
+
+// TestAuditScanRecreatedEmpty: the same where nothing tells the reader, since nobody
+// writes into the new topic before the lanes begin.
+func TestAuditScanRecreatedEmpty(t *testing.T) {
+	r := newScanRig(t)
+	slow := r.unreadable()
+	run := r.start()
+	r.eventually("all wait", run.scanning(4))
+	r.recreate(auditTopic, 0)
+	slow.Remove()
+	r.eventually("all run", func() bool { return run.Status().Lanes == 4 && len(run.Status().Holds) == 0 })
+	run.stop()
+}

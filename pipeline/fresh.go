@@ -70,11 +70,12 @@ func (s *session) startTopic(ctx context.Context, cl *kgo.Client, topic string, 
 // lookThroughAudit has the audit looked through for lanes, up to the ends that it gives,
 // and waits for that for Limits.Look.
 func (w *worker) lookThroughAudit(ctx context.Context, cl *kgo.Client, top *topology, audited topicInfo, lanes []*lane) ([]int64, error) {
+	before := w.scan.point()
 	starts, ends, err := w.auditPositions(ctx, cl, audited)
 	if err != nil {
 		return nil, err
 	}
-	w.scan.seek(audited, w.inputLanes(top), lanes, starts, ends)
+	w.scan.seek(audited, w.inputLanes(top), lanes, starts, ends, before)
 	ctx, cancel := context.WithTimeout(ctx, w.cfg.Limits.Look)
 	defer cancel()
 	w.scan.await(ctx, lanes, ends)

@@ -79,14 +79,16 @@ func (g *scanLog) ends() []int64 {
 	return ends
 }
 
-// seek asks for all lanes as of ends, which it gives.
-func (g *scanLog) seek(ends []int64) []int64 {
+// seek asks for all lanes as of ends, which it gives and which were asked for now.
+func (g *scanLog) seek(ends []int64) []int64 { return g.seekLate(ends, g.scan.point()) }
+
+func (g *scanLog) seekLate(ends []int64, before scanPoint) []int64 {
 	inputs, lanes := map[laneID]bool{}, []*lane(nil)
 	for n := range g.inputs {
 		lanes = append(lanes, scanLane(n))
 		inputs[lanes[n].id()] = false
 	}
-	g.scan.seek(g.info, inputs, lanes, g.starts, ends)
+	g.scan.seek(g.info, inputs, lanes, g.starts, ends, before)
 	return ends
 }
 
