@@ -32,7 +32,7 @@ func (c *checker) warnCascades(at string, s *CompiledStream, rs ruleSet, contain
 func (s *CompiledStream) shows(category string) bool {
 	return slices.ContainsFunc(s.purposes, func(sp streamPurpose) bool {
 		r, ok := sp.purpose.Rule(category)
-		return ok && !slices.Contains([]string{"drop", "redact", "constant"}, r.Treatment.Name)
+		return ok && r.Treatment.Shows()
 	})
 }
 

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"strings"
 
+	"al.essio.dev/pkg/shellescape"
 	"github.com/twmb/franz-go/pkg/kerr"
 )
 
@@ -84,18 +85,9 @@ func topicFlags(topics []string) string {
 func (cfg *Config) lane(verb, rest string) string {
 	line := "consentstream lane " + verb
 	if cfg.ConfigFile != "" {
-		line += " -c " + shellWord(cfg.ConfigFile)
+		line += " -c " + shellescape.Quote(cfg.ConfigFile)
 	}
 	return line + " " + rest
-}
-
-// shellWord makes a path one word of a POSIX shell.
-func shellWord(path string) string {
-	const safe = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._/-+@%:,="
-	if strings.Trim(path, safe) == "" {
-		return path
-	}
-	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
 }
 
 // registry is the command that sends a request to the schema registry.

@@ -41,7 +41,7 @@ func LookupConsentTopic(ctx context.Context, seedBrokers []string, opts []kgo.Op
 	case err == nil:
 		return found, nil
 	case errors.Is(err, kerr.UnknownTopicOrPartition):
-		r.add(createConsentTopic(seedBrokers, topic), "topic %s does not exist", topic)
+		r.add(createLog(seedBrokers, topic), "topic %s does not exist", topic)
 	case errors.Is(err, kerr.TopicAuthorizationFailed):
 		r.add(grant(seedBrokers, "Read --topic "+topic), "topic %s cannot be read: %s", topic, errorCode(err))
 	default: // without a leader, for one: it can pass
@@ -59,7 +59,9 @@ func (t *topology) consent(name string) (ConsentTopic, error) {
 	return ConsentTopic{Cluster: t.cluster, ID: info.id, Partitions: len(info.leaders)}, nil
 }
 
-func createConsentTopic(seedBrokers []string, topic string) string {
+// createLog is the command that creates a topic which keeps all, with the broker's
+// own time: the consent topic and the audit topic.
+func createLog(seedBrokers []string, topic string) string {
 	return kafkaCommand(seedBrokers, "kafka-topics", "--create --topic "+topic+
 		" --partitions 4 --config cleanup.policy=delete --config retention.ms=-1 --config message.timestamp.type=LogAppendTime")
 }

@@ -279,10 +279,8 @@ func (e *Enforcer) retention(topic string) int64 {
 func (e *Enforcer) createCommand(name string) string {
 	line := e.cfg.command("kafka-topics", "--create --topic "+name)
 	switch name {
-	case e.cfg.Topics.Consent:
-		return createConsentTopic(e.cfg.SeedBrokers, name)
-	case e.cfg.Topics.Audit:
-		return line + " --partitions 4 --config cleanup.policy=delete --config retention.ms=-1 --config message.timestamp.type=LogAppendTime"
+	case e.cfg.Topics.Consent, e.cfg.Topics.Audit:
+		return createLog(e.cfg.SeedBrokers, name)
 	case e.cfg.Topics.Policies:
 		return line + " --partitions 1 --config cleanup.policy=compact"
 	case e.cfg.Topics.Quarantine:

@@ -126,7 +126,7 @@ func (p *Purpose) Rule(category string) (Rule, bool) {
 	if best.Category == "" {
 		return Rule{}, false
 	}
-	if sensitive != "" && !best.RequiresExplicit && !slices.Contains(Grounds(category), best.Ground) && best.Treatment.shows() {
+	if sensitive != "" && !best.RequiresExplicit && !slices.Contains(Grounds(category), best.Ground) && best.Treatment.Shows() {
 		best.Treatment = Treatment{Name: "redact"}
 	}
 	return best, true
@@ -151,9 +151,9 @@ func Grounds(category string) []string {
 	return nil
 }
 
-// shows reports whether something of the value may be left: true for every treatment
+// Shows reports whether something of the value may be left: true for every treatment
 // that is not known to hide it.
-func (t Treatment) shows() bool {
+func (t Treatment) Shows() bool {
 	switch t.Name {
 	case "", "drop", "redact", "constant":
 		return false

@@ -148,7 +148,7 @@ func TestRuleNeverWidens(t *testing.T) {
 			if ok && !covers(r.Category, category) {
 				t.Fatalf("%s is ruled by %s", category, r.Category)
 			}
-			if (Special(category) || Criminal(category)) && r.Treatment.shows() && !r.RequiresExplicit &&
+			if (Special(category) || Criminal(category)) && r.Treatment.Shows() && !r.RequiresExplicit &&
 				(r.Ground != "art9_2_b" || !Special(category)) && (r.Ground != "art10" || !Criminal(category)) {
 				t.Fatalf("%s is shown by %+v", category, r)
 			}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"al.essio.dev/pkg/shellescape"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -145,7 +146,7 @@ func mendGrant(r policy.Reason, p *policy.Purpose) string {
 	case r == policy.RecipientNotCovered:
 		var flags []string
 		for _, name := range p.Recipients {
-			flags = append(flags, "--recipient "+shellWord(name))
+			flags = append(flags, "--recipient "+shellescape.Quote(name))
 		}
 		return strings.Join(flags, " ")
 	case r == policy.NoticeOutdated && p.NoticeMinVersion == "":

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"al.essio.dev/pkg/shellescape"
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
@@ -148,7 +149,7 @@ func printLane(w io.Writer, s *pipeline.LaneState, config string) error {
 	}
 	if next := max(s.NextSource, s.Committed); s.Source != "none" && s.LaneTopicID == s.TopicID && next < s.LogStart {
 		fmt.Fprintf(w, "  gone       offsets %d to %d were deleted before they were decided; to go on without them:\n", next, s.LogStart-1)
-		fmt.Fprintf(w, "    consentstream lane reset -c %s --topic %s --partition %d --to %d --reason TEXT\n", shellWord(config), s.Topic, s.Partition, s.LogStart)
+		fmt.Fprintf(w, "    consentstream lane reset -c %s --topic %s --partition %d --to %d --reason TEXT\n", shellescape.Quote(config), s.Topic, s.Partition, s.LogStart)
 	}
 	if s.Unstarted != "" {
 		fmt.Fprintf(w, "  unstarted  %s: nobody can tell whether the lane was decided on before; lane reset begins it at an offset\n", s.Unstarted)

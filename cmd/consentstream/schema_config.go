@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
+	"al.essio.dev/pkg/shellescape"
 	"github.com/spf13/cobra"
 
 	"github.com/consentstream/consentstream/configs"
@@ -115,24 +115,14 @@ func behind(s *configs.Stream, fields []infer.Field) bool {
 // fetch is the command that writes w into the file of the stream's schema.
 func fetch(r *configs.SchemaRegistry, s *configs.Stream, w writer) string {
 	if w.file != "" {
-		return fmt.Sprintf("cp %s %s", shellWord(w.file), shellWord(s.SchemaFile))
+		return fmt.Sprintf("cp %s %s", shellescape.Quote(w.file), shellescape.Quote(s.SchemaFile))
 	}
 	user := ""
 	if r.Username != "" {
-		user = "-u " + shellWord(r.Username) + " "
+		user = "-u " + shellescape.Quote(r.Username) + " "
 	}
-	return fmt.Sprintf("curl -sf %s%s/subjects/%s-value/versions/%d/schema -o %s", user, strings.TrimSuffix(r.URL, "/"), s.Wiring.Topic, w.version, shellWord(s.SchemaFile))
+	return fmt.Sprintf("curl -sf %s%s/subjects/%s-value/versions/%d/schema -o %s", user, strings.TrimSuffix(r.URL, "/"), s.Wiring.Topic, w.version, shellescape.Quote(s.SchemaFile))
 }
-
-// shellWord makes a text one word of a POSIX shell.
-func shellWord(text string) string {
-	if plainWord.MatchString(text) {
-		return text
-	}
-	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
-}
-
-var plainWord = regexp.MustCompile(`^[\w./@%:,+=-]+$`)
 
 // unclassified are the fields that are withheld from every purpose, since they
 // have no category.
