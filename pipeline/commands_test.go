@@ -72,7 +72,7 @@ func TestLaneCommand(t *testing.T) {
 	for file, want := range map[string]string{
 		"":                         "consentstream lane show --topic in --partition 3; consentstream lane reset --topic in --partition 3 --to OFFSET --reason TEXT",
 		"/etc/cs/b.yaml":           "consentstream lane show -c /etc/cs/b.yaml --topic in --partition 3; consentstream lane reset -c /etc/cs/b.yaml --topic in --partition 3 --to OFFSET --reason TEXT",
-		"/etc/my files/it's.yaml":  `consentstream lane show -c '/etc/my files/it'\''s.yaml' --topic in --partition 3; consentstream lane reset -c '/etc/my files/it'\''s.yaml' --topic in --partition 3 --to OFFSET --reason TEXT`,
+		"/etc/my files/it's.yaml":  `consentstream lane show -c '/etc/my files/it'"'"'s.yaml' --topic in --partition 3; consentstream lane reset -c '/etc/my files/it'"'"'s.yaml' --topic in --partition 3 --to OFFSET --reason TEXT`,
 		"$(touch /tmp/owned).yaml": `consentstream lane show -c '$(touch /tmp/owned).yaml' --topic in --partition 3; consentstream lane reset -c '$(touch /tmp/owned).yaml' --topic in --partition 3 --to OFFSET --reason TEXT`,
 	} {
 		cfg := Config{ConfigFile: file}
