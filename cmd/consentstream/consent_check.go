@@ -101,11 +101,15 @@ func checkNamespace(name string, p *policy.Policy) error {
 
 // noneOf says that a word is not among those that there are.
 func noneOf(what, word string, words []string) error {
-	msg := fmt.Sprintf("%s %q is none of %s", what, word, strings.Join(words, ", "))
-	if near := policy.Nearest(word, words); near != "" {
-		msg += fmt.Sprintf("; did you mean %q?", near)
+	return fmt.Errorf("%s %q is none of %s%s", what, word, strings.Join(words, ", "), nearest(word, words))
+}
+
+// nearest asks whether another word was meant.
+func nearest(typed string, words []string) string {
+	if near := policy.Nearest(typed, words); near != "" {
+		return fmt.Sprintf("; did you mean %q?", near)
 	}
-	return errors.New(msg)
+	return ""
 }
 
 // shortOf says of an event that grants for which purposes it would still not permit,

@@ -53,9 +53,12 @@ docs/consent.md explains the reasons for which a purpose is denied.`,
 		if err != nil {
 			return err
 		}
+		if err := checkTopic(cfg, *topic); err != nil {
+			return usage(c, err)
+		}
 		job := eval.Config{Topic: *topic, At: now, Records: *records, Group: cfg.Kafka.ConsumerGroup, In: until(c.Context(), std.in), Out: std.out,
 			Audit: cfg.Topics.Audit, Quarantine: cfg.Topics.Quarantine}
-		if s := streamOf(cfg, *topic); s != nil && s.Wiring.Format == schemas.JSON && *schema != "" {
+		if s := streamOf(cfg, *topic); s.Wiring.Format == schemas.JSON && *schema != "" {
 			return usage(c, fmt.Errorf("--schema: the records of %s are plain JSON, which has none", *topic))
 		}
 		if err := fillEval(&job, cfg, *schema); err != nil {
@@ -100,9 +103,7 @@ func fillEval(job *eval.Config, cfg *configs.Config, schemaFile string) error {
 		return err
 	}
 	job.Engine = engine.Config{Policy: cfg.Policy, Streams: cfg.Wiring(), Keys: ring}
-	if s := streamOf(cfg, job.Topic); s != nil {
-		job.Schema = s.Wiring.Schema
-	}
+	job.Schema = streamOf(cfg, job.Topic).Wiring.Schema
 	if schemaFile != "" {
 		text, err := os.ReadFile(schemaFile)
 		if err != nil {

@@ -6,14 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"time"
 
 	"al.essio.dev/pkg/shellescape"
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
-	"github.com/consentstream/consentstream/configs"
 	"github.com/consentstream/consentstream/internal/app"
 	"github.com/consentstream/consentstream/pipeline"
 )
@@ -107,8 +105,8 @@ func withLanes(c *cobra.Command, std stdio, f laneFlags, do func(context.Context
 	if err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(cfg.Streams, func(s configs.Stream) bool { return s.Wiring.Topic == *f.topic }) {
-		return fmt.Errorf("%s has no stream of topic %q%s", *f.config, *f.topic, nearTopic(cfg, *f.topic))
+	if err := checkTopic(cfg, *f.topic); err != nil {
+		return usage(c, err)
 	}
 	a, err := app.New(cfg, zerolog.Nop(), version)
 	if err != nil {

@@ -43,10 +43,7 @@ func group(c *cobra.Command, args []string) error {
 		for _, sub := range c.Commands() {
 			names = append(names, sub.Name())
 		}
-		if near := policy.Nearest(args[0], names); near != "" {
-			msg += fmt.Sprintf("; did you mean %q?", near)
-		}
-		return usage(c, errors.New(msg))
+		return usage(c, errors.New(msg+nearest(args[0], names)))
 	}
 	return c.Help()
 }

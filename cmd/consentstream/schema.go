@@ -76,7 +76,10 @@ func (f stubFlags) wiring(std stdio) (cfg *configs.Config, stream *configs.Strea
 		if cfg, err = load(std, *f.config); err != nil {
 			return nil, nil, nil, err
 		}
-		return cfg, streamOf(cfg, *f.topic), cfg.Policy, nil
+		if stream = streamOf(cfg, *f.topic); stream == nil {
+			fmt.Fprintf(std.err, "%s has no stream of topic %q, so a new one is proposed%s\n", *f.config, *f.topic, nearest(*f.topic, topicsOf(cfg)))
+		}
+		return cfg, stream, cfg.Policy, nil
 	case *f.policy != "":
 		p, findings := configs.LoadPolicy(*f.policy, os.LookupEnv, configs.ReadFile)
 		if p == nil {
@@ -92,6 +95,22 @@ func streamOf(cfg *configs.Config, topic string) *configs.Stream {
 		if cfg.Streams[i].Wiring.Topic == topic {
 			return &cfg.Streams[i]
 		}
+	}
+	return nil
+}
+
+func topicsOf(cfg *configs.Config) []string {
+	topics := make([]string, len(cfg.Streams))
+	for i := range cfg.Streams {
+		topics[i] = cfg.Streams[i].Wiring.Topic
+	}
+	return topics
+}
+
+// checkTopic wants the topic of a stream.
+func checkTopic(cfg *configs.Config, topic string) error {
+	if streamOf(cfg, topic) == nil {
+		return noneOf("--topic", topic, topicsOf(cfg))
 	}
 	return nil
 }

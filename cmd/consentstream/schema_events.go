@@ -11,7 +11,6 @@ import (
 
 	"github.com/consentstream/consentstream/configs"
 	"github.com/consentstream/consentstream/internal/infer"
-	"github.com/consentstream/consentstream/policy"
 	"github.com/consentstream/consentstream/schemas"
 )
 
@@ -53,12 +52,9 @@ With -c it prints only the fields that no rule of the stream classifies. With
 }
 
 func eventsStub(ctx context.Context, std stdio, f stubFlags, records bool) (*infer.Stub, error) {
-	cfg, stream, pol, err := f.wiring(std)
+	_, stream, pol, err := f.wiring(std)
 	if err != nil {
 		return nil, err
-	}
-	if cfg != nil && stream == nil {
-		fmt.Fprintf(std.err, "%s has no stream of topic %q, so a new one is proposed%s\n", *f.config, *f.topic, nearTopic(cfg, *f.topic))
 	}
 	if stream != nil && stream.Wiring.Format != schemas.JSON {
 		return nil, fmt.Errorf("stream %s is not plain JSON: propose from its schema: consentstream schema config -c %s --topic %s", *f.topic, *f.config, *f.topic)
@@ -83,18 +79,6 @@ func eventsStub(ctx context.Context, std stdio, f stubFlags, records bool) (*inf
 		stub.Fields = infer.Within(fields, schemas.Path{{Kind: schemas.StepElements}})
 	}
 	return stub, nil
-}
-
-// nearTopic asks whether another topic was meant.
-func nearTopic(cfg *configs.Config, typed string) string {
-	var topics []string
-	for _, s := range cfg.Streams {
-		topics = append(topics, s.Wiring.Topic)
-	}
-	if near := policy.Nearest(typed, topics); near != "" {
-		return fmt.Sprintf("; did you mean %q?", near)
-	}
-	return ""
 }
 
 // splitAs are the fields as a stream sees them, which may be split. Where it is

@@ -53,6 +53,9 @@ Lines for people begin with #; --format json prints one object per line.`,
 			return err
 		}
 		o := outputs{std: std, cfg: cfg, topic: *topic, purpose: *purpose, schema: *schema}
+		if err := o.check(); err != nil {
+			return usage(c, err)
+		}
 		found, err := o.all(c.Context())
 		if err != nil {
 			return err
@@ -100,9 +103,6 @@ type outputs struct {
 }
 
 func (o *outputs) all(ctx context.Context) ([]output, error) {
-	if err := o.check(); err != nil {
-		return nil, err
-	}
 	e, err := offlineEngine(o.cfg)
 	if err != nil {
 		return nil, err
@@ -134,15 +134,11 @@ func offlineEngine(cfg *configs.Config) (*engine.Engine, error) {
 
 // check finds a topic or purpose that is not there.
 func (o *outputs) check() error {
-	var topics []string
-	for _, s := range o.cfg.Streams {
-		topics = append(topics, s.Wiring.Topic)
-	}
-	if o.topic != "" && !slices.Contains(topics, o.topic) {
-		return noneOf("--topic", o.topic, topics)
-	}
 	ids := o.cfg.Policy.PurposeIDs()
 	if o.topic != "" {
+		if err := checkTopic(o.cfg, o.topic); err != nil {
+			return err
+		}
 		ids = streamOf(o.cfg, o.topic).Wiring.Purposes
 	}
 	if o.purpose != "" && !slices.Contains(ids, o.purpose) {

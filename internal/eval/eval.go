@@ -34,12 +34,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/consentstream/consentstream/audit"
 	"github.com/consentstream/consentstream/consent"
 	"github.com/consentstream/consentstream/engine"
-	"github.com/consentstream/consentstream/policy"
 	"github.com/consentstream/consentstream/schemas"
 )
 
@@ -136,7 +134,7 @@ func newRunner(cfg Config) (*runner, error) {
 	r := &runner{cfg: cfg, stream: eng.Stream(cfg.Topic), batch: eng.NewBatch(), out: bufio.NewWriter(cfg.Out),
 		sum: Summary{Denied: map[Denial]int64{}, Faults: map[Fault]int64{}}}
 	if r.stream == nil {
-		return nil, noStream(cfg)
+		return nil, fmt.Errorf("the configuration has no stream of topic %q", cfg.Topic)
 	}
 	if r.stream.Format().Framed() {
 		if r.framed, err = r.installSchema(); err != nil {
@@ -147,19 +145,6 @@ func newRunner(cfg Config) (*runner, error) {
 	r.chain = audit.NewChain(r.lane.Lane, 0)
 	r.lines = lineReader{r: bufio.NewReaderSize(cfg.In, 64<<10)}
 	return r, r.loadConsents(engine.Namespaces(cfg.Engine.Policy))
-}
-
-// noStream names the streams that there are.
-func noStream(cfg Config) error {
-	topics := make([]string, len(cfg.Engine.Streams))
-	for i := range cfg.Engine.Streams {
-		topics[i] = cfg.Engine.Streams[i].Topic
-	}
-	err := fmt.Errorf("the configuration has no stream of topic %q; it has %s", cfg.Topic, strings.Join(topics, ", "))
-	if near := policy.Nearest(cfg.Topic, topics); near != "" {
-		err = fmt.Errorf("%w; did you mean %q?", err, near)
-	}
-	return err
 }
 
 // topicID stands in for the id that a broker would give the topic, so that the

@@ -322,7 +322,7 @@ func checkListed(t *testing.T, value []byte, listed []string) {
 }
 
 // What of the consents file counts for nothing is said, and nothing of its
-// content but purpose ids; a topic that is no stream is named with those that are.
+// content but purpose ids.
 func TestNotes(t *testing.T) {
 	cfg, _ := demoConfig(t)
 	consents := `{"id":"1","subject":{"namespace":"crm","value":"canary"},"action":"withdraw"}
@@ -342,9 +342,5 @@ canary
 		if n := sum.Notes[i]; n.Line != want.Line || !strings.HasPrefix(n.Text, want.Text) || strings.Contains(n.Text, "canary") {
 			t.Errorf("%+v", n)
 		}
-	}
-	_, _, err = run(t, eval.Config{Engine: cfg, Topic: "marketing.event", In: strings.NewReader("")})
-	if err == nil || !strings.HasSuffix(err.Error(), `it has crm.contacts, marketing.events; did you mean "marketing.events"?`) {
-		t.Error(err)
 	}
 }
