@@ -25,13 +25,18 @@ type Complaint struct {
 // Refusal is the error of a start that must not happen: all that is wrong.
 type Refusal struct{ Complaints []Complaint }
 
-func (r *Refusal) Error() string {
-	var b strings.Builder
+// Summary says in one line how much is wrong.
+func (r *Refusal) Summary() string {
 	are := "things are"
 	if len(r.Complaints) == 1 {
 		are = "thing is"
 	}
-	fmt.Fprintf(&b, "refusing to start, %d %s wrong:", len(r.Complaints), are)
+	return fmt.Sprintf("refusing to start, %d %s wrong", len(r.Complaints), are)
+}
+
+func (r *Refusal) Error() string {
+	var b strings.Builder
+	b.WriteString(r.Summary() + ":")
 	for _, c := range r.Complaints {
 		b.WriteString("\n  " + c.What)
 		if c.Command != "" {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/consentstream/consentstream/configs"
 	"github.com/consentstream/consentstream/internal/app"
+	"github.com/consentstream/consentstream/pipeline"
 )
 
 func newRun(std stdio) *cobra.Command {
@@ -20,7 +22,9 @@ func newRun(std stdio) *cobra.Command {
 		Use:   "run -c FILE",
 		Short: "Run the daemon: enforce consent on the configured streams",
 		Long: `Run the pipeline until SIGTERM or SIGINT, which finish or abort the open
-transaction. Logs go to standard error, as JSON when that is not a terminal.
+transaction. Logs go to standard error, as JSON when that is not a terminal; the
+last line says why it ended. Before the log begins, what is wrong with flags and
+configuration is said in text, as lint does.
 
 Nothing is created in Kafka: missing topics and settings that would make the
 promises untrue are printed with the commands that fix them, and the exit code is 1.
@@ -52,9 +56,28 @@ as JSON, /healthz for liveness, /metrics for Prometheus.`,
 		if err != nil {
 			return err
 		}
-		return runDaemon(c.Context(), cfg, *roles, log)
+		err = runDaemon(c.Context(), cfg, *roles, log)
+		if err == nil || isTerminal(std.err) {
+			return err
+		}
+		logEnd(log, err)
+		return errFindings
 	}
 	return c
+}
+
+// logEnd says in a log that programs read why the daemon ends, as main says it to
+// people. What a start was refused for has a line for each, with its command.
+func logEnd(log zerolog.Logger, err error) {
+	var refusal *pipeline.Refusal
+	if !errors.As(err, &refusal) {
+		log.Error().Err(err).Msg("consentstream ends")
+		return
+	}
+	for _, c := range refusal.Complaints {
+		log.Error().Str("command", c.Command).Msg(c.What)
+	}
+	log.Error().Str("error", refusal.Summary()).Msg("consentstream ends")
 }
 
 // newLogger logs for people on a terminal, else as JSON.

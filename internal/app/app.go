@@ -187,14 +187,16 @@ const (
 func Roles() []string { return []string{Enforce, Project} }
 
 // Run runs roles until ctx ends, and then returns nil, or until one of them must
-// stop; its error says what to do.
+// stop; its error says what to do, and is the caller's to log.
 func (a *App) Run(ctx context.Context, roles []string) error {
 	a.log.Info().Str("version", a.version).Str("group", a.cfg.Kafka.ConsumerGroup).Str("instance", a.cfg.Instance).
 		Int64("policy_revision", a.cfg.Policy.Revision).Strs("roles", roles).Msg("consentstream starts")
 	store := &lateStore{app: a}
 	defer store.close()
 	err := a.runRoles(ctx, store, roles)
-	a.log.Info().Msg("consentstream ends")
+	if err == nil {
+		a.log.Info().Msg("consentstream ends")
+	}
 	return err
 }
 
