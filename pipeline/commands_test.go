@@ -79,6 +79,9 @@ func TestLaneCommand(t *testing.T) {
 		if p := cfg.newParked("in", 3, [16]byte{}, ParkOutOfRange, 7); p.Mend != want {
 			t.Errorf("%s:\n%s, want\n%s", file, p.Mend, want)
 		}
+		if p := cfg.newParked("in", 3, [16]byte{}, ParkBatchTooLarge, 7); p.Mend != want+" --force" {
+			t.Errorf("%s: what does not show from outside:\n%s", file, p.Mend)
+		}
 		if p := cfg.newParked("in", 3, [16]byte{}, ParkCorrupt, 7); strings.Contains(p.Mend, "-c ") != (file != "") {
 			t.Errorf("%s: %s", file, p.Mend)
 		}

@@ -201,7 +201,7 @@ func TestKafkaLaneReset(t *testing.T) {
 		return len(st.Parked) == 1 && st.Parked[0].Code == ParkOutOfRange
 	})
 	run.stop()
-	if _, err := r.tool().LaneReset(t.Context(), input, 0, 3, "retention was too short"); err != nil {
+	if _, err := r.tool().LaneReset(t.Context(), input, 0, Reset{To: 3, Reason: "retention was too short"}); err != nil {
 		t.Fatal(err)
 	}
 	run = r.start()

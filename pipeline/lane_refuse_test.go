@@ -43,7 +43,7 @@ func TestLaneResetOtherPast(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if st, err := r.tool().LaneReset(t.Context(), rigInput, 0, 1, "x"); err == nil || !strings.Contains(err.Error(), c.want) {
+			if st, err := r.tool().LaneReset(t.Context(), rigInput, 0, Reset{To: 1, Reason: "x"}); err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("reset: %+v, %v", st, err)
 			}
 			after, err := r.adm.FetchOffsetsForTopics(t.Context(), rigGroup, rigInput)
@@ -82,11 +82,11 @@ func TestLaneResetWrongClock(t *testing.T) {
 	r.input(rigInput, 0, 2, 3)
 	right := r.cfg.Now
 	r.cfg.Now = func() time.Time { return time.Now().Add(time.Hour) }
-	if st, err := r.tool().LaneReset(t.Context(), rigInput, 0, 2, "x"); err == nil || !strings.Contains(err.Error(), "clock") {
+	if st, err := r.tool().LaneReset(t.Context(), rigInput, 0, Reset{To: 2, Reason: "x", Force: true}); err == nil || !strings.Contains(err.Error(), "clock") {
 		t.Errorf("reset: %+v, %v", st, err)
 	}
 	r.cfg.Now = right
-	if _, err := r.tool().LaneReset(t.Context(), rigInput, 0, 2, "x"); err != nil {
+	if _, err := r.tool().LaneReset(t.Context(), rigInput, 0, Reset{To: 2, Reason: "x", Force: true}); err != nil {
 		t.Fatal(err)
 	}
 	r.start()
@@ -112,11 +112,11 @@ func TestLaneResetNeverStarted(t *testing.T) {
 		t.Fatalf("show: %+v, %v", st, err)
 	}
 	for to, want := range map[int64]string{-1: "outside the log", 4: "outside the log"} {
-		if _, err := r.tool().LaneReset(t.Context(), rigInput, 0, to, "x"); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := r.tool().LaneReset(t.Context(), rigInput, 0, Reset{To: to, Reason: "x"}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("reset to %d: %v", to, err)
 		}
 	}
-	if st, err = r.tool().LaneReset(t.Context(), rigInput, 0, 2, "new group, old audit"); err != nil {
+	if st, err = r.tool().LaneReset(t.Context(), rigInput, 0, Reset{To: 2, Reason: "new group, old audit"}); err != nil {
 		t.Fatal(err)
 	}
 	if st.Committed != 2 || st.Metadata != "valid" || st.NextIndex != 1 || st.NextSource != 2 {

@@ -18,8 +18,15 @@ import (
 // reasonReset is the reason of the leaves that LaneReset writes.
 const reasonReset = "LANE_RESET"
 
+// Reset is what LaneReset is told.
+type Reset struct {
+	To     int64  // offset to go on from
+	Reason string // the operator's, for the audit
+	Force  bool   // also where nothing is seen to be wrong with the lane
+}
+
 // LaneReset is the way out of a parked lane, of data loss and of offsets that
-// are out of range: it sets the lane to offset to, and leaves a signed audit leaf
+// are out of range: it sets the lane to an offset, and leaves a signed audit leaf
 // that says which records were given up, cites the last committed leaf, and
 // holds the operator's reason. On a topic id of its own (the topic was
 // recreated) it closes the old lane and begins the new one with a leaf that
@@ -28,8 +35,10 @@ const reasonReset = "LANE_RESET"
 //
 // It is allowed while the group is empty, and joins it itself while it works, so
 // that no enforcer can start in between. Leaf and commit are one transaction: a
-// kill leaves both or neither. to is never below what was audited already.
-func (e *Enforcer) LaneReset(ctx context.Context, topic string, partition int32, to int64, reason string) (*LaneState, error) {
+// kill leaves both or neither. The offset is never below what was audited already.
+// A lane that goes on by itself is reset by force only: that would give up records
+// that can be read.
+func (e *Enforcer) LaneReset(ctx context.Context, topic string, partition int32, r Reset) (*LaneState, error) {
 	w, cl, err := e.laneTool(ctx)
 	if err != nil {
 		return nil, err
@@ -42,7 +51,7 @@ func (e *Enforcer) LaneReset(ctx context.Context, topic string, partition int32,
 	if err != nil {
 		return nil, err
 	}
-	if err := w.mayReset(st, to, reason); err != nil {
+	if err := w.mayReset(st, r); err != nil {
 		return nil, err
 	}
 	if err := w.checkClock(ctx, ConsentTopic{Cluster: st.lane.Cluster, ID: w.consentID, Partitions: int(w.consentPartitions)}); err != nil {
@@ -51,7 +60,7 @@ func (e *Enforcer) LaneReset(ctx context.Context, topic string, partition int32,
 	if w.auditSchema, err = e.registerAudit(ctx); err != nil {
 		return nil, err
 	}
-	if err := w.reset(ctx, st, to, reason); err != nil {
+	if err := w.reset(ctx, st, r); err != nil {
 		return nil, unfinished(err)
 	}
 	return w.laneState(ctx, cl, topic, partition)
@@ -72,15 +81,35 @@ func (w *worker) groupIsEmpty(ctx context.Context, cl *kgo.Client) error {
 
 // mayReset refuses what would put a second decision beside a first, or hide
 // that something was skipped.
-func (w *worker) mayReset(st *LaneState, to int64, reason string) error {
+func (w *worker) mayReset(st *LaneState, r Reset) error {
 	same := st.head.TopicID == st.info.id
 	switch {
-	case reason == "":
+	case r.Reason == "":
 		return errors.New("a reason is needed: it is written to the audit")
 	case st.Source == "none" && st.Warning != "":
 		return errors.New(st.Warning + ": use the key file that it ran with")
 	case st.Source == "none" && st.Unstarted == "":
 		return errors.New("nothing was ever decided on this lane: an enforcer starts it by itself")
+	}
+	if err := w.otherPast(st); err != nil {
+		return err
+	}
+	switch {
+	case same && r.To < st.head.NextSource:
+		return fmt.Errorf("offset %d is below %d: what lies there was decided and audited already", r.To, st.head.NextSource)
+	case r.To < st.LogStart || r.To > st.LogEnd:
+		return fmt.Errorf("offset %d is outside the log, which reaches from %d to %d", r.To, st.LogStart, st.LogEnd)
+	case w.sound(st) && !r.Force:
+		return fmt.Errorf("nothing is seen to be wrong with the lane: an enforcer goes on at offset %d by itself. If it was parked all the same (%s, %s, %s), or records are to be given up on purpose, add --force",
+			st.Committed, ParkDataLoss, ParkRewound, ParkBatchTooLarge)
+	}
+	return nil
+}
+
+// otherPast is what the lane was committed under that is not what there is now.
+func (w *worker) otherPast(st *LaneState) error {
+	same := st.head.TopicID == st.info.id
+	switch {
 	case st.Source == "metadata" && st.head.AuditTopicID != st.audited.id:
 		return errors.New("the lane's chain is in another audit topic: restore that topic, or start a new consumer group")
 	case st.head.Revision > w.revision:
@@ -95,10 +124,6 @@ func (w *worker) mayReset(st *LaneState, to int64, reason string) error {
 		return errors.New("the lane was decided on another consent topic, whose offsets mean nothing here: restore that topic, or start a new consumer group")
 	case same && st.head.Closed:
 		return errors.New("the lane is closed")
-	case same && to < st.head.NextSource:
-		return fmt.Errorf("offset %d is below %d: what lies there was decided and audited already", to, st.head.NextSource)
-	case to < st.LogStart || to > st.LogEnd:
-		return fmt.Errorf("offset %d is outside the log, which reaches from %d to %d", to, st.LogStart, st.LogEnd)
 	}
 	return nil
 }
@@ -118,7 +143,7 @@ func (w *worker) checkClock(ctx context.Context, topic ConsentTopic) error {
 }
 
 // reset writes leaves and commit in one transaction.
-func (w *worker) reset(ctx context.Context, st *LaneState, to int64, reason string) error {
+func (w *worker) reset(ctx context.Context, st *LaneState, r Reset) error {
 	s, err := w.openReset(ctx, st)
 	if err != nil {
 		return err
@@ -128,7 +153,7 @@ func (w *worker) reset(ctx context.Context, st *LaneState, to int64, reason stri
 	if err != nil {
 		return err
 	}
-	l, err := s.resetLeaves(st, f, to, reason)
+	l, err := s.resetLeaves(st, f, r)
 	if err != nil {
 		return err
 	}
@@ -190,7 +215,7 @@ func unfinished(err error) error {
 }
 
 // resetLeaves puts the leaves on the sheet and gives the lane to commit.
-func (s *session) resetLeaves(st *LaneState, f *fence, to int64, reason string) (*lane, error) {
+func (s *session) resetLeaves(st *LaneState, f *fence, r Reset) (*lane, error) {
 	now := max(s.w.cfg.milliseconds(), st.head.DecidedAt)
 	s.context = s.w.auditContext(engine.Moment{Now: now, Fence: f.vector}, f)
 	old := audit.Chain{Lane: st.lane, Next: st.head.NextIndex, Head: st.head.Hash, NextSource: st.head.NextSource, Closed: st.head.Closed}
@@ -204,7 +229,7 @@ func (s *session) resetLeaves(st *LaneState, f *fence, to int64, reason string) 
 		case st.Source == "none":
 			cites = nil // there is nothing before it
 		case !old.Closed:
-			if err := s.stageLeaf(&old, st.head.AuditPartition, audit.Record{Kind: audit.LeafClosed, Offset: old.NextSource, Cites: cites, Note: reason}); err != nil {
+			if err := s.stageLeaf(&old, st.head.AuditPartition, audit.Record{Kind: audit.LeafClosed, Offset: old.NextSource, Cites: cites, Note: r.Reason}); err != nil {
 				return nil, err
 			}
 			cites = &old.Head
@@ -212,10 +237,10 @@ func (s *session) resetLeaves(st *LaneState, f *fence, to int64, reason string) 
 		s.w.genesis(l, st.audited, st.LogStart)
 		l.next = l.chain()
 	}
-	if err := s.stageLeaf(&l.next, l.head.AuditPartition, audit.Record{Kind: audit.LeafGap, Offset: to, Cites: cites, Note: reason}); err != nil {
+	if err := s.stageLeaf(&l.next, l.head.AuditPartition, audit.Record{Kind: audit.LeafGap, Offset: r.To, Cites: cites, Note: r.Reason}); err != nil {
 		return nil, err
 	}
-	l.position = to
+	l.position = r.To
 	l.inBatch = true
 	l.pending.DecidedAt = now
 	return l, nil

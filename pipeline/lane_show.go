@@ -32,7 +32,11 @@ type LaneState struct {
 	AuditPart   int32  `json:"audit_partition"`
 	LogStart    int64  `json:"log_start"`
 	LogEnd      int64  `json:"log_end"`
-	Warning     string `json:"warning,omitempty"`
+	// Sound: nothing is seen to be wrong, so an enforcer goes on at Committed by itself.
+	// It may park the lane all the same for what only reading shows: ParkDataLoss,
+	// ParkRewound, ParkBatchTooLarge.
+	Sound   bool   `json:"sound"`
+	Warning string `json:"warning,omitempty"`
 	// Unstarted is why an enforcer does not start a lane that neither a commit nor the
 	// audit knows: ParkAuditTrimmed; "": it does.
 	Unstarted ParkCode `json:"unstarted,omitempty"`
@@ -115,7 +119,17 @@ func (w *worker) laneState(ctx context.Context, cl *kgo.Client, topic string, pa
 		}
 	}
 	st.show()
-	return st, st.lookAtLog(ctx, cl)
+	err = st.lookAtLog(ctx, cl)
+	st.Sound = err == nil && w.sound(st)
+	return st, err
+}
+
+// sound is LaneState.Sound; judge and restore are what enforcers go by.
+func (w *worker) sound(st *LaneState) bool {
+	h := &st.head
+	return st.Source == "metadata" && h.TopicID == st.info.id && w.otherPast(st) == nil &&
+		h.AuditPartition >= 0 && h.AuditPartition < st.audited.partitions() &&
+		h.NextSource <= st.Committed && st.LogStart <= st.Committed && st.Committed <= st.LogEnd && st.Fault == ""
 }
 
 // lookAtLog finds where the log cannot be read after what was committed, which is

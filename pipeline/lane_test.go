@@ -28,7 +28,7 @@ func TestLaneResetOutOfRange(t *testing.T) {
 	run := r.start()
 	r.input(rigInput, 0, 1)
 	r.audited(1)
-	if _, err := r.tool().LaneReset(t.Context(), rigInput, 0, 3, "x"); err == nil || !strings.Contains(err.Error(), "stop all enforcers") {
+	if _, err := r.tool().LaneReset(t.Context(), rigInput, 0, Reset{To: 3, Reason: "x"}); err == nil || !strings.Contains(err.Error(), "stop all enforcers") {
 		t.Errorf("reset while an enforcer runs: %v", err)
 	}
 	run.stop()
@@ -38,7 +38,7 @@ func TestLaneResetOutOfRange(t *testing.T) {
 	}
 	refused := map[int64]string{0: "audited already", 2: "outside the log", 5: "outside the log"}
 	for to, why := range refused {
-		if _, err := r.tool().LaneReset(t.Context(), rigInput, 0, to, "lost"); err == nil || !strings.Contains(err.Error(), why) {
+		if _, err := r.tool().LaneReset(t.Context(), rigInput, 0, Reset{To: to, Reason: "lost"}); err == nil || !strings.Contains(err.Error(), why) {
 			t.Errorf("reset to %d: %v", to, err)
 		}
 	}
@@ -46,10 +46,10 @@ func TestLaneResetOutOfRange(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if before.NextSource != 1 || before.NextIndex != 1 || before.Source != "metadata" || before.LogStart != 3 || before.LogEnd != 4 {
+	if before.NextSource != 1 || before.NextIndex != 1 || before.Source != "metadata" || before.LogStart != 3 || before.LogEnd != 4 || before.Sound {
 		t.Errorf("show: %+v", before)
 	}
-	st, err := r.tool().LaneReset(t.Context(), rigInput, 0, 3, "retention was too short")
+	st, err := r.tool().LaneReset(t.Context(), rigInput, 0, Reset{To: 3, Reason: "retention was too short"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +83,7 @@ func TestLaneResetWithoutMetadata(t *testing.T) {
 	run.stop()
 	r.forget(rigInput, 0)
 	forged := r.forge(records)
-	st, err := r.tool().LaneReset(t.Context(), rigInput, 0, 2, "offsets were deleted")
+	st, err := r.tool().LaneReset(t.Context(), rigInput, 0, Reset{To: 2, Reason: "offsets were deleted"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +123,7 @@ func TestLaneResetRecreated(t *testing.T) {
 	adm := kadm.NewClient(r.client())
 	r.eventually("old offsets are back", func() bool { return adm.CommitAllOffsets(t.Context(), rigGroup, old.Offsets()) == nil })
 	for p := range int32(2) {
-		if _, err := r.tool().LaneReset(t.Context(), rigInput, p, 0, "recreated on purpose"); err != nil {
+		if _, err := r.tool().LaneReset(t.Context(), rigInput, p, Reset{To: 0, Reason: "recreated on purpose"}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -151,7 +151,7 @@ func TestLaneResetRecreated(t *testing.T) {
 // TestLaneResetRefuses what was never decided.
 func TestLaneResetRefuses(t *testing.T) {
 	r := newRig(t)
-	if _, err := r.tool().LaneReset(t.Context(), rigInput, 0, 0, "x"); err == nil || !strings.Contains(err.Error(), "nothing was ever decided") {
+	if _, err := r.tool().LaneReset(t.Context(), rigInput, 0, Reset{To: 0, Reason: "x"}); err == nil || !strings.Contains(err.Error(), "nothing was ever decided") {
 		t.Error(err)
 	}
 	if _, err := r.tool().LaneShow(t.Context(), rigInput, 9); err == nil {
@@ -159,6 +159,62 @@ func TestLaneResetRefuses(t *testing.T) {
 	}
 	if _, err := r.tool().LaneShow(t.Context(), "other", 0); err == nil {
 		t.Error("a topic that is no stream")
+	}
+}
+
+// TestLaneResetSound: a lane that goes on by itself is not reset by mistake, which
+// would give up records that can be read; only what parked it may not show.
+func TestLaneResetSound(t *testing.T) {
+	r := newRig(t)
+	r.began()
+	r.input(rigInput, 0, 2, 3)
+	for _, to := range []int64{1, 3} { // to where it stands, and on
+		st, err := r.tool().LaneReset(t.Context(), rigInput, 0, Reset{To: to, Reason: "x"})
+		if err == nil || !strings.Contains(err.Error(), "an enforcer goes on at offset 1 by itself") || !strings.Contains(err.Error(), "--force") {
+			t.Errorf("reset to %d: %+v, %v", to, st, err)
+		}
+	}
+	st, err := r.tool().LaneShow(t.Context(), rigInput, 0)
+	if err != nil || !st.Sound || st.NextIndex != 1 {
+		t.Errorf("show: %+v, %v", st, err)
+	}
+	if st, err = r.tool().LaneReset(t.Context(), rigInput, 0, Reset{To: 3, Reason: "x", Force: true}); err != nil || st.NextSource != 3 || !st.Sound {
+		t.Errorf("forced: %+v, %v", st, err)
+	}
+	r.chains(r.audited(2))
+}
+
+// TestLaneSound: what parks a lane is not sound, as far as it shows.
+func TestLaneSound(t *testing.T) {
+	r := newRig(t)
+	r.began()
+	for name, harm := range map[string]func(*audit.Head){
+		"topic":           func(h *audit.Head) { h.TopicID[0] ^= 1 },
+		"audit topic":     func(h *audit.Head) { h.AuditTopicID[0] ^= 1 },
+		"audit partition": func(h *audit.Head) { h.AuditPartition = 99 },
+		"consent topic":   func(h *audit.Head) { h.ConsentTopicID[0] ^= 1 },
+		"policy":          func(h *audit.Head) { h.Policy[0] ^= 1 },
+		"newer policy":    func(h *audit.Head) { h.Revision++ },
+		"keys":            func(h *audit.Head) { h.KeyCheck[0] ^= 1 },
+		"closed":          func(h *audit.Head) { h.Closed = true },
+		"behind":          func(h *audit.Head) { h.NextSource++ },
+		"":                func(*audit.Head) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, cl, err := r.tool().laneTool(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer cl.Close()
+			st, err := w.laneState(t.Context(), cl, rigInput, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			harm(&st.head)
+			if got := w.sound(st); got != (name == "") {
+				t.Errorf("sound: %v", got)
+			}
+		})
 	}
 }
 
@@ -189,14 +245,14 @@ func TestLaneResetKilled(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := e.LaneReset(t.Context(), rigInput, 0, 3, "killed"); err == nil || !strings.Contains(err.Error(), "try again") {
+			if _, err := e.LaneReset(t.Context(), rigInput, 0, Reset{To: 3, Reason: "killed", Force: true}); err == nil || !strings.Contains(err.Error(), "try again") {
 				t.Fatalf("the reset that was killed says %v", err)
 			}
 			if !w.dead {
 				t.Fatal("it was never killed")
 			}
 			r.expelAll()
-			st, err := r.tool().LaneReset(t.Context(), rigInput, 0, 2, "again")
+			st, err := r.tool().LaneReset(t.Context(), rigInput, 0, Reset{To: 2, Reason: "again", Force: true})
 			if refused := err != nil && strings.Contains(err.Error(), "audited already"); refused != tc.done || err != nil && !refused {
 				t.Fatalf("the next reset: %+v, %v", st, err)
 			}

@@ -49,6 +49,8 @@ func (cfg *Config) newParked(topic string, partition int32, id [16]byte, code Pa
 		p.Mend = "put the key epoch back into the key file as \"verify\""
 	case ParkConsentTopic, ParkAuditTopic:
 		p.Mend = "restore the topic, or start a new consumer group"
+	case ParkDataLoss, ParkRewound, ParkBatchTooLarge: // where `lane reset` sees nothing wrong
+		p.Mend = show + "; " + reset + " --force"
 	case ParkCorrupt:
 		p.Mend = show + "   # names the batch; let a replica with an undamaged log lead (kafka-leader-election) and restart, or give the batch up: " + reset
 	default:

@@ -77,7 +77,8 @@ func newLaneReset(std stdio) *cobra.Command {
 topic was recreated, or records that it had not read were deleted. Allowed while
 no enforcer of the group runs. The audit gets a signed leaf that names the
 records given up, the last committed leaf and your reason; it never goes back
-over records that were decided already.`,
+over records that were decided already. A lane that lane show calls sound goes on
+by itself, and is reset with --force only.`,
 		Example: `  consentstream lane reset --topic crm.contacts --partition 3 --to 1200 --reason "retention was too short, INC-4711"`,
 		Args:    noArgs,
 	}
@@ -85,12 +86,13 @@ over records that were decided already.`,
 	to := c.Flags().Int64("to", -1, "`OFFSET` to go on from (required)")
 	hideDefault(c, "to")
 	reason := c.Flags().String("reason", "", "why, in your `WORDS`; it stays in the audit (required)")
+	force := c.Flags().Bool("force", false, "also where nothing is seen to be wrong with the lane")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if *to < 0 || *reason == "" {
 			return usage(c, errors.New("lane reset needs --to OFFSET and --reason TEXT"))
 		}
 		return withLanes(c, std, f, func(ctx context.Context, e *pipeline.Enforcer) (*pipeline.LaneState, error) {
-			return e.LaneReset(ctx, *f.topic, *f.partition, *to, *reason)
+			return e.LaneReset(ctx, *f.topic, *f.partition, pipeline.Reset{To: *to, Reason: *reason, Force: *force})
 		})
 	}
 	return c
@@ -144,6 +146,9 @@ func printLane(w io.Writer, s *pipeline.LaneState, config string) error {
 	if s.Source != "none" {
 		fmt.Fprintf(w, "  audited    up to offset %d, %d leaves in partition %d, last leaf %s (from %s)\n", s.NextSource, s.NextIndex, s.AuditPart, s.LastLeaf, s.Source)
 		fmt.Fprintf(w, "  decided    %s under policy revision %d\n", instant(s.DecidedAt), s.Revision)
+	}
+	if s.Sound {
+		fmt.Fprintf(w, "  sound      nothing is seen to be wrong: an enforcer goes on at offset %d by itself\n", s.Committed)
 	}
 	if next := max(s.NextSource, s.Committed); s.Source != "none" && s.LaneTopicID == s.TopicID && next < s.LogStart {
 		fmt.Fprintf(w, "  gone       offsets %d to %d were deleted before they were decided; to go on without them:\n", next, s.LogStart-1)

@@ -123,7 +123,7 @@ func (s *site) reset(stream string, partition int32, to int64) {
 	defer cancel()
 	e, err := s.build().app.Lanes()
 	s.must(err)
-	if _, err := e.LaneReset(ctx, s.topic(stream), partition, to, "test"); err != nil {
+	if _, err := e.LaneReset(ctx, s.topic(stream), partition, pipeline.Reset{To: to, Reason: "test"}); err != nil {
 		s.t.Fatalf("lane reset of %s/%d: %v", stream, partition, err)
 	}
 }
