@@ -142,6 +142,8 @@ func (st *ProjectorStatus) writeTo(w io.Writer) {
 		doing = fmt.Sprintf("rebuilding consent state from the consent topic: %d events to go; nothing is decided meanwhile", behind)
 	case st.Leading && behind > 0:
 		doing = fmt.Sprintf("projecting: %d events behind", behind)
+	case st.Leading && st.Hold != nil:
+		doing = "projecting: up to date at the last look"
 	case st.Leading:
 		doing = "projecting: up to date"
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -61,10 +62,12 @@ func TestHealth(t *testing.T) {
 			"parked: events/3 at offset 17: batch_corrupt\n    consentstream lane show --topic events --partition 3",
 			"project: rebuilding consent state from the consent topic: 4 events to go; nothing is decided meanwhile\n",
 			"waiting: states (slow)\n    redis-cli -h r -p 1 PING\n", "partition 1: at 5 of 9\n", "2 malformed consent events"}, []string{"partition 0:"}},
-		"both, calm":      {Health{Enforcer: fixedEnforcer{calm}, Projector: fixedProjector{calm}}, true, []string{"ready\n", "project: projecting: up to date\n"}, []string{"waiting", "NOT"}},
-		"one of two":      {Health{Enforcer: fixedEnforcer{calm}, Projector: fixedProjector{busy}}, false, []string{"NOT READY\n"}, nil},
-		"the other":       {Health{Enforcer: fixedEnforcer{busy}, Projector: fixedProjector{calm}}, false, []string{"NOT READY\n"}, nil},
-		"project alone":   {Health{Projector: fixedProjector{calm}}, true, []string{"ready\n", "project: "}, []string{"enforce"}},
+		"both, calm":    {Health{Enforcer: fixedEnforcer{calm}, Projector: fixedProjector{calm}}, true, []string{"ready\n", "project: projecting: up to date\n"}, []string{"waiting", "NOT"}},
+		"one of two":    {Health{Enforcer: fixedEnforcer{calm}, Projector: fixedProjector{busy}}, false, []string{"NOT READY\n"}, nil},
+		"the other":     {Health{Enforcer: fixedEnforcer{busy}, Projector: fixedProjector{calm}}, false, []string{"NOT READY\n"}, nil},
+		"project alone": {Health{Projector: fixedProjector{calm}}, true, []string{"ready\n", "project: "}, []string{"enforce"}},
+		"up to date, held": {Health{Projector: fixedProjector{&fixedStatus{project: ProjectorStatus{Leading: true, Hold: &Hold{Code: HoldStates}}}}}, false,
+			[]string{"project: projecting: up to date at the last look\n  waiting: states\n"}, nil},
 		"standing by":     {Health{Projector: fixedProjector{&fixedStatus{}}}, true, []string{"standing by"}, nil},
 		"enforce alone":   {Health{Enforcer: fixedEnforcer{calm}}, true, []string{"enforce: 3 lanes"}, []string{"project"}},
 		"an outdated one": {Health{Enforcer: fixedEnforcer{outdated}}, false, []string{"outdated", "newer policy_revision"}, nil},
@@ -136,7 +139,7 @@ func TestProjectorStatus(t *testing.T) {
 		store := &gated{StateWriter: w.store, fail: &redisstore.Hold{Code: redisstore.OutOfMemory, Bucket: -1}}
 		p, err := NewProjector(ProjectorConfig{
 			SeedBrokers: []string{w.stack.KafkaAddr()}, KafkaOpts: []kgo.Opt{kgo.Dialer(w.stack.DialKafka)},
-			Group: "g", Topic: devstack.ConsentTopic, Store: store, Namespaces: w.ns, TagKeys: w.keys, Log: zerolog.Nop(),
+			Group: "g", Topic: devstack.ConsentTopic, Store: store, Namespaces: w.ns, TagKeys: w.keys, Log: zerolog.New(zerolog.SyncWriter(&w.log)),
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -173,6 +176,9 @@ func TestProjectorStatus(t *testing.T) {
 		cancel()
 		if err := <-done; err != nil {
 			t.Error(err)
+		}
+		if n := regexp.MustCompile(`"level":"info","reason":"states","held_ms":\d+,"message":"hold ended"`).FindAllString(w.log.String(), -1); len(n) != 2 {
+			t.Errorf("two holds ended; the log:\n%s", w.log.String())
 		}
 	})
 }

@@ -133,7 +133,7 @@ func NewProjector(cfg ProjectorConfig) (*Projector, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Projector{cfg: cfg, tagger: consent.NewTagger(cfg.TagKeys),
+	return &Projector{cfg: cfg, tagger: consent.NewTagger(cfg.TagKeys), status: projectorState{log: cfg.Log},
 		malformed: cfg.Log.Sample(&zerolog.BurstSampler{Burst: 100, Period: time.Minute})}, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rs/zerolog"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/consentstream/consentstream/consent"
@@ -109,9 +110,11 @@ func (st *ProjectorStatus) Behind() (n int64) {
 }
 
 type projectorState struct {
+	log   zerolog.Logger
 	mu    sync.Mutex
 	s     ProjectorStatus
-	until []int64 // where the rebuild is done
+	since time.Time // of the hold
+	until []int64   // where the rebuild is done
 }
 
 // Status is a copy of the projector's state.
@@ -139,6 +142,9 @@ func (s *projectorState) rebuild()  { s.change(func(st *ProjectorStatus) { st.Re
 // hold reports whether h is news.
 func (s *projectorState) hold(h *Hold) (news bool) {
 	s.change(func(st *ProjectorStatus) {
+		if st.Hold == nil {
+			s.since = time.Now()
+		}
 		news = st.Hold == nil || st.Hold.Code != h.Code || st.Hold.Detail != h.Detail || st.Hold.Mend != h.Mend
 		st.Hold = h
 	})
@@ -161,11 +167,19 @@ func (s *projectorState) ended(ends []int64) {
 	s.change(func(st *ProjectorStatus) { st.Ends = ends })
 }
 
+// unhold ends a hold, of which the log had a line when it began; mu is held.
+func (s *projectorState) unhold() {
+	if s.s.Hold != nil {
+		s.log.Info().Str("reason", string(s.s.Hold.Code)).Int64("held_ms", time.Since(s.since).Milliseconds()).Msg("hold ended")
+		s.s.Hold = nil
+	}
+}
+
 // quiet ends a hold for the group's errors: there were none for a while.
 func (s *projectorState) quiet() {
 	s.change(func(st *ProjectorStatus) {
 		if st.Hold != nil && st.Hold.Code == HoldGroup {
-			st.Hold = nil
+			s.unhold()
 		}
 	})
 }
@@ -173,7 +187,8 @@ func (s *projectorState) quiet() {
 // written notes a batch that reached the store.
 func (s *projectorState) written(next []int64, events, malformed int) {
 	s.change(func(st *ProjectorStatus) {
-		st.Hold, st.Next = nil, append(st.Next[:0], next...)
+		s.unhold()
+		st.Next = append(st.Next[:0], next...)
 		st.Rebuilding = st.Rebuilding && !consent.Vector(next).Covers(s.until)
 		st.Events, st.Malformed = st.Events+int64(events), st.Malformed+int64(malformed)
 	})
