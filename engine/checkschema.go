@@ -83,7 +83,7 @@ func (c *checker) checkRules(at string, s *CompiledStream, layout schemas.Layout
 		}
 		f := Finding{At: at + ".fields[" + s.rules[i].text + "]", Message: "matches nothing in the schema"}
 		if f.Nearest = nearestPath(s.rules[i].text, layout); f.Nearest == "" {
-			f.Message += "; if a newer version of it has this, put that version into the file of schema:"
+			f.Message += "; if a newer version of it has this, put that version into the file of schema:, or leave schema: out where no one version has all fields"
 		}
 		c.found = append(c.found, f)
 	}
