@@ -8,8 +8,9 @@
 // in the shape of DESIGN section 5. It is strict: an unknown member, a duplicate
 // one, another case, a wrong type, ill-formed UTF-8, a time that is not RFC 3339
 // with zone, or a topic key that does not equal `namespace:value` makes the
-// event Malformed. A malformed event still denies (D14) every subject that can be
-// read from it: that of the value, that of the key, or both where they differ. Two
+// event Malformed. A malformed event still denies (D14) everybody whom it names: the
+// subject of its key, and whoever has a namespace and a value in one object of its
+// value, wherever that stands and whatever is wrong around it (up to MaxNamed). Two
 // more things are malformed for now, because ignoring them could hide a denial: the
 // actions `link` and `unlink`, and any event with a `link` that is not null.
 //

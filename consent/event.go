@@ -9,21 +9,17 @@ type Instant struct {
 }
 
 // Event is one record of the consent topic, read. Where Malformed is set, only
-// its subjects, At and Received say anything.
+// Named, At and Received say anything.
 type Event struct {
 	At       Position
 	Received int64 // ms; the log append time (D2)
 	// Malformed says what is wrong; NoFault: nothing.
 	Malformed Fault
-	// Subject is normalised. HasSubject is false where it could not be read.
-	Subject    Identifier
-	HasSubject bool
-	// KeySubject is whom the topic key of a malformed event names, where that is
-	// somebody else than Subject: nobody can tell whose event it is, so it denies
-	// both (D14).
-	KeySubject    Identifier
-	HasKeySubject bool
+	// Named is whom a malformed event names, each once: nobody can tell whose event
+	// it is, so it denies them all (D14).
+	Named []Identifier
 
+	Subject      Identifier // normalised
 	ID           string
 	Action       Action
 	Purposes     []string // as written; "*" alone or among others
@@ -43,14 +39,17 @@ type Event struct {
 	Renews       string
 }
 
-// Subjects yields whose rows the event is folded into: nobody's, one's or, where
-// a malformed event names two, both.
+// Subjects yields whose rows the event is folded into: its subject's or, where it
+// is malformed, those of everybody whom it names.
 func (e *Event) Subjects(yield func(Identifier) bool) {
-	if e.HasSubject && !yield(e.Subject) {
+	if e.Malformed == NoFault {
+		yield(e.Subject)
 		return
 	}
-	if e.HasKeySubject {
-		yield(e.KeySubject)
+	for _, id := range e.Named {
+		if !yield(id) {
+			return
+		}
 	}
 }
 
@@ -105,6 +104,7 @@ const (
 	FaultLink        Fault = "link"         // links are not supported yet
 	FaultSubject     Fault = "subject"      // the value's subject cannot be used
 	FaultKeyMismatch Fault = "key_mismatch" // the topic key is not namespace:value of the subject
+	FaultUnsearched  Fault = "unsearched"   // whatever else: it may name people who are not denied
 )
 
 var actionNames = [...]string{

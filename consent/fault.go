@@ -7,7 +7,7 @@ func (f Fault) Explain() string { return faultTexts[f] }
 var faultTexts = map[Fault]string{
 	FaultNull:     "the value is null",
 	FaultTooLarge: "larger than 64 KiB",
-	FaultSyntax:   "not one JSON object in UTF-8, or a member stands twice",
+	FaultSyntax:   "not one JSON object in UTF-8 (each event is a record of its own), or a member stands twice",
 	FaultMember:   "a member that consent events do not have",
 	FaultType:     "a member's value is of another type than it should be",
 	FaultMissing:  "id, subject and action are needed",
@@ -22,4 +22,5 @@ var faultTexts = map[Fault]string{
 	FaultLink:        "links between identifiers are not supported yet",
 	FaultSubject:     "the subject is not {namespace, value} with a namespace of the policy and a usable value",
 	FaultKeyMismatch: "the record key is not NAMESPACE:VALUE of the subject",
+	FaultUnsearched:  "it names more than 1,000 people, or is larger than 1 MiB: not everybody whom it names is denied",
 }

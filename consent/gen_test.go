@@ -44,7 +44,7 @@ func genSet(t *rapid.T, name string) []string {
 func genEvent(t *rapid.T, offset int64) Event {
 	e := Event{
 		At:       Position{Partition: rapid.Int32Range(0, 3).Draw(t, "partition"), Offset: offset},
-		Received: genTime.Draw(t, "received"), HasSubject: true,
+		Received: genTime.Draw(t, "received"),
 		Action:   Action(rapid.IntRange(int(Grant), int(Attributes)).Draw(t, "action")),
 		Asserted: genInstant(t, "asserted"), Effective: genInstant(t, "effective"), Expires: genInstant(t, "expires"),
 		ConsentType: ConsentType(rapid.IntRange(0, 3).Draw(t, "type")),
@@ -54,7 +54,7 @@ func genEvent(t *rapid.T, offset int64) Event {
 		Jurisdiction: rapid.SampledFrom([]string{"", "DE", "US-CA"}).Draw(t, "jurisdiction"),
 	}
 	if rapid.IntRange(0, 9).Draw(t, "malformed") == 0 {
-		return malformed(e, FaultSyntax)
+		return Event{At: e.At, Received: e.Received, Malformed: FaultSyntax}
 	}
 	e.Notice = Notice{ID: genName.Draw(t, "notice"), Version: rapid.SampledFrom([]string{"", "1", "2"}).Draw(t, "version")}
 	e.Evidence = Evidence{Method: genName.Draw(t, "method"), Source: genName.Draw(t, "source")}

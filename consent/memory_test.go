@@ -38,9 +38,9 @@ func TestMemory(t *testing.T) {
 	}
 }
 
-// TestTwoSubjects: a malformed event denies everybody that it may be about
+// TestSubjects: a malformed event denies everybody that it may be about
 // (D14), once each.
-func TestTwoSubjects(t *testing.T) {
+func TestSubjects(t *testing.T) {
 	const broken = minimal + `,"shoe_size":44}`
 	for _, c := range []struct {
 		name, key, value string
@@ -54,6 +54,7 @@ func TestTwoSubjects(t *testing.T) {
 		{"malformed, equal once normalised", "crm: 42 ", broken, []Identifier{{"crm", "42"}}},
 		{"malformed under somebody else's key", "crm:43", broken, []Identifier{{"crm", "42"}, {"crm", "43"}}},
 		{"no subject in the value", "crm:43", `{"id":"1"}`, []Identifier{{"crm", "43"}}},
+		{"several, one of them by the key too", "crm:43", event("42") + event("43"), []Identifier{{"crm", "42"}, {"crm", "43"}}},
 		{"no subject at all", "43", `{"id":"1"}`, nil},
 	} {
 		e := Parse([]byte(c.key), []byte(c.value), Position{}, 5, testNamespaces)

@@ -18,24 +18,18 @@ const (
 	maxOverrides  = 16
 	maxName       = 128  // bytes of a purpose, recipient, notice id or version
 	maxText       = 1024 // bytes of what only documents
-	// maxSearched bounds the search for the subject of a value that is too large.
-	maxSearched = 1 << 20
 )
 
 // Parse reads one record of the consent topic. A nil key or value is Kafka's
-// null. It always returns an event; see Event.Malformed and Event.HasSubject.
+// null. It always returns an event; see Event.Malformed and Event.Subjects.
 func Parse(key, value []byte, at Position, received int64, ns Namespaces) Event {
 	e := ParseUnkeyed(value, at, received, ns)
 	id, ok := keySubject(key, ns)
-	switch {
-	case !e.HasSubject:
-		e.Subject, e.HasSubject = id, ok
-	case ok && id == e.Subject:
-	case e.Malformed == NoFault:
-		e = malformed(e, FaultKeyMismatch)
-		fallthrough
-	default:
-		e.KeySubject, e.HasKeySubject = id, ok
+	if e.Malformed == NoFault && (!ok || id != e.Subject) {
+		e = malformed(e, FaultKeyMismatch, value, ns)
+	}
+	if e.Malformed != NoFault && ok && !slices.Contains(e.Named, id) {
+		e.Named = append(e.Named, id)
 	}
 	return e
 }
@@ -46,31 +40,30 @@ func ParseUnkeyed(value []byte, at Position, received int64, ns Namespaces) Even
 	if received < 0 || received > maxInstant {
 		// Only a broken log says so. The event then denies for good.
 		e.Received = maxInstant
-		return malformed(e.named(value, ns), FaultTime)
+		return malformed(e, FaultTime, value, ns)
 	}
 	if value == nil {
-		return malformed(e, FaultNull)
+		return malformed(e, FaultNull, nil, ns)
 	}
 	if len(value) > MaxEventBytes {
-		return malformed(e.named(value, ns), FaultTooLarge)
+		return malformed(e, FaultTooLarge, value, ns)
 	}
 	p := parser{dec: jsontext.NewDecoder(bytes.NewReader(value)), ns: ns, event: &e}
 	p.run()
 	if p.fault == NoFault {
 		return e
 	}
-	return malformed(e.named(value, ns), p.fault)
+	return malformed(e, p.fault, value, ns)
 }
 
-// named is the event with the subject of a value that says nothing else.
-func (e Event) named(value []byte, ns Namespaces) Event {
-	e.Subject, e.HasSubject = findSubject(value[:min(len(value), maxSearched)], ns)
-	return e
-}
-
-// malformed keeps of an event only what a malformed one may say.
-func malformed(e Event, f Fault) Event {
-	return Event{At: e.At, Received: e.Received, Subject: e.Subject, HasSubject: e.HasSubject, Malformed: f}
+// malformed keeps of an event only what a malformed one may say, and finds whom
+// its value names.
+func malformed(e Event, f Fault, value []byte, ns Namespaces) Event {
+	s := search{ns: ns}
+	if s.value(value); s.more {
+		f = FaultUnsearched
+	}
+	return Event{At: e.At, Received: e.Received, Named: s.named, Malformed: f}
 }
 
 // keySubject reads the topic key `namespace:value`.
@@ -90,36 +83,12 @@ func identify(namespace, raw string, ns Namespaces) (Identifier, bool) {
 	return Identifier{Namespace: namespace, Value: value}, true
 }
 
-// findSubject looks for the subject of a value that is not a faultless event:
-// whatever else it says, it may be the withdrawal of this person. It reads as
-// far as it can. A value with two subjects counts as having none.
-func findSubject(value []byte, ns Namespaces) (found Identifier, ok bool) {
-	p := parser{dec: jsontext.NewDecoder(bytes.NewReader(value), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)), ns: ns, loose: true}
-	seen := 0
-	p.object(func(name string) {
-		if name != "subject" {
-			p.skip()
-			return
-		}
-		seen++
-		id, usable := p.subject()
-		if usable {
-			found, ok = id, true
-		}
-	})
-	if seen != 1 {
-		return Identifier{}, false
-	}
-	return found, ok
-}
-
 // parser reads the tokens of one event. After the first fault it reads nothing.
 type parser struct {
 	dec   *jsontext.Decoder
 	ns    Namespaces
 	event *Event
 	fault Fault
-	loose bool // a subject may have members that are not defined
 }
 
 func (p *parser) fail(f Fault) {
@@ -129,6 +98,9 @@ func (p *parser) fail(f Fault) {
 }
 
 func (p *parser) run() {
+	if p.dec.PeekKind() != '{' {
+		p.fail(FaultSyntax)
+	}
 	p.object(p.member)
 	if p.fault == NoFault {
 		// Only white space may follow: the decoder then finds no further token.
@@ -145,7 +117,7 @@ func (p *parser) run() {
 func (p *parser) check() {
 	e := p.event
 	switch {
-	case e.ID == "" || !e.HasSubject || e.Action == NoAction:
+	case e.ID == "" || e.Subject == (Identifier{}) || e.Action == NoAction:
 		p.fail(FaultMissing)
 	case e.Action == Link || e.Action == Unlink:
 		p.fail(FaultLink)
@@ -198,7 +170,7 @@ func (p *parser) eventSubject(e *Event) {
 	if !ok {
 		p.fail(FaultSubject)
 	}
-	e.Subject, e.HasSubject = id, ok
+	e.Subject = id
 }
 
 func (p *parser) notice() (n Notice) {
@@ -269,11 +241,7 @@ func (p *parser) subject() (Identifier, bool) {
 			members[1]++
 			value = p.identifier()
 		default:
-			if p.loose {
-				p.skip()
-			} else {
-				p.fail(FaultMember)
-			}
+			p.fail(FaultMember)
 		}
 	})
 	if p.fault != NoFault || members != [2]int{1, 1} {

@@ -26,7 +26,7 @@ const sample = `{"id": "01JD3G9S0C8Q", "subject": {"namespace": "crm", "value": 
 func TestParseSample(t *testing.T) {
 	got := Parse(key42, []byte(sample), Position{2, 7}, 1793530000000, testNamespaces)
 	want := Event{
-		At: Position{2, 7}, Received: 1793530000000, Subject: Identifier{"crm", "42"}, HasSubject: true, ID: "01JD3G9S0C8Q",
+		At: Position{2, 7}, Received: 1793530000000, Subject: Identifier{"crm", "42"}, ID: "01JD3G9S0C8Q",
 		Action: Grant, Purposes: []string{"analytics", "marketing.email"}, Asserted: Instant{true, 1793527200000},
 		Expires: Instant{true, 1825027200000}, ConsentType: ConsentExplicit, Recipients: []string{"acme-mailer"}, Jurisdiction: "DE",
 		Notice: Notice{"signup", "3", "de"}, Evidence: Evidence{"web_form", "shop", "form-17"},
@@ -38,8 +38,8 @@ func TestParseSample(t *testing.T) {
 	}
 }
 
-// TestParseFaults: each fault with the subject that it leaves (D14). Where the
-// value's subject can be read it is 42, the key's is 43.
+// TestParseFaults: each fault with whom the event denies (D14): those that its value
+// names, and 43, whom its key does.
 func TestParseFaults(t *testing.T) {
 	with := func(members string) string { return minimal + "," + members + "}" }
 	as := func(action, members string) string {
@@ -49,45 +49,46 @@ func TestParseFaults(t *testing.T) {
 	for _, c := range []struct {
 		name, value string
 		fault       Fault
-		subject     personal.String
+		named       string // by the value
 	}{
 		{"key of another subject", minimal + "}", FaultKeyMismatch, "42"},
-		{"null value", "\x00", FaultNull, "43"},
-		{"empty value", "", FaultSyntax, "43"},
-		{"not JSON", "withdraw 42", FaultSyntax, "43"},
-		{"an array", "[" + minimal + "}]", FaultType, "43"},
+		{"null value", "\x00", FaultNull, ""},
+		{"empty value", "", FaultSyntax, ""},
+		{"not JSON", "withdraw 42", FaultSyntax, ""},
+		{"an array", "[" + minimal + "}]", FaultSyntax, "42"},
 		{"two documents", minimal + "}{}", FaultSyntax, "42"},
 		{"trailing comma", minimal + ",}", FaultSyntax, "42"},
 		{"trailing word", minimal + "}x", FaultSyntax, "42"},
 		{"truncated", minimal, FaultSyntax, "42"},
-		{"truncated in the subject", `{"id":"1","subject":{"namespace":"crm","value":"42"`, FaultSyntax, "43"},
+		{"truncated behind the subject", `{"id":"1","subject":{"namespace":"crm","value":"42"`, FaultSyntax, "42"},
+		{"truncated in the subject", `{"id":"1","subject":{"namespace":"crm","value":"42`, FaultSyntax, ""},
 		{"too large", with(`"renews":"` + strings.Repeat("x", MaxEventBytes) + `"`), FaultTooLarge, "42"},
 		{"too large before the subject", `{"renews":"` + strings.Repeat("x", MaxEventBytes) + `",` + minimal[1:] + "}", FaultTooLarge, "42"},
-		{"far too large", `{"renews":"` + strings.Repeat("x", maxSearched) + `",` + minimal[1:] + "}", FaultTooLarge, "43"},
+		{"far too large", `{"renews":"` + strings.Repeat("x", maxSearched) + `",` + minimal[1:] + "}", FaultUnsearched, ""},
 		{"ill-formed UTF-8", with("\"renews\":\"\xff\""), FaultSyntax, "42"},
 		{"ill-formed UTF-8 before the subject", "{\"renews\":\"\xff\"," + minimal[1:] + "}", FaultSyntax, "42"},
-		{"ill-formed UTF-8 in the subject", subject("{\"namespace\":\"crm\",\"value\":\"42\xff\"}"), FaultSyntax, "43"},
+		{"ill-formed UTF-8 in the subject", subject("{\"namespace\":\"crm\",\"value\":\"42\xff\"}"), FaultSyntax, ""},
 		{"lone surrogate", with(`"renews":"\ud800"`), FaultSyntax, "42"},
-		{"byte order mark", "\ufeff" + minimal + "}", FaultSyntax, "43"},
+		{"byte order mark", "\ufeff" + minimal + "}", FaultSyntax, "42"},
 		{"unknown member", with(`"shoe_size":44`), FaultMember, "42"},
 		{"another case", with(`"Purposes":["a"]`), FaultMember, "42"},
 		{"duplicate member", with(`"action":"grant"`), FaultSyntax, "42"},
 		{"escaped duplicate", with(`"\u0061ction":"grant"`), FaultSyntax, "42"},
-		{"two subjects", with(`"subject":{"namespace":"crm","value":"44"}`), FaultSyntax, "43"},
+		{"two subjects", with(`"subject":{"namespace":"crm","value":"44"}`), FaultSyntax, "42 44"},
 		{"unknown member of the subject", subject(`{"namespace":"crm","value":"42","kind":"x"}`), FaultMember, "42"},
 		{"unknown member before the value", subject(`{"namespace":"crm","alias":{"value":"44"},"value":"42"}`), FaultMember, "42"},
-		{"two values", subject(`{"namespace":"crm","value":"42","value":"44"}`), FaultSyntax, "43"},
-		{"null subject", subject(`null`), FaultMissing, "43"},
-		{"no subject", `{"id":"1","action":"withdraw"}`, FaultMissing, "43"},
-		{"no namespace", subject(`{"value":"42"}`), FaultSubject, "43"},
-		{"unknown namespace", subject(`{"namespace":"lead","value":"42"}`), FaultSubject, "43"},
-		{"placeholder", subject(`{"namespace":"crm","value":"undefined"}`), FaultSubject, "43"},
-		{"zero", subject(`{"namespace":"crm","value":0}`), FaultSubject, "43"},
-		{"empty identifier", subject(`{"namespace":"crm","value":""}`), FaultSubject, "43"},
-		{"float", subject(`{"namespace":"crm","value":42.0}`), FaultType, "43"},
-		{"exponent", subject(`{"namespace":"crm","value":1e3}`), FaultType, "43"},
-		{"minus zero", subject(`{"namespace":"crm","value":-0}`), FaultType, "43"},
-		{"a boolean", subject(`{"namespace":"crm","value":true}`), FaultType, "43"},
+		{"two values", subject(`{"namespace":"crm","value":"42","value":"44"}`), FaultSyntax, "42 44"},
+		{"null subject", subject(`null`), FaultMissing, ""},
+		{"no subject", `{"id":"1","action":"withdraw"}`, FaultMissing, ""},
+		{"no namespace", subject(`{"value":"42"}`), FaultSubject, ""},
+		{"unknown namespace", subject(`{"namespace":"lead","value":"42"}`), FaultSubject, ""},
+		{"placeholder", subject(`{"namespace":"crm","value":"undefined"}`), FaultSubject, ""},
+		{"zero", subject(`{"namespace":"crm","value":0}`), FaultSubject, ""},
+		{"empty identifier", subject(`{"namespace":"crm","value":""}`), FaultSubject, ""},
+		{"float", subject(`{"namespace":"crm","value":42.0}`), FaultType, ""},
+		{"exponent", subject(`{"namespace":"crm","value":1e3}`), FaultType, ""},
+		{"minus zero", subject(`{"namespace":"crm","value":-0}`), FaultType, ""},
+		{"a boolean", subject(`{"namespace":"crm","value":true}`), FaultType, ""},
 		{"no id", `{"subject":{"namespace":"crm","value":"42"},"action":"withdraw"}`, FaultMissing, "42"},
 		{"empty id", `{"id":"","subject":{"namespace":"crm","value":"42"},"action":"withdraw"}`, FaultMissing, "42"},
 		{"no action", `{"id":"1","subject":{"namespace":"crm","value":"42"}}`, FaultMissing, "42"},
@@ -95,7 +96,7 @@ func TestParseFaults(t *testing.T) {
 		{"action in capitals", as("GRANT", `,"purposes":["a"]`), FaultWord, "42"},
 		{"link", as("link", ""), FaultLink, "42"},
 		{"unlink", as("unlink", ""), FaultLink, "42"},
-		{"withdrawal with a link", with(`"link":{"namespace":"crm","value":"9","kind":"device"}`), FaultLink, "42"},
+		{"withdrawal with a link", with(`"link":{"namespace":"crm","value":"9","kind":"device"}`), FaultLink, "42 9"},
 		{"D11 blanket grant", as("grant", `,"purposes":["*"]`), FaultBlanket, "42"},
 		{"D11 blanket grant among others", as("renew", `,"purposes":["a","*"]`), FaultBlanket, "42"},
 		{"blanket request", as("request", `,"purposes":["*"]`), FaultBlanket, "42"},
@@ -122,22 +123,19 @@ func TestParseFaults(t *testing.T) {
 		{"guardian as object", with(`"guardian":{}`), FaultType, "42"},
 		{"empty guardian", with(`"guardian":""`), FaultMissing, "42"},
 		{"deep nesting", with(`"renews":` + strings.Repeat("[", 10000)), FaultType, "42"},
-		{"deep nesting before the subject", `{"x":` + strings.Repeat("[", 20000) + `}`, FaultMember, "43"},
+		{"deep nesting before the subject", `{"x":` + strings.Repeat("[", 20000) + `}`, FaultMember, ""},
 	} {
 		value := []byte(c.value)
 		if c.value == "\x00" {
 			value = nil
 		}
 		e := Parse([]byte("crm:43"), value, Position{0, 1}, 5, testNamespaces)
-		if e.Malformed != c.fault || !e.HasSubject || e.Subject.Value != c.subject {
-			t.Errorf("%s: %q, subject %q", c.name, e.Malformed, string(e.Subject.Value))
-		}
-		want := Event{At: e.At, Received: 5, Malformed: e.Malformed, Subject: e.Subject, HasSubject: true}
-		if c.subject != "43" {
-			want.KeySubject, want.HasKeySubject = Identifier{"crm", "43"}, true
+		want := Event{At: e.At, Received: 5, Malformed: c.fault}
+		for _, value := range append(strings.Fields(c.named), "43") {
+			want.Named = append(want.Named, Identifier{"crm", personal.String(value)})
 		}
 		if !reflect.DeepEqual(e, want) {
-			t.Errorf("%s: a malformed event says more: %+v", c.name, e)
+			t.Errorf("%s: %q denies %q: %+v", c.name, e.Malformed, plain(e.Named), e)
 		}
 	}
 }
@@ -168,8 +166,8 @@ func TestParseKey(t *testing.T) {
 			key = nil
 		}
 		e := Parse(key, []byte(c.value), Position{}, 5, testNamespaces)
-		if e.Malformed != c.fault || e.HasSubject != c.has {
-			t.Errorf("%s: %q, subject %t", c.name, e.Malformed, e.HasSubject)
+		if has := len(slices.Collect(e.Subjects)) > 0; e.Malformed != c.fault || has != c.has {
+			t.Errorf("%s: %q, subject %t", c.name, e.Malformed, has)
 		}
 	}
 }
@@ -208,10 +206,10 @@ func TestParseAccepts(t *testing.T) {
 func TestBrokenLogTime(t *testing.T) {
 	for _, received := range []int64{-1, maxInstant + 1} {
 		e := Parse(key42, []byte(minimal+"}"), Position{}, received, testNamespaces)
-		if e.Malformed != FaultTime || !e.HasSubject || e.Received != maxInstant {
+		if e.Malformed != FaultTime || len(e.Named) != 1 || e.Received != maxInstant {
 			t.Errorf("%d: %+v", received, e)
 		}
-		if e := Parse(nil, []byte(minimal+"}"), Position{}, received, testNamespaces); e.Subject != (Identifier{"crm", "42"}) || !e.HasSubject {
+		if e := Parse(nil, []byte(minimal+"}"), Position{}, received, testNamespaces); !slices.Equal(e.Named, []Identifier{{"crm", "42"}}) {
 			t.Errorf("%d: the value's subject is not denied: %+v", received, e)
 		}
 	}
@@ -306,18 +304,20 @@ func TestRowIsSilent(t *testing.T) {
 }
 
 // FuzzParse: no input panics; what is faultless says who and what, and folds
-// into a row that reads back; what is malformed says nothing else.
+// into a row that reads back; what is malformed says nothing but whom it names, and
+// the reference finds the same people.
 func FuzzParse(f *testing.F) {
 	f.Add(key42, []byte(sample))
 	f.Add(key42, []byte(minimal+"}"))
 	f.Add([]byte("crm:"), []byte(`{"subject":{"namespace":"crm","value":-0}}`))
+	f.Add([]byte("low:Ann"), []byte(`["{\"subject\":{\"value\":42,\"namespace\":\"crm\"}}",{"a":[{}],"namespace":"raw","value":"a\u0062"`))
 	f.Fuzz(func(t *testing.T, key, value []byte) {
 		e := Parse(key, value, Position{1, 1}, 1000, testNamespaces)
 		if e.Malformed != NoFault {
-			if e.ID != "" || e.Action != NoAction || e.Purposes != nil || e.Evidence != (Evidence{}) {
+			if e.ID != "" || e.Subject != (Identifier{}) || e.Action != NoAction || e.Purposes != nil || e.Evidence != (Evidence{}) {
 				t.Errorf("a malformed event says more: %+v", e)
 			}
-		} else if !e.HasSubject || e.ID == "" || e.Action == NoAction {
+		} else if e.Named != nil || e.ID == "" || e.Action == NoAction {
 			t.Errorf("faultless, but says too little: %+v", e)
 		}
 		for id := range e.Subjects {
@@ -325,9 +325,7 @@ func FuzzParse(f *testing.F) {
 				t.Error("a subject is not normalised")
 			}
 		}
-		if e.HasKeySubject && (e.Malformed == NoFault || !e.HasSubject || e.KeySubject == e.Subject) {
-			t.Errorf("a second subject that is none: %q, %t", e.Malformed, e.HasSubject)
-		}
+		same(t, key, value)
 		row, back := folded([]Event{e}), NewRow()
 		if err := back.Decode(row.AppendTo(nil), nil); err != nil || text(back) != text(row) {
 			t.Errorf("%v\n%s\n%s", err, text(row), text(back))

@@ -41,12 +41,6 @@ func (p *parser) object(member func(name string)) {
 	}
 }
 
-func (p *parser) skip() {
-	if p.fault == NoFault && p.dec.SkipValue() != nil {
-		p.fail(FaultSyntax)
-	}
-}
-
 // null reads a null, if there is one.
 func (p *parser) null() bool {
 	if p.fault != NoFault || p.dec.PeekKind() != 'n' {

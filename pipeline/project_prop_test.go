@@ -50,7 +50,7 @@ func propTag(subject int) (tag consent.Tag) {
 
 func drawEvent(t *rapid.T, part int32, offset int64) *consent.Event {
 	e := &consent.Event{
-		At: consent.Position{Partition: part, Offset: offset}, HasSubject: true, ID: "e",
+		At: consent.Position{Partition: part, Offset: offset}, ID: "e",
 		Received: rapid.Int64Range(1, 5).Draw(t, "received") * 1000,
 		Action:   rapid.SampledFrom([]consent.Action{consent.Grant, consent.Withdraw, consent.Object, consent.Erase, consent.Request}).Draw(t, "action"),
 		Purposes: rapid.SampledFrom([][]string{{"a"}, {"b"}, {"a", "b"}}).Draw(t, "purposes"),

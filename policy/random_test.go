@@ -43,7 +43,7 @@ func (r draw) subset(of ...string) (list []string) {
 
 // event draws any event; good leans to faultless grants.
 func (r draw) event(offset int64) consent.Event {
-	e := consent.Event{At: consent.Position{Partition: r.Int32N(2), Offset: offset}, Received: r.time(), HasSubject: true}
+	e := consent.Event{At: consent.Position{Partition: r.Int32N(2), Offset: offset}, Received: r.time()}
 	if r.one(12) {
 		e.Malformed = consent.FaultSyntax
 		return e

@@ -10,9 +10,10 @@ import (
 	"github.com/consentstream/consentstream/consent"
 )
 
-// Format is the version of the byte formats in this package and of the rows in
-// them; part of the Epoch, so that two builds that differ never meet.
-const Format = 3
+// Format is the version of the byte formats in this package, of the rows in them
+// and of which events are folded into a row; part of the Epoch, so that two builds
+// that differ never meet.
+const Format = 4
 
 // Limits that keep counts inside their fields; DESIGN section 6 allows at most
 // 256 consent partitions.

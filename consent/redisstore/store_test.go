@@ -76,7 +76,7 @@ func tagIn(bucket, n, buckets int) (t consent.Tag) {
 // event is a withdrawal or grant of one purpose.
 func event(action consent.Action, partition int32, offset int64) *consent.Event {
 	return &consent.Event{
-		At: consent.Position{Partition: partition, Offset: offset}, Received: 1000 + offset, HasSubject: true,
+		At: consent.Position{Partition: partition, Offset: offset}, Received: 1000 + offset,
 		ID: "e", Action: action, Purposes: []string{"analytics"},
 	}
 }

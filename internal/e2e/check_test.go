@@ -110,10 +110,12 @@ func (c *checker) learn(r *kgo.Record) {
 	if e.Malformed {
 		c.malformed[reference.Position{Partition: r.Partition, Offset: r.Offset}] = true
 	}
-	for _, subject := range []string{e.Subject, e.KeySubject} {
-		if subject != "" {
-			c.subjects[subject] = append(c.subjects[subject], e)
-		}
+	whose := e.Named
+	if !e.Malformed {
+		whose = []string{e.Subject}
+	}
+	for _, subject := range whose {
+		c.subjects[subject] = append(c.subjects[subject], e)
 	}
 }
 

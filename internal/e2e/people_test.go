@@ -138,6 +138,27 @@ func (r draw) terms(m map[string]string) {
 	}
 }
 
+// several is an event that names more people than one, as broken producers write it.
+func (r draw) several(n, i int, c consent) consent {
+	also := r.event((n+1+r.IntN(9))%people, i, map[string]string{"action": `"withdraw"`})
+	switch r.IntN(5) {
+	case 0:
+		c.value = fmt.Appendf(nil, "[%s,%s]", c.value, also.value)
+	case 1:
+		c.value = fmt.Appendf(nil, "%s\n%s", c.value, also.value[:len(also.value)-r.IntN(40)])
+	case 2:
+		c.value = fmt.Appendf(nil, "\ufeff%s", c.value)
+	case 3:
+		c.value = fmt.Appendf(nil, "%q", c.value)
+	default:
+		c.value = fmt.Appendf(c.value[:len(c.value)-1], `,"subject":{"value":"%s","namespace":"crm"`, person((n+1)%people))
+	}
+	if r.one(3) {
+		c.key = also.key
+	}
+	return c
+}
+
 // malformed draws an event that denies (DECISION D14), or one whose subject
 // cannot be read.
 func (r draw) malformed(n, i int) consent {
@@ -146,7 +167,7 @@ func (r draw) malformed(n, i int) consent {
 		good[name] = v
 		return r.event(n, i, good)
 	}
-	switch r.IntN(14) {
+	switch r.IntN(18) {
 	case 0:
 		return with("unknown_member", `"ZZmalformedZZ"`)
 	case 1:
@@ -179,6 +200,8 @@ func (r draw) malformed(n, i int) consent {
 		return r.event(n, i, map[string]string{"action": `"grant"`})
 	case 12:
 		return with("covers_past", `"yes"`)
+	case 13, 14, 15, 16:
+		return r.several(n, i, r.event(n, i, good))
 	}
 	c := with("subject", `{"namespace":"crm","value":"`+pick(r, "null", "", "0")+`"}`)
 	if r.one(3) {

@@ -52,8 +52,11 @@ func (r *runner) note(line int64, ev *consent.Event) {
 	}
 	if ev.Malformed != consent.NoFault {
 		effect := "it counts for nobody"
-		if ev.HasSubject {
+		switch n := len(ev.Named); {
+		case n == 1:
 			effect = "it denies its subject"
+		case n > 1:
+			effect = fmt.Sprintf("it denies the %d people whom it names", n)
 		}
 		r.sum.Notes = append(r.sum.Notes, Note{line, fmt.Sprintf("the event is malformed (%s), so %s: %s", ev.Malformed, effect, ev.Malformed.Explain())})
 		return

@@ -329,6 +329,7 @@ func TestNotes(t *testing.T) {
 {"id":"2","subject":{"namespace":"crm","value":"canary"},"action":"withdraw","purposes":["marketing","analytcs"]}
 {"id":"3","subject":{"namespace":"crm","value":"canary"},"action":"grannt"}
 canary
+{"subject":{"namespace":"crm","value":"canary"}}{"subject":{"namespace":"crm","value":"canary 2"}}
 `
 	_, sum, err := run(t, eval.Config{Engine: cfg, Topic: "marketing.events", Consents: strings.NewReader(consents + strings.Repeat("x\n", 100)), In: strings.NewReader("")})
 	if err != nil || len(sum.Notes) != 20 {
@@ -338,6 +339,7 @@ canary
 		{Line: 2, Text: `purpose "analytcs" is not in the policy: the event changes nothing for it; did you mean "analytics"?`},
 		{Line: 3, Text: `the event is malformed (word), so it denies its subject: `},
 		{Line: 4, Text: `the event is malformed (syntax), so it counts for nobody: `},
+		{Line: 5, Text: `the event is malformed (syntax), so it denies the 2 people whom it names: `},
 	} {
 		if n := sum.Notes[i]; n.Line != want.Line || !strings.HasPrefix(n.Text, want.Text) || strings.Contains(n.Text, "canary") {
 			t.Errorf("%+v", n)

@@ -9,14 +9,14 @@ import (
 )
 
 // Event is one record of the consent topic as DESIGN section 5 and DECISION D2,
-// D7, D11 and D14 read it. Of a malformed one only subjects, place and Received
+// D7, D11 and D14 read it. Of a malformed one only Named, place and Received
 // count. Times are ms since 1970.
 type Event struct {
 	Partition          int32
 	Offset, Received   int64
 	Malformed          bool
-	Subject            string // namespace:value, normalised; "" where it cannot be read
-	KeySubject         string // of a malformed one: whom the key names, if somebody else
+	Subject            string   // namespace:value, normalised; "" of a malformed one
+	Named              []string // by a malformed one, likewise
 	Action             string
 	Purposes           []string
 	Asserted           *int64
@@ -49,31 +49,25 @@ var families = map[string]string{
 
 // ReadEvent reads a record of the consent topic; nil is Kafka's null.
 func (p *Policy) ReadEvent(key, value []byte, partition int32, offset, received int64) Event {
-	e := Event{Partition: partition, Offset: offset, Received: received, Malformed: true}
+	e := Event{Partition: partition, Offset: offset, Received: received}
 	keyed := p.keySubject(string(key))
-	if value == nil || len(value) > maxEventBytes {
-		e.Subject = keyed
+	if e.faultless(p, value) && e.Subject == keyed {
 		return e
 	}
-	t, err := parse(value)
-	if err != nil || t.kind != '{' {
-		// Of a torn text the product reads the subject as far as it can. Whoever
-		// generates such events keys them by that subject.
-		e.Subject = keyed
-		return e
-	}
-	if e.Subject = p.onlySubject(t); e.Subject == "" {
-		e.Subject = keyed
-	}
-	full := e
-	if utf8.Valid(value) && !t.doubled() && t.fault() != "lone_surrogate" && full.read(p, t) && full.Subject == keyed {
-		full.Malformed = false
-		return full
-	}
-	if keyed != e.Subject {
-		e.KeySubject = keyed
+	e = Event{Partition: partition, Offset: offset, Received: received, Malformed: true, Named: p.named(value)}
+	if keyed != "" && !slices.Contains(e.Named, keyed) {
+		e.Named = append(e.Named, keyed)
 	}
 	return e
+}
+
+// faultless reads the value, whosever it is.
+func (e *Event) faultless(p *Policy, value []byte) bool {
+	if value == nil || len(value) > maxEventBytes || !utf8.Valid(value) {
+		return false
+	}
+	t, err := parse(value)
+	return err == nil && t.kind == '{' && !t.doubled() && t.fault() != "lone_surrogate" && e.read(p, t)
 }
 
 // doubled reports two members of one name in one object.
@@ -99,33 +93,6 @@ func (p *Policy) keySubject(key string) string {
 		return ""
 	}
 	return p.identify(namespace, value)
-}
-
-// onlySubject reads the subject where there is exactly one.
-func (p *Policy) onlySubject(t *tree) (subject string) {
-	n := 0
-	for _, m := range t.members {
-		if m.name == "subject" {
-			n++
-			subject = p.subject(m.value.only("namespace", "value"))
-		}
-	}
-	if n != 1 {
-		return ""
-	}
-	return subject
-}
-
-// only is t without other members.
-func (t *tree) only(names ...string) *tree {
-	few := *t
-	few.members = nil
-	for _, m := range t.members {
-		if slices.Contains(names, m.name) {
-			few.members = append(few.members, m)
-		}
-	}
-	return &few
 }
 
 func (p *Policy) subject(t *tree) string {

@@ -185,7 +185,8 @@ func (t *tree) fault() string {
 
 // lone reports whether reading a string made replacement characters of its own.
 func lone(raw, text string) bool {
-	written := strings.Count(raw, "\ufffd") + strings.Count(strings.ToLower(raw), `\ufffd`)
+	escapes := strings.ToLower(strings.ReplaceAll(raw, `\\`, ""))
+	written := strings.Count(raw, "\ufffd") + strings.Count(escapes, `\ufffd`)
 	return strings.Count(text, "\ufffd") > written
 }
 
