@@ -160,6 +160,9 @@ func (st *ProjectorStatus) writeTo(w io.Writer) {
 	if st.Malformed > 0 {
 		fmt.Fprintf(w, "  %d malformed consent events, which deny\n", st.Malformed)
 	}
+	if st.Unattributed > 0 {
+		fmt.Fprintf(w, "  %d of them may be about people who are not denied: the log has their offsets\n", st.Unattributed)
+	}
 }
 
 // words are the codes of h, the general one first.

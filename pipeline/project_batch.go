@@ -93,7 +93,7 @@ func (pr *projection) upkeep(ctx context.Context, asker *kgo.Client) error {
 	if err := pr.sameMarks(ctx); err != nil {
 		return err
 	}
-	pr.status.written(pr.next, 0, 0)
+	pr.status.written(pr.next, projected{})
 	return nil
 }
 
@@ -118,42 +118,71 @@ type happening struct {
 	event  *consent.Event
 }
 
-// take folds one batch of records into the store.
+// part is what one write takes in: a batch, or some of its records.
+type part struct {
+	records   int
+	next      consent.Vector
+	events    []happening
+	malformed []MalformedConsent
+	counted   projected
+}
+
+// take folds one batch of records into the store, in parts where events that name
+// many people make it many rows: a write that is too large would never get done.
 func (pr *projection) take(ctx context.Context, records []*kgo.Record) error {
-	var events []happening
-	next := slices.Clone(pr.next)
-	known := 0
-	var malformed []MalformedConsent
-	for _, r := range records {
-		if r.Partition < 0 || int(r.Partition) >= len(next) || r.Offset < next[r.Partition] {
-			return kafkaHold(HoldKafka, errors.New("records out of order"))
+	for len(records) > 0 {
+		p, err := pr.part(records)
+		if err != nil {
+			return err
 		}
+		if err := pr.quarantine(ctx, p.malformed); err != nil {
+			return err
+		}
+		if err := pr.write(ctx, p.events, p.next); err != nil {
+			return err
+		}
+		pr.next, records = p.next, records[p.records:]
+		pr.status.written(pr.next, p.counted)
+	}
+	return nil
+}
+
+// part reads records until all are read or they are for BatchRecords rows.
+func (pr *projection) part(records []*kgo.Record) (*part, error) {
+	p := &part{next: slices.Clone(pr.next)}
+	for _, r := range records {
+		if len(p.events) >= pr.cfg.BatchRecords {
+			break
+		}
+		if r.Partition < 0 || int(r.Partition) >= len(p.next) || r.Offset < p.next[r.Partition] {
+			return nil, kafkaHold(HoldKafka, errors.New("records out of order"))
+		}
+		p.records++
 		// Control records and gaps move the position as well: what is missing
 		// was aborted, and will never be there.
-		next[r.Partition] = r.Offset + 1
-		if r.Attrs.IsControl() {
-			continue
-		}
-		e, tags := pr.read(r)
-		if e.Malformed != consent.NoFault {
-			malformed = append(malformed, MalformedConsent{r, e.Malformed})
-		}
-		if len(tags) > 0 {
-			known++
-		}
-		for _, tag := range tags {
-			events = append(events, happening{pr.cfg.Store.Bucket(&tag), tag, e})
+		p.next[r.Partition] = r.Offset + 1
+		if !r.Attrs.IsControl() {
+			pr.add(p, r)
 		}
 	}
-	if err := pr.quarantine(ctx, malformed); err != nil {
-		return err
+	return p, nil
+}
+
+func (pr *projection) add(p *part, r *kgo.Record) {
+	e, tags, all := pr.read(r)
+	if e.Malformed != consent.NoFault {
+		p.malformed = append(p.malformed, MalformedConsent{r, e.Malformed})
+		p.counted.malformed++
 	}
-	if err := pr.write(ctx, events, next); err != nil {
-		return err
+	if !all {
+		p.counted.unattributed++
 	}
-	pr.next = next
-	pr.status.written(next, known, len(malformed))
-	return nil
+	if len(tags) > 0 {
+		p.counted.events++
+	}
+	for _, tag := range tags {
+		p.events = append(p.events, happening{pr.cfg.Store.Bucket(&tag), tag, e})
+	}
 }
 
 func (pr *projection) quarantine(ctx context.Context, malformed []MalformedConsent) error {
@@ -172,33 +201,38 @@ func (pr *projection) quarantine(ctx context.Context, malformed []MalformedConse
 // refuses undeclared namespaces, so this is a wrong wiring, not a wrong event.
 const faultNoKey = consent.Fault("namespace_without_key")
 
-// read parses a record and gives the tags of the rows that it is folded into:
-// one, or two where a malformed event names two people. A malformed event denies
-// by them until it is superseded (DECISION D14). Without a subject all that can
-// be done is to set the record aside and raise alarm.
-func (pr *projection) read(r *kgo.Record) (*consent.Event, []consent.Tag) {
-	at := consent.Position{Partition: r.Partition, Offset: r.Offset}
+// read parses a record and gives the tags of the rows that it is folded into: one,
+// or those of everybody whom a malformed event names. It denies by them until it is
+// superseded (DECISION D14). Where not all of these rows are known, all that can be
+// done besides is to set the record aside and raise alarm.
+func (pr *projection) read(r *kgo.Record) (e *consent.Event, tags []consent.Tag, all bool) {
 	// LogAppendTime: the broker's receipt (DECISION D2).
-	e := consent.Parse(r.Key, r.Value, at, r.Timestamp.UnixMilli(), pr.cfg.Namespaces)
-	var tags []consent.Tag
-	for id := range e.Subjects {
-		if tag, ok := pr.tagger.TagOf(id); ok {
+	ev := consent.Parse(r.Key, r.Value, consent.Position{Partition: r.Partition, Offset: r.Offset}, r.Timestamp.UnixMilli(), pr.cfg.Namespaces)
+	all = ev.Malformed != consent.FaultUnsearched
+	for id := range ev.Subjects {
+		tag, ok := pr.tagger.TagOf(id)
+		if ok {
 			tags = append(tags, tag)
 		}
+		all = all && ok
 	}
-	known := len(tags) > 0
-	if !known && e.Malformed == consent.NoFault {
-		e.Malformed = faultNoKey
+	all = all && len(tags) > 0
+	if !all && ev.Malformed == consent.NoFault {
+		ev.Malformed = faultNoKey
 	}
-	if e.Malformed == consent.NoFault {
-		return &e, tags
+	if ev.Malformed != consent.NoFault {
+		pr.logMalformed(&ev, len(tags), all)
 	}
+	return &ev, tags, all
+}
+
+func (pr *projection) logMalformed(e *consent.Event, denied int, all bool) {
 	line := pr.malformed.Warn()
-	if !known {
+	if !all {
 		line = pr.malformed.Error()
 	}
-	line.Int32("partition", at.Partition).Int64("offset", at.Offset).Str("reason", string(e.Malformed)).Bool("subject_known", known).Msg("malformed consent event")
-	return &e, tags
+	line.Int32("partition", e.At.Partition).Int64("offset", e.At.Offset).Str("reason", string(e.Malformed)).
+		Int("subjects_denied", denied).Bool("subjects_known", all).Msg("malformed consent event")
 }
 
 // write folds events into their rows and moves every bucket's watermark to

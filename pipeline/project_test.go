@@ -197,17 +197,18 @@ func TestMalformedConsent(t *testing.T) {
 			&kgo.Record{Topic: devstack.ConsentTopic, Key: []byte("crm:2"), Value: nil},
 			consentRecord(0, "3", "withdraw"),
 			&kgo.Record{Topic: devstack.ConsentTopic, Key: []byte("crm:4"), Value: consentRecord(0, "5", "withdraw").Value},
+			&kgo.Record{Topic: devstack.ConsentTopic, Key: []byte("crm:6"), Value: bytes.Join([][]byte{consentRecord(0, "7", "withdraw").Value, consentRecord(0, "8", "erase").Value}, nil)},
 		)
 		p, stop := w.start()
 		defer stop()
 		w.settle()
 		w.wantRows("3")
-		for _, s := range []string{canary, "2", "4", "5"} {
+		for _, s := range []string{canary, "2", "4", "5", "6", "7", "8"} {
 			if row := w.row(s); row == nil || row.Malformed == -consent.Infinite {
 				t.Errorf("%s: the malformed event does not deny: %+v", s, row)
 			}
 		}
-		if st := p.Status(); st.Malformed != 4 || st.Events != 4 || len(w.bad) != 4 {
+		if st := p.Status(); st.Malformed != 5 || st.Events != 5 || st.Unattributed != 1 || len(w.bad) != 5 {
 			t.Errorf("%+v, quarantined %v", st, w.bad)
 		}
 		if err := stop(); err != nil || strings.Contains(w.log.String(), "canary") {

@@ -94,8 +94,11 @@ type ProjectorStatus struct {
 	Rebuilding bool  `json:"rebuilding"`
 	Events     int64 `json:"events"` // folded, repetitions included
 	Malformed  int64 `json:"malformed"`
-	Conflicts  int64 `json:"conflicts"` // times that the store had to be read again
-	Rebuilds   int64 `json:"rebuilds"`  // buckets that were damaged and begun again
+	// Unattributed events are malformed ones of which not everybody is denied whom
+	// they may be about: their subject cannot be read, or they name too many.
+	Unattributed int64 `json:"unattributed"`
+	Conflicts    int64 `json:"conflicts"` // times that the store had to be read again
+	Rebuilds     int64 `json:"rebuilds"`  // buckets that were damaged and begun again
 }
 
 // Behind is the number of consent events that are still to be projected, control
@@ -184,12 +187,17 @@ func (s *projectorState) quiet() {
 	})
 }
 
-// written notes a batch that reached the store.
-func (s *projectorState) written(next []int64, events, malformed int) {
+// projected counts the events of a write.
+type projected struct{ events, malformed, unattributed int64 }
+
+// written notes a write that reached the store.
+func (s *projectorState) written(next []int64, n projected) {
 	s.change(func(st *ProjectorStatus) {
 		s.unhold()
 		st.Next = append(st.Next[:0], next...)
 		st.Rebuilding = st.Rebuilding && !consent.Vector(next).Covers(s.until)
-		st.Events, st.Malformed = st.Events+int64(events), st.Malformed+int64(malformed)
+		st.Events += n.events
+		st.Malformed += n.malformed
+		st.Unattributed += n.unattributed
 	})
 }
