@@ -251,7 +251,9 @@ func (s *session) onRevoked(_ context.Context, _ *kgo.Client, gone map[string][]
 	}
 	s.unseen.remove(gone)
 	s.w.board.unassign(s.w.number, gone)
-	s.w.board.committed(s.w.number) // what held it may have gone with them
+	if count(gone) > 0 { // each try to join that fails says so again, with nothing
+		s.w.board.committed(s.w.number) // what held it may have gone with them
+	}
 	s.w.board.assigned(s.w.number, s.lanes.snapshot())
 }
 

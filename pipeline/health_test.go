@@ -207,6 +207,27 @@ func TestGroupHoldEnds(t *testing.T) {
 	})
 }
 
+// TestGroupHoldLasts: a group that cannot be joined is one hold, however often that
+// is tried: its time tells for how long, and the log says that it has ended once.
+func TestGroupHoldLasts(t *testing.T) {
+	r := newRig(t)
+	denied := r.fault(kfake.Fault{Keys: []kmsg.Key{kmsg.JoinGroup}, Err: kerr.GroupAuthorizationFailed, Count: -1})
+	run := r.start()
+	r.eventually("held", run.held(HoldUnauthorized, "kafka-acls"))
+	since, hits := run.Status().Holds[0].Since, denied.Hits()
+	r.eventually("tried again", func() bool { return denied.Hits() >= hits+2 })
+	r.eventually("still held", run.held(HoldUnauthorized, "kafka-acls"))
+	if st := run.Status(); !st.Holds[0].Since.Equal(since) {
+		t.Errorf("held since %v, before since %v", st.Holds[0].Since, since)
+	}
+	denied.Remove()
+	r.eventually("ready", func() bool { return run.Status().Ready })
+	if n := strings.Count(r.log.String(), "hold ended"); n != 1 {
+		t.Errorf("it ended %d times:\n%s", n, r.log.String())
+	}
+	run.stop()
+}
+
 // TestWorkerWithoutLanes: with more workers than partitions, or with all of its
 // lanes parked, a worker has none: it is in the group and ready, and what it held
 // for before is over when it is over.
