@@ -68,16 +68,16 @@ as JSON, /healthz for liveness, /metrics for Prometheus.`,
 
 // logEnd says in a log that programs read why the daemon ends, as main says it to
 // people. What a start was refused for has a line for each, with its command.
-func logEnd(log zerolog.Logger, err error) {
+func logEnd(to zerolog.Logger, err error) {
 	var refusal *pipeline.Refusal
 	if !errors.As(err, &refusal) {
-		log.Error().Err(err).Msg("consentstream ends")
+		to.Error().Err(err).Msg("consentstream ends")
 		return
 	}
 	for _, c := range refusal.Complaints {
-		log.Error().Str("command", c.Command).Msg(c.What)
+		to.Error().Str("command", c.Command).Msg(c.What)
 	}
-	log.Error().Str("error", refusal.Summary()).Msg("consentstream ends")
+	to.Error().Str("error", refusal.Summary()).Msg("consentstream ends")
 }
 
 // newLogger logs for people on a terminal, else as JSON.
