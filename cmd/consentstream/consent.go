@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/consentstream/consentstream/consent"
 )
 
 func newConsent(std stdio) *cobra.Command {
@@ -85,7 +87,7 @@ JSON from standard input instead.`,
 	c.Flags().StringVar(&f.notice, "notice", "", "notice that was shown, `ID:VERSION`")
 	c.Flags().StringVar(&f.evidence, "evidence", "", "how it can be proven, `METHOD:SOURCE`")
 	c.Flags().StringVar(&f.expires, "expires", "", "end of a grant, RFC 3339 `TIME`")
-	c.Flags().StringVar(&f.asserted, "asserted", "", "when the person decided, RFC 3339 `TIME` (default now)")
+	c.Flags().StringVar(&f.asserted, "asserted", "", "when the person decided, RFC 3339 `TIME` (default now, and for restrictive actions the receipt)")
 	c.Flags().BoolVar(&f.coversPast, "covers-past", false, "the grant covers events from before it")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if err := f.check(c, *file); err != nil {
@@ -132,7 +134,9 @@ func (f recordFlags) event() *consentEvent {
 	ev := &consentEvent{ID: rand.Text(), Action: f.action, Purposes: f.purposes, ConsentType: f.kind, Recipients: f.recipients,
 		AssertedAt: f.asserted, ExpiresAt: f.expires, CoversPast: f.coversPast}
 	ev.Subject.Namespace, ev.Subject.Value, _ = strings.Cut(f.subject, ":")
-	if ev.AssertedAt == "" {
+	// What restricts counts from its receipt, and a time would only let it lose: to a
+	// grant made since, should this machine's clock lag (DECISION D2).
+	if a, _ := consent.ParseAction(f.action); ev.AssertedAt == "" && !a.Restrictive() {
 		ev.AssertedAt = time.Now().UTC().Format("2006-01-02T15:04:05.000Z")
 	}
 	if id, version, ok := strings.Cut(f.notice, ":"); ok {
