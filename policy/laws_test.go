@@ -26,9 +26,10 @@ func (l *letter) moot() bool {
 		l.Action != consent.Restrict && len(l.Purposes) > 0 && l.Purposes[0] == elsewhere)
 }
 
-// faulty is a grant that is not good enough for any purpose of the small world.
+// faulty is what says itself that it permits nothing, and a grant that is not good enough
+// for any purpose of the small world.
 func (l *letter) faulty() bool {
-	return l.grants() && (!l.Asserted.Set || l.Evidence.Source == "" || len(l.Recipients) == 0 || l.Notice.Version < "3")
+	return l.Void() != "" || l.grants() && (len(l.Recipients) == 0 || l.Notice.Version < "3")
 }
 
 // nothingSaid is R1: whoever said nothing is denied what needs consent, and no gate
