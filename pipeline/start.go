@@ -31,7 +31,7 @@ func (r *Refusal) Summary() string {
 	if len(r.Complaints) == 1 {
 		are = "thing is"
 	}
-	return fmt.Sprintf("refusing to start, %d %s wrong", len(r.Complaints), are)
+	return fmt.Sprintf("%d %s wrong", len(r.Complaints), are)
 }
 
 func (r *Refusal) Error() string {

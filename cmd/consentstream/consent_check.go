@@ -19,6 +19,7 @@ import (
 // supported yet, and attributes need a whole event.
 var (
 	recordActions = strings.Fields("grant renew refuse withdraw object opt_out opt_in restrict lift_restriction limit_sensitive erase invalidate request")
+	permissive    = strings.Fields("grant renew opt_in")
 	recordTypes   = []string{"explicit", "expressed", "implied"}
 )
 
@@ -59,7 +60,13 @@ func (f recordFlags) checkWords() error {
 	if err := checkTime("--asserted", f.asserted); err != nil {
 		return err
 	}
-	return checkTime("--expires", f.expires)
+	if err := checkTime("--expires", f.expires); err != nil {
+		return err
+	}
+	if slices.Contains(permissive, f.action) && len(f.purposes) == 0 {
+		return fmt.Errorf("--action %s needs --purpose ID: it permits what it names, and nothing else", f.action)
+	}
+	return nil
 }
 
 func checkTime(flag, text string) error {

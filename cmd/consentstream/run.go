@@ -66,6 +66,8 @@ as JSON, /healthz for liveness, /metrics for Prometheus.`,
 	return c
 }
 
+const refusing = "refusing to start: "
+
 // logEnd says in a log that programs read why the daemon ends, as main says it to
 // people. What a start was refused for has a line for each, with its command.
 func logEnd(to zerolog.Logger, err error) {
@@ -77,7 +79,7 @@ func logEnd(to zerolog.Logger, err error) {
 	for _, c := range refusal.Complaints {
 		to.Error().Str("command", c.Command).Msg(c.What)
 	}
-	to.Error().Str("error", refusal.Summary()).Msg("consentstream ends")
+	to.Error().Str("error", refusing+refusal.Summary()).Msg("consentstream ends")
 }
 
 // newLogger logs for people on a terminal, else as JSON.
@@ -99,5 +101,10 @@ func runDaemon(ctx context.Context, cfg *configs.Config, roles []string, log zer
 	if err != nil {
 		return err
 	}
-	return a.Run(ctx, roles)
+	err = a.Run(ctx, roles)
+	var refusal *pipeline.Refusal
+	if errors.As(err, &refusal) {
+		return fmt.Errorf(refusing+"%w", err)
+	}
+	return err
 }
