@@ -37,6 +37,32 @@ type holder struct {
 	lane   laneKey
 }
 
+// setup stands for the worker where it is the start that waits.
+const setup = -1
+
+// in names who in a line of the log.
+func (who holder) in(line *zerolog.Event) *zerolog.Event {
+	if who.worker != setup {
+		line = line.Int("worker", who.worker)
+	}
+	if who.lane != (laneKey{}) {
+		line = line.Str("topic", who.lane.topic).Int32("partition", who.lane.partition)
+	}
+	return line
+}
+
+// waits says in a line of the log what is waited for, and what would help.
+func (h *Hold) waits(line *zerolog.Event) *zerolog.Event {
+	line = line.Str("reason", string(h.Code))
+	if h.Detail != "" {
+		line = line.Str("detail", h.Detail)
+	}
+	if h.Mend != "" {
+		line = line.Str("command", h.Mend)
+	}
+	return line
+}
+
 // Held is a worker that holds, or one lane that its worker has set aside.
 type Held struct {
 	Worker int       `json:"worker"`
@@ -142,12 +168,11 @@ func (b *board) begin(who holder, lane string, h *Hold) {
 	mend := b.access.mend(h)
 	b.holds[who] = &Held{Worker: who.worker, Lane: lane, Code: h.Code, Detail: h.Detail, Mend: mend, Since: b.now(), untilCommit: h.untilCommit, batch: h.batch, progress: h.progress}
 	b.metrics.holding.WithLabelValues(string(h.Code)).Inc()
-	line := b.log.Warn().Int("worker", who.worker)
 	what := "holding: nothing is emitted, nothing is lost"
 	if lane != "" {
-		line, what = line.Str("topic", who.lane.topic).Int32("partition", who.lane.partition), "lane set aside, the others go on: nothing of it is emitted, nothing is lost"
+		what = "lane set aside, the others go on: nothing of it is emitted, nothing is lost"
 	}
-	line.Str("reason", string(h.Code)).Str("detail", h.Detail).Str("command", mend).Msg(what)
+	(&Hold{Code: h.Code, Detail: h.Detail, Mend: mend}).waits(who.in(b.log.Warn())).Msg(what)
 }
 
 // release ends a worker's hold, except one that only a commit ends: such a batch
@@ -177,11 +202,7 @@ func (b *board) end(who holder, committed bool) {
 	if old == nil || old.untilCommit && !committed {
 		return
 	}
-	line := b.log.Info().Int("worker", who.worker)
-	if old.Lane != "" {
-		line = line.Str("topic", who.lane.topic).Int32("partition", who.lane.partition)
-	}
-	line.Str("reason", string(old.Code)).Int64("held_ms", b.now().Sub(old.Since).Milliseconds()).Msg("hold ended")
+	who.in(b.log.Info()).Str("reason", string(old.Code)).Int64("held_ms", b.now().Sub(old.Since).Milliseconds()).Msg("hold ended")
 	b.unhold(who)
 }
 

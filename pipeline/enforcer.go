@@ -118,7 +118,6 @@ func (e *Enforcer) newWorker(n int, ground *ground) (*worker, error) {
 // prepareHolding runs prepare until it has an answer: what is wrong stays wrong and
 // is returned, what does not answer may come back.
 func (e *Enforcer) prepareHolding(ctx context.Context) (*ground, error) {
-	const setup = -1 // stands for the worker in holds
 	var pace pacer
 	for ctx.Err() == nil {
 		ground, err := e.prepare(ctx)

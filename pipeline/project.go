@@ -258,7 +258,7 @@ func (p *Projector) held(err error) {
 	access := p.cfg.access()
 	h.Mend = access.mend(&h)
 	if p.status.hold(&h) {
-		p.cfg.Log.Warn().Str("reason", string(h.Code)).Str("detail", h.Detail).Str("command", h.Mend).Msg("projector holds")
+		h.waits(p.cfg.Log.Warn()).Msg("projector holds")
 	}
 }
 

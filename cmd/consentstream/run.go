@@ -77,7 +77,11 @@ func logEnd(to zerolog.Logger, err error) {
 		return
 	}
 	for _, c := range refusal.Complaints {
-		to.Error().Str("command", c.Command).Msg(c.What)
+		line := to.Error()
+		if c.Command != "" {
+			line = line.Str("command", c.Command)
+		}
+		line.Msg(c.What)
 	}
 	to.Error().Str("error", refusing+refusal.Summary()).Msg("consentstream ends")
 }
