@@ -68,5 +68,6 @@
 // that. One Redis node (with or without replicas) is supported; the layout allows
 // for Redis Cluster, which is not supported yet. Reads from a demoted or stale copy
 // need no detection to be safe: their watermark is as old as their rows, and the
-// fence check refuses it.
+// fence check refuses it. Where the address leads to another primary by then, that
+// ends within 40 s: no connection is used for longer.
 package redisstore

@@ -46,6 +46,7 @@ const (
 	defaultTimeout = 200 * time.Millisecond
 	writeFactor    = 10
 	maxNames       = 4096
+	connLife       = 30 * time.Second // give or take a third
 	defaultCache   = 32 << 20
 )
 
@@ -120,9 +121,12 @@ func options(cfg *Config) *redis.Options {
 		WriteTimeout:          writeFactor * cfg.Timeout,
 		PoolTimeout:           cfg.Timeout,
 		PoolSize:              16,
-		// Idle connections are replaced, so that after a failover behind one
-		// address nothing talks to the old primary for long.
-		ConnMaxIdleTime: time.Minute,
+		// Connections are replaced when they are taken out of the pool, busy ones too, so
+		// that after a failover behind one address nothing talks to the old primary for
+		// long: it may live on, demoted or cut off, and closes none. Each at its own time,
+		// since all at once would be a pause.
+		ConnMaxLifetime:       connLife,
+		ConnMaxLifetimeJitter: connLife / 3,
 	}
 }
 
