@@ -7,9 +7,11 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -121,6 +123,7 @@ func (s *site) open() {
 	if s.stack == nil {
 		s.t.Cleanup(s.removeTopics)
 	}
+	s.eventually("the topics can be seen", s.seesTopics)
 	s.newKeys("keys.json")
 	s.write("contacts.avsc", contactsSchema)
 	s.writer = s.register(s.topic("contacts")+"-value", contactsSchema)
@@ -170,6 +173,13 @@ func (s *site) create(t devstack.Topic) {
 	created, err := s.adm.CreateTopic(s.t.Context(), t.Partitions, 1, configs, t.Name)
 	s.must(err)
 	s.ids[t.Name] = created.ID
+}
+
+// seesTopics reports whether the broker's metadata has the topics of the site, which
+// on a busy machine is after it said that they were created.
+func (s *site) seesTopics() bool {
+	seen, err := s.adm.ListTopics(s.t.Context(), slices.Collect(maps.Keys(s.ids))...)
+	return err == nil && seen.Error() == nil && len(seen) == len(s.ids)
 }
 
 func (s *site) removeTopics() {
