@@ -15,6 +15,7 @@ import (
 
 	"github.com/consentstream/consentstream/consent"
 	"github.com/consentstream/consentstream/consent/redisstore"
+	"github.com/consentstream/consentstream/internal/devstack"
 )
 
 // widest is a store that notes the most rows that were written at once.
@@ -36,8 +37,10 @@ func (s *widest) Apply(ctx context.Context, pages []*redisstore.Page) error {
 func crowdWorld(t *testing.T) (*consentWorld, *projection, *widest) {
 	w := &consentWorld{t: t, keys: map[string][32]byte{"crm": {1}},
 		ns: consent.NewNamespaces([]consent.NamespaceRule{{Name: "crm", Normalize: consent.NormalizeTrim}})}
+	redis := miniredis.RunT(t)
+	devstack.BePrimary(redis)
 	store, err := redisstore.Open(redisstore.Config{
-		Addr: miniredis.RunT(t).Addr(), Keys: map[uint32][32]byte{1: {2}}, ActiveKey: 1, Timeout: 20 * time.Second,
+		Addr: redis.Addr(), Keys: map[uint32][32]byte{1: {2}}, ActiveKey: 1, Timeout: 20 * time.Second,
 		Epoch: redisstore.Epoch{ClusterID: "c", TopicID: [16]byte{1}, Partitions: worldPartitions, TagCheck: []byte{1}, Namespaces: w.ns.Hash(), Buckets: 4},
 	})
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/consentstream/consentstream/consent"
 	"github.com/consentstream/consentstream/consent/redisstore"
+	"github.com/consentstream/consentstream/internal/devstack"
 )
 
 // The property: whatever happens to Redis and to any number of projectors, what
@@ -337,6 +338,7 @@ func TestProjectionIsAFoldOfTheLog(t *testing.T) {
 		if _, err := m.Dial(); err != nil {
 			t.Fatal(err)
 		}
+		devstack.BePrimary(m)
 		w.log = drawLog(t, w.store)
 		for i := range w.writers {
 			f := &faulty{Store: w.store}

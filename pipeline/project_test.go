@@ -93,6 +93,7 @@ func TestProjectorHeals(t *testing.T) {
 			time.Sleep(3 * time.Second)
 			w.stack.Redis.FlushAll()
 			w.stack.Redis.SetError("")
+			devstack.BePrimary(w.stack.Redis)
 		},
 		"restored backup": func(w *consentWorld) {
 			key := w.store.Key(3)

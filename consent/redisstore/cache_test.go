@@ -16,13 +16,13 @@ func counting(t *testing.T, cacheBytes int) (*fake, *Store, func() int) {
 	f := newFake(t)
 	var mu sync.Mutex
 	asked := 0
-	f.Server().SetPreHook(func(_ *server.Peer, cmd string, args ...string) bool {
+	f.Server().SetPreHook(func(p *server.Peer, cmd string, args ...string) bool {
 		if cmd == "HMGET" {
 			mu.Lock()
 			asked += len(args) - 2 // the key, and w
 			mu.Unlock()
 		}
-		return false
+		return f.answer(p, cmd)
 	})
 	cfg := testConfig(f)
 	cfg.CacheBytes = cacheBytes

@@ -7,7 +7,8 @@ import (
 )
 
 // Check verifies what a server must be for its answers to count: a primary that
-// never evicts, has not evicted since the first Check, and has memory to write. The
+// never evicts, has not evicted since the first Check, has no hashes whose fields
+// expire by themselves in this database, and has memory to write. The
 // pipeline calls it at start and every 5 s. The error is a *Hold whose Mend is the
 // command that helps; a server that does not tell is a Hold too.
 //
@@ -37,6 +38,8 @@ func (s *Store) judge(info map[string]string) Code {
 		return Malformed
 	case s.grew(evicted):
 		return Evicted
+	case fieldsExpire(info[s.db]):
+		return FieldExpiry
 	case full(info):
 		return OutOfMemory
 	}

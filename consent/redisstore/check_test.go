@@ -19,6 +19,11 @@ func TestCheck(t *testing.T) {
 		{"evicted_keys:0\r\n", "", Malformed},
 		{"maxmemory:0", "maxmemory:999", OutOfMemory},
 		{"maxmemory:0", "maxmemory:1001", ""},
+		{"subexpiry=0", "subexpiry=1", FieldExpiry},
+		{",subexpiry=0", ",keys_with_volatile_items=12", FieldExpiry},
+		{",subexpiry=0", "", ""},
+		{"db0:keys=4,expires=0,avg_ttl=0,subexpiry=0", "db0:keys=4,expires=0\r\ndb1:keys=9,expires=0,avg_ttl=0,subexpiry=1", ""},
+		{"db0:", "db1:", ""}, // nothing there yet
 	}
 	for _, tt := range tests {
 		f := newFake(t)

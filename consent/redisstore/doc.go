@@ -31,10 +31,11 @@
 //
 // # Reading
 //
-// Per bucket one HMGET(w, tags…) and one HLEN, all buckets and TIME within one
-// MULTI, hence one round trip and one cut of one primary. Checked before any
-// row is believed: the watermark's MAC, epoch and bucket, HLEN = rows + 1, and
-// each row's MAC. A nil reply under a watermark that passed is a true miss:
+// Per bucket one HMGET(w, tags…) and one HLEN, all buckets, TIME and INFO keyspace
+// within one MULTI, hence one round trip and one cut of one primary. Checked before
+// any row is believed: the watermark's MAC, epoch and bucket, HLEN = rows + 1, that
+// no hash of the database has fields that expire (HLEN counts some that are gone),
+// and each row's MAC. A nil reply under a watermark that passed is a true miss:
 // there was no consent event for this tag below the watermark.
 //
 // Rows and true misses that passed are kept in memory (Config.CacheBytes), and not

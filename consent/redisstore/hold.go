@@ -36,6 +36,7 @@ const (
 	Replica        Code = "replica"         // not the primary
 	EvictionPolicy Code = "eviction_policy" // maxmemory-policy is not noeviction
 	Evicted        Code = "evicted"         // evicted_keys grew since Open
+	FieldExpiry    Code = "field_expiry"    // fields of some hash in the database expire: what is missing may have been there
 	OutOfMemory    Code = "out_of_memory"   // writes are refused
 	ReadOnly       Code = "read_only"       // writes are refused: replica, or persistence failed
 )
@@ -56,6 +57,8 @@ func (c Code) Mend() string {
 		return "redis-cli CONFIG SET maxmemory-policy noeviction"
 	case Evicted:
 		return "redis-cli CONFIG SET maxmemory-policy noeviction   # then restart consentstream"
+	case FieldExpiry:
+		return "redis-cli INFO keyspace   # somebody uses HEXPIRE in this database: let them use another; if it was on a key of ours (cs:*), DEL that key, and an instance with the project role builds it again"
 	case OutOfMemory:
 		return "redis-cli CONFIG SET maxmemory 0   # or more than INFO memory's used_memory"
 	case KeyUnknown:

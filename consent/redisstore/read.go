@@ -90,6 +90,9 @@ func (s *Store) exchange(ctx context.Context, sc *scratch, tags []consent.Tag, i
 	if err != nil {
 		return nil, classify(ctx, err)
 	}
+	if code := s.lapsing(r.keyspace.Val(), sc.asked); code != "" {
+		return nil, hold(code)
+	}
 	stale = sc.asked[:0]
 	for i := range sc.asked {
 		q := sc.asked[i]
@@ -136,13 +139,14 @@ type asked struct {
 }
 
 type request struct {
-	pipe redis.Pipeliner
-	time *redis.TimeCmd
+	pipe     redis.Pipeliner
+	time     *redis.TimeCmd
+	keyspace *redis.StringCmd
 }
 
 // request queues, within one MULTI: HMGET and HLEN for each bucket of sc.asked,
-// and TIME. Redis runs a MULTI as one step, so nothing changes between the
-// rows of a bucket, its watermark and its count.
+// TIME and INFO keyspace. Redis runs a MULTI as one step, so nothing changes between
+// the rows of a bucket, its watermark and its count, and whether these can be true.
 func (s *Store) request(sc *scratch, tags []consent.Tag) request {
 	r := request{pipe: s.rdb.TxPipeline()}
 	ctx := context.Background() // commands in a pipeline use Exec's
@@ -162,7 +166,7 @@ func (s *Store) request(sc *scratch, tags []consent.Tag) request {
 		_ = r.pipe.Process(ctx, q.fields) // only queues
 		q.hlen = r.pipe.HLen(ctx, key)
 	}
-	r.time = r.pipe.Time(ctx)
+	r.time, r.keyspace = r.pipe.Time(ctx), r.pipe.Info(ctx, "keyspace")
 	return r
 }
 

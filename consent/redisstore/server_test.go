@@ -149,8 +149,8 @@ func TestRealOutOfMemory(t *testing.T) {
 	if codeOf(s.Check(t.Context())) != OutOfMemory {
 		t.Error("Check does not see it")
 	}
-	// Redis lets nothing into a MULTI now, so reads hold as well.
-	if code := readOne(t, s, tag); code != OutOfMemory {
+	// Redis 7.0 lets nothing into a MULTI now, so reads hold as well. Later ones answer.
+	if code := readOne(t, s, tag); code != OutOfMemory && code != "" {
 		t.Errorf("read: %q", code)
 	}
 	r.do(t, "config", "set", "maxmemory", "0")

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -57,6 +58,7 @@ type Store struct {
 	prefix  string
 	timeout time.Duration
 	cli     string // for Hold.Mend
+	db      string // as INFO keyspace calls it: db0
 	rdb     *redis.Client
 	cache   *rowCache
 	scratch sync.Pool    // of *scratch
@@ -94,7 +96,7 @@ func Open(cfg Config) (*Store, error) {
 		opt.Dialer = redis.NewDialer(opt)
 	}
 	opt.Dialer = bounded(opt.Dialer)
-	s := &Store{epoch: cfg.Epoch, prefix: cfg.Epoch.prefix(), timeout: cfg.Timeout, cli: redisCLI(&cfg), rdb: redis.NewClient(opt), cache: newCache(cfg.CacheBytes, cfg.Epoch.Buckets)}
+	s := &Store{epoch: cfg.Epoch, prefix: cfg.Epoch.prefix(), timeout: cfg.Timeout, cli: redisCLI(&cfg), db: "db" + strconv.Itoa(cfg.DB), rdb: redis.NewClient(opt), cache: newCache(cfg.CacheBytes, cfg.Epoch.Buckets)}
 	hash := cfg.Epoch.Hash()
 	s.scratch.New = func() any { return &scratch{seal: newSealer(&cfg, hash), intern: consent.NewInterner(maxNames).String} }
 	return s, nil

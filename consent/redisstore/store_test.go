@@ -21,7 +21,8 @@ import (
 )
 
 // goodInfo is what INFO must say for Check to be content.
-const goodInfo = "# Server\r\nrole:master\r\nmaxmemory:0\r\nmaxmemory_policy:noeviction\r\nevicted_keys:0\r\nused_memory:1000\r\n"
+const goodInfo = "# Server\r\nrole:master\r\nmaxmemory:0\r\nmaxmemory_policy:noeviction\r\nevicted_keys:0\r\nused_memory:1000\r\n" +
+	"# Keyspace\r\ndb0:keys=4,expires=0,avg_ttl=0,subexpiry=0\r\n"
 
 // fake is an in-process Redis whose INFO the test writes.
 type fake struct {
@@ -36,15 +37,18 @@ func newFake(t testing.TB) *fake {
 		t.Fatal(err)
 	}
 	conn.Close()
-	f.Server().SetPreHook(func(p *server.Peer, cmd string, _ ...string) bool {
-		if cmd == "INFO" {
-			p.WriteBulk(f.info)
-			return true
-		}
-		return false
-	})
+	f.Server().SetPreHook(f.answer)
 	t.Cleanup(f.Close)
 	return f
+}
+
+// answer is the server.Hook for INFO. ECHO is what a MULTI can queue.
+func (f *fake) answer(p *server.Peer, cmd string, _ ...string) bool {
+	if cmd != "INFO" {
+		return false
+	}
+	f.Server().Dispatch(p, []string{"ECHO", f.info})
+	return true
 }
 
 func testEpoch() Epoch {

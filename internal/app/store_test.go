@@ -12,6 +12,7 @@ import (
 
 	"github.com/consentstream/consentstream/configs"
 	"github.com/consentstream/consentstream/consent"
+	"github.com/consentstream/consentstream/internal/devstack"
 	"github.com/consentstream/consentstream/internal/keys"
 	"github.com/consentstream/consentstream/pipeline"
 )
@@ -56,7 +57,9 @@ func project(t *testing.T, a *App, topic pipeline.ConsentTopic) {
 // nobody has projected yet; the old one's states would answer for a history that
 // is gone. The projector's store stays open meanwhile: it finds out for itself.
 func TestLateStoreOtherTopic(t *testing.T) {
-	a := appOn(t, miniredis.RunT(t).Addr())
+	redis := miniredis.RunT(t)
+	devstack.BePrimary(redis)
+	a := appOn(t, redis.Addr())
 	old, created := pipeline.ConsentTopic{Cluster: "c", ID: [16]byte{1}, Partitions: 2}, pipeline.ConsentTopic{Cluster: "c", ID: [16]byte{2}, Partitions: 2}
 	project(t, a, old)
 	l := &lateStore{app: a}
@@ -68,7 +71,9 @@ func TestLateStoreOtherTopic(t *testing.T) {
 	if err := read(); !errors.As(err, new(notYet)) {
 		t.Errorf("before the topic is known: %v", err)
 	}
-	_ = l.Check(t.Context(), old) // miniredis does not say what a primary says
+	if err := l.Check(t.Context(), old); err != nil {
+		t.Fatal(err)
+	}
 	if err := read(); err != nil {
 		t.Fatalf("the states of the topic that is there: %v", err)
 	}
@@ -76,7 +81,9 @@ func TestLateStoreOtherTopic(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = l.Check(t.Context(), created)
+	if err := l.Check(t.Context(), created); err != nil {
+		t.Fatal(err)
+	}
 	if err := read(); err == nil {
 		t.Error("the states of the topic that was deleted are believed")
 	}

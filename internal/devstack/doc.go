@@ -44,8 +44,9 @@
 //
 // No eviction, no maxmemory, no persistence, Lua 5.1 by gopher-lua. It has no
 // ROLE, and an INFO of two sections; the stack answers both as a primary with
-// maxmemory_policy:noeviction does, since the state store refuses anything else,
-// also CONFIG GET maxmemory-policy. Within a bubble TIME and TTL follow the
+// maxmemory_policy:noeviction does, since the state store refuses anything else
+// (INFO whole, whatever section is asked for, within MULTI too), also CONFIG GET
+// maxmemory-policy. Within a bubble TIME and TTL follow the
 // bubble's clock.
 //
 // # Two ways to run

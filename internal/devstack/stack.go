@@ -50,7 +50,7 @@ func Start(ctx context.Context, cfg Config) (*Stack, error) {
 		s.Close()
 		return nil, fmt.Errorf("embedded stack: %w", err)
 	}
-	s.Redis.Server().SetPreHook(answerAsPrimary)
+	BePrimary(s.Redis)
 	s.stopWatch = context.AfterFunc(ctx, s.Close)
 	return s, nil
 }
@@ -76,7 +76,7 @@ func StartVirtual(cfg Config) (*Stack, error) {
 	}
 	_ = conn.Close()
 	s.Redis.ClockTTL(true)
-	s.Redis.Server().SetPreHook(answerAsPrimary)
+	BePrimary(s.Redis)
 	return s, nil
 }
 
@@ -124,7 +124,7 @@ func (s *Stack) RestartRedis() error {
 	if err := s.Redis.Restart(); err != nil {
 		return err
 	}
-	s.Redis.Server().SetPreHook(answerAsPrimary)
+	BePrimary(s.Redis)
 	return nil
 }
 

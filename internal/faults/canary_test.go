@@ -18,6 +18,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/consentstream/consentstream/audit"
+	"github.com/consentstream/consentstream/internal/devstack"
 	"github.com/consentstream/consentstream/pipeline"
 	"github.com/consentstream/consentstream/schemas"
 )
@@ -353,6 +354,7 @@ func (s *site) failingDependencies(c *cage, d *daemon, good func(string)) (seen 
 	d.holds(pipeline.HoldStates, "")
 	seen = append(seen, d.page("/readyz")+d.page("/metrics")...)
 	s.stack.Redis.SetError("")
+	devstack.BePrimary(s.stack.Redis)
 	s.audited()
 	return seen
 }
