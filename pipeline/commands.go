@@ -44,7 +44,7 @@ type access struct {
 
 func (cfg *Config) access() access {
 	return access{seedBrokers: cfg.SeedBrokers, groups: cfg.Group, transactions: cfg.Group + ".",
-		reads: append(cfg.inputs(), cfg.Topics.Consent), writes: cfg.written()}
+		reads: append(append(cfg.inputs(), cfg.Topics.Consent), cfg.written()...), writes: cfg.written()}
 }
 
 func (cfg *ProjectorConfig) access() access {

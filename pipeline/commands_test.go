@@ -28,7 +28,7 @@ func TestGrants(t *testing.T) {
 		err    error
 		want   string
 	}{
-		{cfg.access(), kerr.TopicAuthorizationFailed, acls + "Read --topic in --topic c && " + acls + "Write --topic in.analytics --topic in.service --topic au --topic q --topic p"},
+		{cfg.access(), kerr.TopicAuthorizationFailed, acls + "Read --topic in --topic c --topic in.analytics --topic in.service --topic au --topic q --topic p && " + acls + "Write --topic in.analytics --topic in.service --topic au --topic q --topic p"},
 		{cfg.access(), kerr.GroupAuthorizationFailed, acls + "Read --group g"},
 		{cfg.access(), kerr.TransactionalIDAuthorizationFailed, acls + "Write --transactional-id g. --resource-pattern-type prefixed"},
 		{cfg.access(), kerr.ClusterAuthorizationFailed, acls + "Describe --cluster"},

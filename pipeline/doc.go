@@ -32,7 +32,8 @@
 //   - a lane is not what its metadata says, or its log lost records: the lane is
 //     parked until somebody decides (`consentstream lane reset`), others go on;
 //   - the result of a commit is unknown, or the session is unusable: the client is
-//     discarded and rebuilt, and the lanes resume from what was committed;
+//     discarded and rebuilt, and the lanes resume from what was committed, when
+//     nothing of an earlier transaction is left open in any partition (hanging.go);
 //   - another process has our ids, or the keys are not what they claim to be: the
 //     process stops.
 //

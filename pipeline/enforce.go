@@ -110,6 +110,7 @@ func (s *session) moved(f *fence) bool {
 }
 
 func (s *session) begin() error {
+	s.touched = false
 	err := s.txn.Begin()
 	switch {
 	case err == nil:
@@ -204,6 +205,7 @@ func (s *session) commit(f *fence, decidedAt int64) error {
 	committed, err := s.txn.End(kgo.PreTxnCommitFnContext(ctx, func(req *kmsg.TxnOffsetCommitRequest) error {
 		err := s.fillCommit(req, f, decidedAt)
 		asked = err == nil
+		s.touched = s.touched || asked
 		return err
 	}), kgo.TryCommit)
 	s.ended = true

@@ -28,7 +28,8 @@ const (
 	HoldRegistry         HoldCode = "registry"                  // away: a schema can be neither looked up nor registered
 	HoldIncompatible     HoldCode = "output_schema_incompatible"
 	HoldProduce          HoldCode = "produce"
-	HoldCommit           HoldCode = "commit" // a commit whose result is not known
+	HoldCommit           HoldCode = "commit"              // a commit whose result is not known
+	HoldHanging          HoldCode = "transaction_hanging" // one of ours is over, but open in a partition, and nobody knows how it ended
 	HoldAuditSchema      HoldCode = "audit_schema"
 	HoldAuditScan        HoldCode = "audit_scan_unfinished" // a lane without a commit, that the audit may know
 	HoldOutdated         HoldCode = "outdated"

@@ -144,6 +144,9 @@ func (w *worker) checkClock(ctx context.Context, topic ConsentTopic) error {
 
 // reset writes leaves and commit in one transaction.
 func (w *worker) reset(ctx context.Context, st *LaneState, r Reset) error {
+	if err := w.settle(ctx); err != nil {
+		return err
+	}
 	s, err := w.openReset(ctx, st)
 	if err != nil {
 		return err

@@ -127,7 +127,7 @@ func (s *session) produce() error {
 	ctx, cancel := context.WithTimeout(context.Background(), s.w.cfg.Limits.Txn+requestTimeout)
 	defer cancel()
 	s.sheet.pending.Store(int64(len(s.sheet.records)))
-	s.begun = time.Now()
+	s.begun, s.touched = time.Now(), true
 	for i := range s.sheet.records {
 		r := &s.sheet.records[i]
 		alone := len(s.suspects) > 0 && s.suspect(i)

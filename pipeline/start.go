@@ -151,11 +151,7 @@ func (e *Enforcer) startLatest(ctx context.Context, cl *kgo.Client, gr *ground) 
 // decided twice. It logs the transaction protocol: below version 2 a delayed
 // EndTxn can end a later transaction (KAFKA-17754).
 func (e *Enforcer) checkBrokers(ctx context.Context, cl *kgo.Client, r *Refusal) error {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	req := kmsg.NewPtrApiVersionsRequest()
-	req.ClientSoftwareName, req.ClientSoftwareVersion = "consentstream", "1"
-	resp, err := req.RequestWith(ctx, cl)
+	resp, err := askVersions(ctx, cl)
 	if err != nil {
 		return err
 	}
@@ -177,6 +173,15 @@ func (e *Enforcer) checkBrokers(ctx context.Context, cl *kgo.Client, r *Refusal)
 		line.Int16("transaction_version", version).Msg("transaction protocol of the brokers")
 	}
 	return nil
+}
+
+// askVersions asks a broker which requests it knows.
+func askVersions(ctx context.Context, cl *kgo.Client) (*kmsg.ApiVersionsResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	req := kmsg.NewPtrApiVersionsRequest()
+	req.ClientSoftwareName, req.ClientSoftwareVersion = "consentstream", "1"
+	return req.RequestWith(ctx, cl)
 }
 
 // checkTopics finds missing topics and settings that break a promise.

@@ -46,8 +46,9 @@ type worker struct {
 	allTopics  []string         // what a fence asks Metadata about
 	written    []string
 
-	most   int // records of a batch, see shrink; 0: Limits.Records
-	unsaid int // commits since the last one whose result is known
+	last   outcome // of the transaction that may be open in some partitions: hanging.go
+	most   int     // records of a batch, see shrink; 0: Limits.Records
+	unsaid int     // commits since the last one whose result is known
 
 	policyDigest      audit.Hash
 	revision          int64
@@ -91,6 +92,7 @@ type session struct {
 	committing []*lane
 	begun      time.Time // when the broker can have learnt of the transaction
 	ended      bool
+	touched    bool // the broker may know of the transaction
 	reopen     bool // kgo's position is worth nothing any more: takeUnread
 	// Over transactions of this session.
 	refused  map[source]refusal
@@ -144,10 +146,12 @@ func (s *session) opts() []kgo.Opt {
 	)
 }
 
-// open joins the group. It asks for the producer id first: that ends a
-// transaction which a predecessor of the same id left open, which would else
-// make the group's offsets wait for its timeout.
+// open joins the group, when all that a predecessor of the same id left open is
+// over. It asks for the producer id first, which throws that predecessor out.
 func (w *worker) open(ctx context.Context) (*session, context.Context, error) {
+	if err := w.settle(ctx); err != nil {
+		return nil, ctx, err
+	}
 	s := &session{w: w, batch: w.engine.NewBatch(), sheet: newSheet(), failed: make(chan error, 1), refused: map[source]refusal{}, aside: map[laneKey]*aside{}, limits: w.limits.version.Load()}
 	ctx, s.interrupt = context.WithCancel(ctx)
 	base, abandon := context.WithCancel(context.Background())
@@ -278,6 +282,9 @@ func (s *session) abort(why error) error {
 	}
 	if errors.Is(why, errEpoch) {
 		return s.superseded(context.Background())
+	}
+	if err := s.overAfterAbort(); err != nil {
+		return err
 	}
 	for _, l := range s.lanes.snapshot() {
 		l.rewind()
