@@ -15,6 +15,7 @@ import (
 // something changes, never per record.
 type board struct {
 	log     zerolog.Logger
+	bad     zerolog.Logger // of records in quarantine: a few lines a minute
 	metrics *metrics
 	now     func() time.Time
 	access  access // for what to do about a missing right
@@ -80,8 +81,12 @@ type Held struct {
 	progress    func() (done, of int64, detail string)
 }
 
+// quarantineLines is how many lines a minute the log has about records in quarantine,
+// of which whoever may write an input can make any number.
+const quarantineLines = 10
+
 func newBoard(log zerolog.Logger, m *metrics, now func() time.Time) *board {
-	return &board{log: log, metrics: m, now: now, parks: map[laneKey]*Parked{}, holds: map[holder]*Held{}, lanes: map[int]int{}}
+	return &board{log: log, bad: log.Sample(&zerolog.BurstSampler{Burst: quarantineLines, Period: time.Minute}), metrics: m, now: now, parks: map[laneKey]*Parked{}, holds: map[holder]*Held{}, lanes: map[int]int{}}
 }
 
 // park shows a parked lane until it is revoked or the process ends.
@@ -96,6 +101,14 @@ func (b *board) park(p *Parked) {
 	b.parks[key] = p
 	b.metrics.parked.WithLabelValues(p.Topic, string(p.Code)).Inc()
 	b.log.Error().Str("topic", p.Topic).Int32("partition", p.Partition).Str("reason", string(p.Code)).Int64("offset", p.Offset).Str("command", p.Mend).Msg("lane parked")
+}
+
+// quarantined says how many records of a transaction were bad, by topic and detail.
+// The metric and the quarantine itself have them all.
+func (b *board) quarantined(bad pairs) {
+	for _, p := range bad {
+		b.bad.Warn().Str("topic", p.a).Str("detail", p.b).Int("records", p.n).Msg("records are in quarantine; the others go on")
+	}
 }
 
 // runtime reports whether c is the code of a fault that is seen while the lane runs:

@@ -346,6 +346,7 @@ func (s *session) adopt() {
 	if len(s.batch.Items()) > 0 {
 		s.w.grow()
 		s.w.board.committed(s.w.number)
+		s.w.board.quarantined(s.tally.quarantined)
 	} else {
 		s.w.board.committedIdle(s.w.number)
 	}

@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"bytes"
 	"testing"
 	"time"
 
@@ -44,26 +43,6 @@ func TestSettingsChanged(t *testing.T) {
 			r.eventually("ready", func() bool { return run.Status().Ready })
 			run.stop()
 		})
-	}
-}
-
-// TestHoldLog: a line of the log names what there is: a worker and its lane, or
-// neither at the start, and a command only where one helps.
-func TestHoldLog(t *testing.T) {
-	var log bytes.Buffer
-	b := newBoard(zerolog.New(&log), newMetrics(), func() time.Time { return time.Unix(1, 0) })
-	b.hold(setup, &Hold{Code: HoldKafka, Detail: "connection"})
-	b.release(setup)
-	lane := laneKey{"in", 2}
-	b.holdLane(1, lane, &Hold{Code: HoldRegistry, Mend: "curl"})
-	b.releaseLane(1, lane)
-	want := `{"level":"warn","reason":"kafka_unreachable","detail":"connection","message":"holding: nothing is emitted, nothing is lost"}
-{"level":"info","reason":"kafka_unreachable","held_ms":0,"message":"hold ended"}
-{"level":"warn","worker":1,"topic":"in","partition":2,"reason":"registry","command":"curl","message":"lane set aside, the others go on: nothing of it is emitted, nothing is lost"}
-{"level":"info","worker":1,"topic":"in","partition":2,"reason":"registry","held_ms":0,"message":"hold ended"}
-`
-	if log.String() != want {
-		t.Errorf("%s", log.String())
 	}
 }
 
