@@ -85,8 +85,8 @@ type Held struct {
 // of which whoever may write an input can make any number.
 const quarantineLines = 10
 
-func newBoard(log zerolog.Logger, m *metrics, now func() time.Time) *board {
-	return &board{log: log, bad: log.Sample(&zerolog.BurstSampler{Burst: quarantineLines, Period: time.Minute}), metrics: m, now: now, parks: map[laneKey]*Parked{}, holds: map[holder]*Held{}, lanes: map[int]int{}}
+func newBoard(to zerolog.Logger, m *metrics, now func() time.Time) *board {
+	return &board{log: to, bad: to.Sample(&zerolog.BurstSampler{Burst: quarantineLines, Period: time.Minute}), metrics: m, now: now, parks: map[laneKey]*Parked{}, holds: map[holder]*Held{}, lanes: map[int]int{}}
 }
 
 // park shows a parked lane until it is revoked or the process ends.
