@@ -15,22 +15,28 @@ const (
 	MaxNamed    = 1000
 	maxSearched = 1 << 20      // bytes
 	maxTried    = 4 * MaxNamed // identifiers that may be nobody's, or those of one person
-	// maxNested is how many brackets may be open in an object that names somebody,
-	// its own among them. It keeps a text of brackets from being read once for each.
-	maxNested = 8
+	// spareRead is how many bytes may be read beyond maxNested times those of the value.
+	// Each is read again for every object that it may be in, and these are more only
+	// in short texts and in what was made to keep readers busy.
+	spareRead = 64 << 10
 )
+
+// maxNested is how many brackets may be open in an object that names somebody, its
+// own among them.
+const maxNested = 8
 
 // search finds whom a value names that is not a faultless event: whatever else it
 // says, it may be the withdrawal of these people. What is wrong with it can be
-// anything, so it is not parsed. Each `{` is taken for the beginning of an object,
-// even in what looks like a string, since a quote may be missing before it; and an
-// object whose own members are a namespace and a value names somebody. So nothing
+// anything, so it is not parsed. Each `{` before a quote is taken for the beginning of
+// an object, even in what looks like a string, since a quote may be missing before it;
+// and an object whose own members are a namespace and a value names somebody. So nothing
 // that happens to a value outside of these two members hides a person. What
 // happens to the two can, as where the value is torn within.
 type search struct {
 	ns    Namespaces
 	named []Identifier
 	tried int
+	left  int  // bytes that may still be read
 	more  bool // there may be people that were not looked for
 }
 
@@ -38,6 +44,7 @@ type search struct {
 // outside of them: some producers encode twice.
 func (s *search) value(value []byte) {
 	text := value[:min(len(value), maxSearched)]
+	s.left = maxNested*len(text) + spareRead
 	if s.text(text); len(s.named) == 0 && bytes.IndexByte(text, '\\') >= 0 {
 		s.text([]byte(unescaped.Replace(string(text))))
 	}
@@ -47,10 +54,10 @@ func (s *search) value(value []byte) {
 // unescaped is the text of a JSON string whose text is JSON.
 var unescaped = strings.NewReplacer(`\\`, `\`, `\"`, `"`, `\u0022`, `"`, `\/`, `/`, `\n`, "\n", `\r`, "\r", `\t`, "\t")
 
-func (s *search) text(text []byte) {
-	for found := true; found && !s.more; {
-		if _, text, found = bytes.Cut(text, []byte("{")); found {
-			s.object(text)
+func (s *search) text(text tokens) {
+	for i := range text {
+		if text[i] == '{' && text[i+1:].opensString() && !s.more {
+			s.object(text[i+1:])
 		}
 	}
 }
@@ -60,7 +67,7 @@ func (s *search) object(text tokens) {
 	var o candidates
 	var name, colon []byte // the tokens before
 	for depth := 1; 0 < depth && depth <= maxNested && !s.more; {
-		t := text.next()
+		t := s.next(&text)
 		switch {
 		case t == nil:
 			return
@@ -68,11 +75,21 @@ func (s *search) object(text tokens) {
 			depth++
 		case t[0] == '}' || t[0] == ']':
 			depth--
-		case depth == 1 && name != nil && colon[0] == ':':
+		case depth == 1 && name != nil && name[0] == '"' && colon[0] == ':':
 			s.member(&o, name, t)
 		}
 		name, colon = colon, t
 	}
+}
+
+func (s *search) next(text *tokens) []byte {
+	before := len(*text)
+	t := text.next()
+	if s.left -= before - len(*text); s.left < 0 {
+		s.more = true
+		return nil
+	}
+	return t
 }
 
 // candidates are what the members of one object say; a member may be there twice.
@@ -82,7 +99,7 @@ func (s *search) member(o *candidates, name, value []byte) {
 	switch {
 	case spells(name, "namespace"):
 		namespace, ok := unquote(value)
-		if !ok || s.ns.rules[namespace] == NoNormalization {
+		if !ok || s.ns.rules[namespace] == NoNormalization || slices.Contains(o.namespaces, namespace) {
 			return
 		}
 		o.namespaces = append(o.namespaces, namespace)
@@ -130,18 +147,28 @@ type tokens []byte
 
 // next is the next one: a string with its quotes, one of {}[]:, or a word, which is
 // everything else up to one of these or white space. Nil: there is none, or a
-// string without an end.
+// string without an end, after which nothing is left.
 func (text *tokens) next() []byte {
-	rest := *text
-	for len(rest) > 0 && isSpace(rest[0]) {
-		rest = rest[1:]
-	}
+	rest := text.trimmed()
 	n := tokenLength(rest)
-	*text = rest[n:]
 	if n == 0 {
+		*text = nil
 		return nil
 	}
+	*text = rest[n:]
 	return rest[:n]
+}
+
+func (text tokens) trimmed() tokens {
+	for len(text) > 0 && isSpace(text[0]) {
+		text = text[1:]
+	}
+	return text
+}
+
+func (text tokens) opensString() bool {
+	text = text.trimmed()
+	return len(text) > 0 && text[0] == '"'
 }
 
 // tokenLength is 0 for none.

@@ -12,34 +12,31 @@ import (
 // {}[]:, or a word. White space is none.
 var token = regexp.MustCompile(`(?s)"(?:[^"\\]|\\.)*"|".*|[{}\[\]:,]|[^ \t\r\n{}\[\]:,"]+`)
 
-// naming counts what a search for people has found, since there are bounds.
-type naming struct {
-	*Policy
-	named []string
-	tried int
-}
-
 // named is whom a malformed value names: whoever has both namespace and value as
 // members of one object, wherever that begins, read token by token with no regard to
-// whether it is JSON. If there is nobody, whoever has in the texts of its strings.
+// whether it is JSON. If there is nobody, whoever has in the texts of its strings. The
+// product looks only so far, and says where it has not looked further.
 func (p *Policy) named(value []byte) []string {
-	text := string(value[:min(len(value), 1<<20)])
-	n := naming{Policy: p}
-	n.search(text)
-	if len(n.named) == 0 {
-		n.search(regexp.MustCompile(`\\(u0022|["\\/nrt])`).ReplaceAllStringFunc(text, func(escape string) string {
-			return map[string]string{`\n`: "\n", `\r`: "\r", `\t`: "\t", `\u0022`: `"`, `\"`: `"`, `\\`: `\`, `\/`: `/`}[escape]
-		}))
+	all := p.search(string(value))
+	if len(all) > 0 {
+		return all
 	}
-	return n.named
+	return p.search(regexp.MustCompile(`\\(u0022|["\\/nrt])`).ReplaceAllStringFunc(string(value), func(escape string) string {
+		return map[string]string{`\n`: "\n", `\r`: "\r", `\t`: "\t", `\u0022`: `"`, `\"`: `"`, `\\`: `\`, `\/`: `/`}[escape]
+	}))
 }
 
-func (n *naming) search(text string) {
+// object begins with a `{`, and has a name for what is behind it.
+var object = regexp.MustCompile(`^\{[ \t\r\n]*"`)
+
+func (p *Policy) search(text string) (all []string) {
 	for i := range len(text) {
-		if text[i] == '{' {
-			n.object(ownMembers(text[i+1:]))
+		if object.MatchString(text[i:]) {
+			all = append(all, p.inObject(ownMembers(text[i+1:]))...)
 		}
 	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // ownMembers are the names and values of an object's members, as far as it can be
@@ -73,35 +70,31 @@ func ownMembers(rest string) (members [][2]string) {
 
 var ended = regexp.MustCompile(`(?s)^"(?:[^"\\]|\\.)*"$`)
 
-// object names each namespace with each value. Of 4,000 that are tried at most 1,000
-// are named, in the order in which the later one of the two stands.
-func (n *naming) object(members [][2]string) {
-	for i, m := range members {
-		for _, o := range members[:i] {
-			n.try(o, m)
-			n.try(m, o)
+// inObject is each namespace with each value.
+func (p *Policy) inObject(members [][2]string) (all []string) {
+	for _, namespace := range members {
+		for _, value := range members {
+			if who := p.pair(namespace, value); who != "" {
+				all = append(all, who)
+			}
 		}
 	}
+	return all
 }
 
-func (n *naming) try(namespace, value [2]string) {
+func (p *Policy) pair(namespace, value [2]string) string {
 	space, ok := jsonString(namespace[1])
-	if word, _ := jsonString(namespace[0]); word != "namespace" || !ok || n.Namespaces[space] == "" {
-		return
+	if word, _ := jsonString(namespace[0]); word != "namespace" || !ok {
+		return ""
 	}
 	id, ok := jsonString(value[1])
 	if word, _ := jsonString(value[0]); word != "value" || !ok && !wholeNumber.MatchString(value[1]) {
-		return
+		return ""
 	}
 	if !ok {
 		id = value[1]
 	}
-	if n.tried++; n.tried > 4000 || len(n.named) == 1000 {
-		return
-	}
-	if who := n.identify(space, id); who != "" && !slices.Contains(n.named, who) {
-		n.named = append(n.named, who)
-	}
+	return p.identify(space, id)
 }
 
 var wholeNumber = regexp.MustCompile(`^-?[1-9][0-9]*$`)
