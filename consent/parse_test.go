@@ -325,7 +325,9 @@ func FuzzParse(f *testing.F) {
 				t.Error("a subject is not normalised")
 			}
 		}
-		same(t, key, value)
+		if len(value) <= 4<<10 { // the reference is slow: it reads to the end from each brace
+			same(t, key, value)
+		}
 		row, back := folded([]Event{e}), NewRow()
 		if err := back.Decode(row.AppendTo(nil), nil); err != nil || text(back) != text(row) {
 			t.Errorf("%v\n%s\n%s", err, text(row), text(back))
