@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -53,6 +54,11 @@ type fault struct {
 func (s *source) parse(text []byte) *fault {
 	if len(text) > maxFile {
 		return &fault{1, 1, 1, "the file is larger than 1 MiB"}
+	}
+	if !utf8.Valid(text) { // the library would take UTF-16, whose lines nobody could show or mask
+		s.lines = nil
+		at := bytes.IndexRune(text, utf8.RuneError)
+		return &fault{1 + bytes.Count(text[:at], []byte{'\n'}), 1, 1, "the file is not in UTF-8"}
 	}
 	if f := deceptive(string(text)); f != nil {
 		return f
