@@ -30,7 +30,7 @@ writes one compliant topic per purpose plus an audit stream, in one transaction.
 	}
 	root.AddCommand(newDemo(std), newRun(std), newLint(std), newEval(std), newKeys(std), newConsent(std), newLane(std), newSchema(std))
 	builtin(root)
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage(c, nearestFlag(c, err)) })
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage(c, flagError(c, err)) })
 	wrapArgs(root)
 	return root
 }
@@ -42,6 +42,9 @@ func group(c *cobra.Command, args []string) error {
 		var names []string
 		for _, sub := range c.Commands() {
 			names = append(names, sub.Name())
+		}
+		if args[0] == "version" {
+			return usage(c, errors.New(msg+"; consentstream --version prints it"))
 		}
 		return usage(c, errors.New(msg+nearest(args[0], names)))
 	}
@@ -77,8 +80,13 @@ func usage(c *cobra.Command, err error) error {
 	return &usageError{err: err, hint: fmt.Sprintf("Run '%s --help' for usage and examples.", c.CommandPath())}
 }
 
-// nearestFlag adds to an unknown flag the one that is spelled most like it.
-func nearestFlag(c *cobra.Command, err error) error {
+// flagError adds to an unknown flag the one that is spelled most like it, and says of
+// a number what it is without Go's words.
+func flagError(c *cobra.Command, err error) error {
+	var invalid *pflag.InvalidValueError
+	if errors.As(err, &invalid) && strings.HasPrefix(invalid.GetFlag().Value.Type(), "int") {
+		return fmt.Errorf("--%s takes a number, not %q", invalid.GetFlag().Name, invalid.GetValue())
+	}
 	typed, unknown := strings.CutPrefix(err.Error(), "unknown flag: --")
 	if !unknown {
 		return err
