@@ -133,5 +133,5 @@ func timeOf(p schemas.Path, t schemas.Type) string {
 // timeName reports whether a name ends in a word for a point in time.
 func timeName(p schemas.Path) bool {
 	words := split(p[len(p)-1].Name)
-	return len(words) > 0 && slices.Contains([]string{"at", "time", "timestamp", "ts"}, words[len(words)-1])
+	return len(words) > 0 && slices.Contains([]string{"at", "time", "timestamp", "ts", "created", "updated", "modified", "occurred"}, words[len(words)-1])
 }

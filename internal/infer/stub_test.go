@@ -167,6 +167,7 @@ func TestSchema(t *testing.T) {
 		{"name":"at","type":{"type":"long","logicalType":"timestamp-millis"}},
 		{"name":"sent_at","type":"long"},
 		{"name":"u","type":["string","long"]},
+		{"name":"created","type":"string"},
 		{"name":"ref","type":{"type":"string","logicalType":"uuid"}},
 		{"name":"session_start","type":{"type":"long","logicalType":"timestamp-millis"}},
 		{"name":"email_verified","type":"boolean"},
@@ -180,6 +181,7 @@ func TestSchema(t *testing.T) {
 at: timestamp-millis = system.operations
 sent_at: long = system.operations
 u: string|long
+created: string = system.operations
 ref: uuid = user.unique_id
 session_start: timestamp-millis = system.operations
 email_verified: boolean
@@ -190,7 +192,7 @@ foo[*].bar: int
 	if got := describe(fields); got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}
-	for i, want := range []string{"", "text", "?", ""} {
+	for i, want := range []string{"", "text", "?", "", "text"} {
 		if fields[i].Time != want {
 			t.Errorf("%s: time %q, want %q", fields[i].Path, fields[i].Time, want)
 		}
