@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -18,12 +19,16 @@ import (
 
 // stallJoins answers no join from now on, as a broker does whose group has a
 // member that is gone: until the rebalance timeout. joined is closed when somebody
-// waits for such an answer.
+// waits for such an answer. over ends that, and returns when the broker has woken up:
+// one that is closed while it does never ends.
 func stallJoins(stack *devstack.Stack) (joined chan struct{}, over func()) {
 	joined = make(chan struct{})
 	end := make(chan struct{})
+	var stalled sync.WaitGroup
 	first := true
 	stack.Kafka.ControlKey(kmsg.JoinGroup.Int16(), func(kmsg.Request) (kmsg.Response, error, bool) {
+		stalled.Add(1)
+		defer stalled.Done()
 		stack.Kafka.KeepControl()
 		if first {
 			first = false
@@ -32,7 +37,10 @@ func stallJoins(stack *devstack.Stack) (joined chan struct{}, over func()) {
 		stack.Kafka.SleepControl(func() { <-end })
 		return nil, nil, false
 	})
-	return joined, func() { close(end) }
+	return joined, func() {
+		close(end)
+		stalled.Wait()
+	}
 }
 
 // endPatience is what somebody has who stops a process, less than Kubernetes'
