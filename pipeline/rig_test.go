@@ -5,10 +5,12 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"runtime"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -26,6 +28,15 @@ import (
 	"github.com/consentstream/consentstream/policy"
 	"github.com/consentstream/consentstream/schemas"
 )
+
+// TestMain runs more tests at once than there are processors: most of a rig's time is
+// waiting.
+func TestMain(m *testing.M) {
+	if err := flag.Set("test.parallel", strconv.Itoa(max(8, runtime.GOMAXPROCS(0)))); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
 
 // rig is a broker, a state store and a registry in this process, and what a
 // test does with them.
@@ -52,7 +63,7 @@ const (
 func newRig(t testing.TB, change ...func(*Config)) *rig {
 	t.Helper()
 	if t, ok := t.(*testing.T); ok {
-		t.Parallel() // most of a rig's time is waiting
+		t.Parallel()
 	}
 	return buildRig(t, devstack.Start, change...)
 }
