@@ -36,6 +36,9 @@ func (s *session) transact(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return errDropped // shutting down, or the group's callbacks want an end
 	}
+	if err := s.lastOver(ctx); err != nil {
+		return err
+	}
 	if len(s.batch.Items()) == 0 {
 		return s.transactIdle(ctx)
 	}
@@ -110,7 +113,6 @@ func (s *session) moved(f *fence) bool {
 }
 
 func (s *session) begin() error {
-	s.touched = false
 	err := s.txn.Begin()
 	switch {
 	case err == nil:
@@ -211,6 +213,7 @@ func (s *session) commit(f *fence, decidedAt int64) error {
 	s.ended = true
 	switch {
 	case committed && err == nil:
+		s.over(outcomeCommitted)
 		s.lap.done(s.w.metrics, stageEnd)
 		s.adopt()
 		return nil

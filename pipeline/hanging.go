@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -20,13 +19,17 @@ import (
 // deleted one, and skips it. Seen with 4.3.1 in every third crash of a single
 // broker. What the transaction wrote stays open there under our producer id, and the
 // marker of our NEXT transaction in that partition decides it too: records that were
-// aborted, and decided again since, are committed beside their second decision
-// (promises P1, P4, P11). KIP-664 calls this a hanging transaction.
+// aborted, and decided again since, are committed beside their second decision, or
+// records that were committed are aborted, and lost (promises P1, P2, P4, P10, P11). KIP-664
+// calls this a hanging transaction.
 //
-// So nothing is produced before our last transaction is over in all partitions: this is
-// looked at when a session begins, and after a transaction that was aborted. Where it is
-// not over, another one that holds just these partitions is ended in the way that
-// one was, and so brings the markers.
+// So no transaction begins before our last one is over in all partitions that it had:
+// what is open then is of that one and ends as it did. A session looks in all
+// partitions when it begins, and in those of its last transaction before the
+// next. A commit has to be looked after as an abort has: EndTxn is answered before the
+// markers are written, and those of a broker that died are given up seconds later.
+// Where it is not over, another transaction that holds just these partitions is
+// ended in the way that one was, and so brings the markers.
 
 // outcome is how a transaction ended.
 type outcome int8
@@ -40,12 +43,8 @@ const (
 // The states of a transaction, as DescribeTransactions names them.
 var (
 	transactionOutcomes = map[string]outcome{
-		"Ongoing":           outcomeAborted, // by who asks for its producer id next
-		"PrepareEpochFence": outcomeAborted,
-		"PrepareAbort":      outcomeAborted,
-		"CompleteAbort":     outcomeAborted,
-		"PrepareCommit":     outcomeCommitted,
-		"CompleteCommit":    outcomeCommitted,
+		"CompleteAbort":  outcomeAborted,
+		"CompleteCommit": outcomeCommitted,
 	}
 	transactionEnding = map[string]bool{"Ongoing": true, "PrepareEpochFence": true, "PrepareAbort": true, "PrepareCommit": true}
 )
@@ -83,15 +82,16 @@ func (w *worker) settleOnce(ctx context.Context) (again bool, err error) {
 		return false, &Stop{Reason: "the Kafka client refuses its options: " + err.Error()}
 	}
 	defer cl.Close()
-	if ok, err := describesTransactions(ctx, cl); err != nil || !ok {
+	if w.describes, err = describesTransactions(ctx, cl); err != nil || !w.describes {
 		return false, asHold(err)
 	}
 	t, err := describeTransaction(ctx, cl, w.id)
 	switch {
-	case errors.Is(err, kerr.TransactionalIDNotFound):
-		return false, nil
+	case errors.Is(err, kerr.TransactionalIDNotFound): // there was never one
 	case err != nil:
 		return false, asHold(err)
+	case transactionEnding[t.State]:
+		return true, asHold(w.awaitEnd(ctx, cl, t.State))
 	}
 	if o := transactionOutcomes[t.State]; o != outcomeUnknown {
 		w.last = o
@@ -113,6 +113,26 @@ func (w *worker) settleOnce(ctx context.Context) (again bool, err error) {
 	w.log.Warn().Int("partitions", len(open)).Bool("committed", w.last == outcomeCommitted).
 		Msg("a transaction is over, and Kafka left it open in some partitions: it is ended there now")
 	return true, asHold(w.endAgain(ctx, cl, id, epoch, open))
+}
+
+// awaitEnd aborts a transaction that is going on, once: whoever has it may be about to
+// commit it, so only the next look tells how it ended.
+func (w *worker) awaitEnd(ctx context.Context, cl *kgo.Client, state string) error {
+	if state != "Ongoing" {
+		return nil // its markers are being written
+	}
+	w.last = outcomeUnknown
+	req := kmsg.NewPtrInitProducerIDRequest()
+	req.TransactionalID, req.TransactionTimeoutMillis = &w.id, int32(w.cfg.Limits.Txn.Milliseconds())
+	req.ProducerID, req.ProducerEpoch = -1, -1
+	resp, err := req.RequestWith(ctx, cl)
+	if err == nil {
+		err = kerr.ErrorForCode(resp.ErrorCode)
+	}
+	if errors.Is(err, kerr.ConcurrentTransactions) {
+		return nil // as it says while it aborts
+	}
+	return err
 }
 
 func asHold(err error) error {
@@ -185,6 +205,7 @@ func (w *worker) stillOpen(ctx context.Context, cl *kgo.Client, id int64) ([]ope
 	if err != nil {
 		return nil, err
 	}
+	w.offsetsAt = -1
 	info, err := top.topic(offsetsTopic)
 	if err != nil {
 		return open, nil // the topic is internal: not everybody is shown it
@@ -195,6 +216,7 @@ func (w *worker) stillOpen(ctx context.Context, cl *kgo.Client, id int64) ([]ope
 	if errors.Is(err, kerr.TopicAuthorizationFailed) {
 		return open, nil
 	}
+	w.offsetsAt = offsetsPartition(w.cfg.Group, info.partitions())
 	return append(open, more...), err
 }
 
@@ -207,6 +229,9 @@ func addPartitions(topics kadm.TopicsSet, name string, info topicInfo) {
 func openIn(ctx context.Context, cl *kgo.Client, topics kadm.TopicsSet, id int64) (open []openPartition, err error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
+	if len(topics) == 0 {
+		return nil, nil // none would mean all
+	}
 	described, err := kadm.NewClient(cl).DescribeProducers(ctx, topics)
 	if err != nil {
 		return nil, err
@@ -240,13 +265,27 @@ func (w *worker) endAgain(ctx context.Context, cl *kgo.Client, id int64, epoch i
 	if err != nil {
 		return err
 	}
-	end := kmsg.NewPtrEndTxnRequest()
-	end.TransactionalID, end.ProducerID, end.ProducerEpoch, end.Commit = w.id, id, epoch, w.last == outcomeCommitted
-	ended, err := end.RequestWith(ctx, cl)
-	if err == nil {
-		err = kerr.ErrorForCode(ended.ErrorCode)
+	return w.end(ctx, cl, id, epoch)
+}
+
+// end asks until there is an answer: who looks again would find the transaction going on, and
+// abort it. No more can be done for one that was to be committed and
+// whose coordinator is away for longer than Limits.Txn.
+func (w *worker) end(ctx context.Context, cl *kgo.Client, id int64, epoch int16) error {
+	req := kmsg.NewPtrEndTxnRequest()
+	req.TransactionalID, req.ProducerID, req.ProducerEpoch, req.Commit = w.id, id, epoch, w.last == outcomeCommitted
+	for pace := (pacer{}); ; {
+		resp, err := req.RequestWith(ctx, cl)
+		if err == nil {
+			err = kerr.ErrorForCode(resp.ErrorCode)
+		}
+		switch {
+		case err == nil, errors.Is(err, kerr.ProducerFenced), errors.Is(err, kerr.InvalidProducerEpoch), errors.Is(err, kerr.InvalidTxnState):
+			return err
+		case !pace.wait(ctx):
+			return err
+		}
 	}
-	return err
 }
 
 // addToTransaction adds what is open, but the offsets, which are added by their group.
@@ -280,47 +319,4 @@ func (w *worker) addToTransaction(ctx context.Context, cl *kgo.Client, id int64,
 		}
 	}
 	return nil
-}
-
-const abortPace = 5 * time.Millisecond // of looking whether an abort is over
-
-// overAfterAbort reports (nil) that the transaction which was just aborted is over in
-// all partitions. If it is not, or nobody says so, the next session settles that.
-func (s *session) overAfterAbort() error {
-	if !s.touched {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), s.w.cfg.Limits.End)
-	defer cancel()
-	if ok, err := describesTransactions(ctx, s.cl); err != nil || !ok {
-		return asRebuild(err)
-	}
-	for {
-		t, err := describeTransaction(ctx, s.cl, s.w.id)
-		if err != nil {
-			return asRebuild(err)
-		}
-		if !transactionEnding[t.State] {
-			return s.overIn(ctx, t.ProducerID)
-		}
-		if !sleep(ctx, abortPace) {
-			return errRebuild
-		}
-	}
-}
-
-func (s *session) overIn(ctx context.Context, id int64) error {
-	open, err := s.w.stillOpen(ctx, s.cl, id)
-	if err == nil && len(open) > 0 {
-		s.w.last = outcomeAborted
-		return errRebuild
-	}
-	return asRebuild(err)
-}
-
-func asRebuild(err error) error {
-	if err == nil {
-		return nil
-	}
-	return errRebuild
 }

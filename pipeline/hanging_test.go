@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"encoding/binary"
-	"errors"
 	"hash/crc32"
 	"strings"
 	"sync"
@@ -25,8 +24,9 @@ type hangingBroker struct {
 	state string // of the worker's transaction; "": what it is
 	open  bool
 	added bool
-	ends  []bool // commit or abort, of those that had the partition
-	early bool   // a transaction produced while it was open
+	ends  []bool                                        // commit or abort, of those that had the partition
+	early bool                                          // a transaction produced while it was open
+	first map[kmsg.Key]func(kmsg.Request) kmsg.Response // what a test answers instead
 }
 
 func (r *rig) hangs(state string) *hangingBroker {
@@ -37,6 +37,8 @@ func (r *rig) hangs(state string) *hangingBroker {
 	if b.id, _, err = cl.ProducerID(r.t.Context()); err != nil {
 		r.t.Fatal(err)
 	}
+	b.first = map[kmsg.Key]func(kmsg.Request) kmsg.Response{}
+	b.control(kmsg.InitProducerID, b.fence)
 	b.control(kmsg.DescribeTransactions, b.describe)
 	b.control(kmsg.DescribeProducers, b.producers)
 	b.control(kmsg.AddPartitionsToTxn, b.add)
@@ -54,6 +56,11 @@ func (b *hangingBroker) control(key kmsg.Key, f func(kmsg.Request) kmsg.Response
 		b.stack.Kafka.KeepControl()
 		b.mu.Lock()
 		defer b.mu.Unlock()
+		if g := b.first[key]; g != nil {
+			if resp := g(req); resp != nil {
+				return resp, nil, true
+			}
+		}
 		resp := f(req)
 		return resp, nil, resp != nil
 	})
@@ -67,7 +74,37 @@ func (b *hangingBroker) describe(req kmsg.Request) kmsg.Response {
 	t := kmsg.NewDescribeTransactionsResponseTransactionState()
 	t.TransactionalID, t.State, t.ProducerID = rigGroup+".0.0", b.state, b.id
 	resp.TransactionStates = append(resp.TransactionStates, t)
+	b.state = strings.Replace(b.state, "Prepare", "Complete", 1)
 	return resp
+}
+
+func (b *hangingBroker) fence(req kmsg.Request) kmsg.Response {
+	if b.state != "Ongoing" {
+		return nil
+	}
+	b.state = "PrepareAbort"
+	return concurrent(req)
+}
+
+// concurrent is the answer of a coordinator that has to end something before.
+func concurrent(req kmsg.Request) kmsg.Response {
+	switch resp := req.ResponseKind().(type) {
+	case *kmsg.InitProducerIDResponse:
+		resp.ErrorCode = kerr.ConcurrentTransactions.Code
+		return resp
+	case *kmsg.EndTxnResponse:
+		resp.ErrorCode = kerr.ConcurrentTransactions.Code
+		return resp
+	default:
+		panic("not asked for")
+	}
+}
+
+// instead has a test answer requests of a kind, where it does.
+func (b *hangingBroker) instead(key kmsg.Key, f func(kmsg.Request) kmsg.Response) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.first[key] = f
 }
 
 func (b *hangingBroker) producers(req kmsg.Request) kmsg.Response {
@@ -153,41 +190,59 @@ func TestHangingUnknown(t *testing.T) {
 	run.stop()
 }
 
-// A transaction that is aborted while the session goes on leaves nothing open either.
-func TestHangingAfterAbort(t *testing.T) {
+// A transaction that goes on is aborted by whoever asks for its producer id, unless
+// its owner commits it first: that is not concluded, but asked.
+func TestHangingCommittedMeanwhile(t *testing.T) {
 	r := newRig(t)
 	r.began()
-	b := r.hangs("")
-	b.mu.Lock()
-	b.open = false
-	b.mu.Unlock()
-	s := r.session()
-	if err := s.begin(); err != nil {
-		t.Fatal(err)
-	}
-	s.txn.Produce(t.Context(), &kgo.Record{Topic: rigInput + ".service", Value: []byte("{}")}, nil)
-	if err := s.cl.Flush(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	s.touched = true
-	if err := s.endAborted(); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.overAfterAbort(); err != nil {
-		t.Fatalf("all is over, and it says %v", err)
-	}
-	b.mu.Lock()
-	b.open = true
-	b.mu.Unlock()
-	if err := s.overAfterAbort(); !errors.Is(err, errRebuild) || s.w.last != outcomeAborted {
-		t.Fatalf("%v, outcome %d", err, s.w.last)
-	}
-	err := s.w.settle(t.Context())
+	b := r.hangs("Ongoing")
+	b.instead(kmsg.InitProducerID, func(req kmsg.Request) kmsg.Response {
+		if b.state != "Ongoing" {
+			return nil
+		}
+		b.state = "CompleteCommit"
+		return concurrent(req)
+	})
+	r.session()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if err != nil || len(b.ends) != 1 || b.ends[0] || s.w.last != outcomeUnknown {
-		t.Errorf("%v, ended as %v, outcome %d", err, b.ends, s.w.last)
+	if len(b.ends) != 1 || !b.ends[0] {
+		t.Errorf("ended as %v (commit: true)", b.ends)
 	}
+}
+
+// What a transaction that was committed left open stays to be committed, though the
+// coordinator is away when that is asked for.
+func TestHangingEndedLate(t *testing.T) {
+	r := newRig(t)
+	r.began()
+	b := r.hangs("CompleteCommit")
+	refused := 0
+	b.instead(kmsg.EndTxn, func(req kmsg.Request) kmsg.Response {
+		if refused++; refused < 3 {
+			return concurrent(req)
+		}
+		return nil
+	})
+	r.session()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if refused != 3 || len(b.ends) != 1 || !b.ends[0] {
+		t.Errorf("asked %d times, ended as %v (commit: true)", refused, b.ends)
+	}
+}
+
+// leaves says whether something is open from now on, and forgets what was ended.
+func (b *hangingBroker) leaves(open bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.open, b.added, b.ends = open, false, nil
+}
+
+func (b *hangingBroker) tells(state string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.state = state
 }
 
 // The same on a real broker, for both ends. That the coordinator loses markers cannot be

@@ -128,8 +128,12 @@ func (s *session) produce() error {
 	defer cancel()
 	s.sheet.pending.Store(int64(len(s.sheet.records)))
 	s.begun, s.touched = time.Now(), true
+	if id, _, err := s.cl.ProducerID(ctx); err == nil {
+		s.producer = id // Kafka gives another one when the epochs of this are used up
+	}
 	for i := range s.sheet.records {
 		r := &s.sheet.records[i]
+		s.touch(r.Topic, r.Partition)
 		alone := len(s.suspects) > 0 && s.suspect(i)
 		if alone {
 			_ = s.cl.Flush(ctx) // alone in its batch, so that its promise speaks of it alone

@@ -46,9 +46,12 @@ type worker struct {
 	allTopics  []string         // what a fence asks Metadata about
 	written    []string
 
-	last   outcome // of the transaction that may be open in some partitions: hanging.go
-	most   int     // records of a batch, see shrink; 0: Limits.Records
-	unsaid int     // commits since the last one whose result is known
+	last      outcome // of the transaction that may be open in some partitions: hanging.go
+	describes bool    // the brokers can be asked where it is
+	offsetsAt int32   // partition of the group's offsets; -1: we may not ask about it
+
+	most   int // records of a batch, see shrink; 0: Limits.Records
+	unsaid int // commits since the last one whose result is known
 
 	policyDigest      audit.Hash
 	revision          int64
@@ -92,8 +95,11 @@ type session struct {
 	committing []*lane
 	begun      time.Time // when the broker can have learnt of the transaction
 	ended      bool
-	touched    bool // the broker may know of the transaction
-	reopen     bool // kgo's position is worth nothing any more: takeUnread
+	touched    bool              // the broker may know of the transaction
+	unproven   outcome           // of the last one, which may not be over in all partitions
+	wrote      map[string][]bool // where that was, by topic and partition
+	producer   int64             // id that it had
+	reopen     bool              // kgo's position is worth nothing any more: takeUnread
 	// Over transactions of this session.
 	refused  map[source]refusal
 	suspects map[source]bool
@@ -156,13 +162,14 @@ func (w *worker) open(ctx context.Context) (*session, context.Context, error) {
 	ctx, s.interrupt = context.WithCancel(ctx)
 	base, abandon := context.WithCancel(context.Background())
 	s.abandon = abandon
-	if err := s.connect(base); err != nil {
+	err := s.connect(base)
+	if err != nil {
 		abandon()
 		return nil, ctx, &Stop{Reason: "the Kafka client refuses its options: " + err.Error()}
 	}
 	idCtx, cancel := context.WithTimeout(ctx, w.cfg.Limits.Txn)
 	defer cancel()
-	if _, _, err := s.cl.ProducerID(idCtx); err != nil {
+	if s.producer, _, err = s.cl.ProducerID(idCtx); err != nil {
 		s.close()
 		return nil, ctx, kafkaHold(HoldKafka, err)
 	}
@@ -283,9 +290,7 @@ func (s *session) abort(why error) error {
 	if errors.Is(why, errEpoch) {
 		return s.superseded(context.Background())
 	}
-	if err := s.overAfterAbort(); err != nil {
-		return err
-	}
+	s.over(outcomeAborted)
 	for _, l := range s.lanes.snapshot() {
 		l.rewind()
 	}
