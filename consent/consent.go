@@ -10,9 +10,10 @@
 // with zone, or a topic key that does not equal `namespace:value` makes the
 // event Malformed. A malformed event still denies (D14) everybody whom it names: the
 // subject of its key, and whoever has a namespace and a value in one object of its
-// value, wherever that stands and whatever is wrong around it (up to MaxNamed). Two
-// more things are malformed for now, because ignoring them could hide a denial: the
-// actions `link` and `unlink`, and any event with a `link` that is not null.
+// value, wherever that stands and whatever is wrong around it; where the search has not
+// seen all of it (MaxNamed, for one), the event is FaultUnsearched. Two more things are
+// malformed for now, because ignoring them could hide a denial: the actions `link` and
+// `unlink`, and any event with a `link` that is not null.
 //
 // Restrictive events (Action.Restrictive) act from the moment they are visible,
 // need no evidence, and mean all purposes when they name none. Grant, renew and

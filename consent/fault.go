@@ -22,5 +22,5 @@ var faultTexts = map[Fault]string{
 	FaultLink:        "links between identifiers are not supported yet",
 	FaultSubject:     "the subject is not {namespace, value} with a namespace of the policy and a usable value",
 	FaultKeyMismatch: "the record key is not NAMESPACE:VALUE of the subject",
-	FaultUnsearched:  "it names more than 1,000 people, or is too large to be searched: not everybody whom it names is denied",
+	FaultUnsearched:  "it names more than 1,000 people, or is too large or too deep to be searched: there may be people whom it names and does not deny",
 }

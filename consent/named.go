@@ -22,7 +22,8 @@ const (
 )
 
 // maxNested is how many brackets may be open in an object that names somebody, its
-// own among them.
+// own among them. Of one with more the rest is not read, since in a text without its
+// closing brackets that would be the rest of the text for each object.
 const maxNested = 8
 
 // search finds whom a value names that is not a faultless event: whatever else it
@@ -30,14 +31,15 @@ const maxNested = 8
 // anything, so it is not parsed. Each `{` before a quote is taken for the beginning of
 // an object, even in what looks like a string, since a quote may be missing before it;
 // and an object whose own members are a namespace and a value names somebody. So nothing
-// that happens to a value outside of these two members hides a person. What
-// happens to the two can, as where the value is torn within.
+// that happens to a value outside of this object hides a person. What happens in the
+// object up to the second of the two can: that one is torn within, or a quote is missing.
 type search struct {
 	ns    Namespaces
 	named []Identifier
 	tried int
 	left  int  // bytes that may still be read
-	more  bool // there may be people that were not looked for
+	more  bool // there may be people that were not looked for, and no more are
+	deep  bool // so there may: an object was not read to its end
 }
 
 // value searches a value, and once more what it has in strings if it names nobody
@@ -48,7 +50,7 @@ func (s *search) value(value []byte) {
 	if s.text(text); len(s.named) == 0 && bytes.IndexByte(text, '\\') >= 0 {
 		s.text([]byte(unescaped.Replace(string(text))))
 	}
-	s.more = s.more || len(value) > maxSearched
+	s.more = s.more || s.deep || len(value) > maxSearched
 }
 
 // unescaped is the text of a JSON string whose text is JSON.
@@ -66,13 +68,16 @@ func (s *search) text(text tokens) {
 func (s *search) object(text tokens) {
 	var o candidates
 	var name, colon []byte // the tokens before
-	for depth := 1; 0 < depth && depth <= maxNested && !s.more; {
+	for depth := 1; 0 < depth && !s.more; {
 		t := s.next(&text)
 		switch {
 		case t == nil:
 			return
 		case t[0] == '{' || t[0] == '[':
-			depth++
+			if depth++; depth > maxNested {
+				s.deep = true
+				return
+			}
 		case t[0] == '}' || t[0] == ']':
 			depth--
 		case depth == 1 && name != nil && name[0] == '"' && colon[0] == ':':

@@ -120,10 +120,11 @@ func TestNamedBounds(t *testing.T) {
 		{"many in one string", crowd(maxSearched/len(inString), func(int) string { return inString }), FaultTooLarge, 0},
 		{"many colons", []byte(strings.Repeat(`{"":`, maxNested-1) + strings.Repeat(":", maxSearched/2)), FaultTooLarge, 0},
 		{"many namespaces that are one", []byte("{" + strings.Repeat(`"namespace":"crm",`, maxTried+1) + `"value":"42"}`), FaultTooLarge, 1},
-		{"nested", crowd(10_000, func(int) string { return `{"a":` }), FaultMember, 0},
-		{"nested in strings", crowd(10_000, func(int) string { return `{"{` }), FaultMember, 0},
+		{"nested", crowd(10_000, func(int) string { return `{"a":` }), FaultUnsearched, 0},
+		{"nested in strings", crowd(10_000, func(int) string { return `{"{` }), FaultUnsearched, 0},
+		{"people in what is nested", append(crowd(100, func(int) string { return `{"a":` }), each(0)+each(1)...), FaultUnsearched, 2},
 		{"as deep as is read", []byte(`{"namespace":"crm","x":` + strings.Repeat("[", maxNested-1) + strings.Repeat("]", maxNested-1) + `,"value":"42"}`), FaultMember, 1},
-		{"deeper", []byte(`{"namespace":"crm","x":` + strings.Repeat("[", maxNested) + strings.Repeat("]", maxNested) + `,"value":"42"}`), FaultMember, 0},
+		{"deeper", []byte(`{"namespace":"crm","x":` + strings.Repeat("[", maxNested) + strings.Repeat("]", maxNested) + `,"value":"42"}`), FaultUnsearched, 0},
 	} {
 		e := ParseUnkeyed(c.value, Position{}, 5, testNamespaces)
 		if e.Malformed != c.fault || len(e.Named) != c.named {

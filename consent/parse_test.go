@@ -122,8 +122,8 @@ func TestParseFaults(t *testing.T) {
 		{"birth date that is none", with(`"attributes":{"birth_date":"1990-02-30"}`), FaultTime, "42"},
 		{"guardian as object", with(`"guardian":{}`), FaultType, "42"},
 		{"empty guardian", with(`"guardian":""`), FaultMissing, "42"},
-		{"deep nesting", with(`"renews":` + strings.Repeat("[", 10000)), FaultType, "42"},
-		{"deep nesting before the subject", `{"x":` + strings.Repeat("[", 20000) + `}`, FaultMember, ""},
+		{"deep nesting", with(`"renews":` + strings.Repeat("[", 10000)), FaultUnsearched, "42"},
+		{"deep nesting before the subject", `{"x":` + strings.Repeat("[", 20000) + `}`, FaultUnsearched, ""},
 	} {
 		value := []byte(c.value)
 		if c.value == "\x00" {
