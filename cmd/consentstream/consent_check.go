@@ -19,7 +19,6 @@ import (
 // supported yet, and attributes need a whole event.
 var (
 	recordActions = strings.Fields("grant renew refuse withdraw object opt_out opt_in restrict lift_restriction limit_sensitive erase invalidate request")
-	permissive    = strings.Fields("grant renew opt_in")
 	recordTypes   = []string{"explicit", "expressed", "implied"}
 )
 
@@ -63,7 +62,7 @@ func (f recordFlags) checkWords() error {
 	if err := checkTime("--expires", f.expires); err != nil {
 		return err
 	}
-	if slices.Contains(permissive, f.action) && len(f.purposes) == 0 {
+	if a, _ := consent.ParseAction(f.action); a.Permissive() && len(f.purposes) == 0 {
 		return fmt.Errorf("--action %s needs --purpose ID: it permits what it names, and nothing else", f.action)
 	}
 	return nil
