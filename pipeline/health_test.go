@@ -222,7 +222,7 @@ func TestGroupHoldLasts(t *testing.T) {
 	}
 	denied.Remove()
 	r.eventually("ready", func() bool { return run.Status().Ready })
-	if n := strings.Count(r.log.String(), "hold ended"); n != 1 {
+	if n := strings.Count(r.log.String(), `"reason":"`+string(HoldUnauthorized)+`","held_ms"`); n != 1 {
 		t.Errorf("it ended %d times:\n%s", n, r.log.String())
 	}
 	run.stop()
