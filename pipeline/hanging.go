@@ -95,6 +95,11 @@ func (w *worker) settleOnce(ctx context.Context) (again bool, err error) {
 	}
 	if o := transactionOutcomes[t.State]; o != outcomeUnknown {
 		w.last = o
+		// The coordinator forgets that when we ask for the producer id, so all leaders have to
+		// answer before: who waited for one after it could be killed, and nobody would know.
+		if _, err := w.stillOpen(ctx, cl, t.ProducerID); err != nil {
+			return false, asHold(err)
+		}
 	}
 	id, epoch, err := cl.ProducerID(ctx)
 	if err != nil {

@@ -79,11 +79,15 @@ func (b *hangingBroker) describe(req kmsg.Request) kmsg.Response {
 }
 
 func (b *hangingBroker) fence(req kmsg.Request) kmsg.Response {
-	if b.state != "Ongoing" {
-		return nil
+	switch id := req.(*kmsg.InitProducerIDRequest).TransactionalID; {
+	case id == nil || *id != rigGroup+".0.0":
+	case b.state == "Ongoing":
+		b.state = "PrepareAbort"
+		return concurrent(req)
+	case b.state != "":
+		b.state = "Empty"
 	}
-	b.state = "PrepareAbort"
-	return concurrent(req)
+	return nil
 }
 
 // concurrent is the answer of a coordinator that has to end something before.
@@ -197,7 +201,7 @@ func TestHangingCommittedMeanwhile(t *testing.T) {
 	r.began()
 	b := r.hangs("Ongoing")
 	b.instead(kmsg.InitProducerID, func(req kmsg.Request) kmsg.Response {
-		if b.state != "Ongoing" {
+		if req.(*kmsg.InitProducerIDRequest).TransactionalID == nil || b.state != "Ongoing" {
 			return nil
 		}
 		b.state = "CompleteCommit"
@@ -229,6 +233,35 @@ func TestHangingEndedLate(t *testing.T) {
 	defer b.mu.Unlock()
 	if refused != 3 || len(b.ends) != 1 || !b.ends[0] {
 		t.Errorf("asked %d times, ended as %v (commit: true)", refused, b.ends)
+	}
+}
+
+// How it ended is not forgotten where the process dies while it waits for a leader.
+func TestHangingLeaderAway(t *testing.T) {
+	r := newRig(t)
+	r.began()
+	b := r.hangs("CompleteCommit")
+	asked := 0
+	b.instead(kmsg.DescribeProducers, func(req kmsg.Request) kmsg.Response {
+		asked++
+		resp := b.producers(req).(*kmsg.DescribeProducersResponse)
+		resp.Topics[0].Partitions[0].ErrorCode = kerr.LeaderNotAvailable.Code
+		return resp
+	})
+	run := r.start()
+	r.eventually("it is held", func() bool {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		held := run.Status().Holds
+		return asked > 1 && len(held) > 0 && held[0].Code == HoldKafka
+	})
+	run.stop()
+	b.instead(kmsg.DescribeProducers, func(kmsg.Request) kmsg.Response { return nil })
+	r.session()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.ends) != 1 || !b.ends[0] {
+		t.Errorf("ended as %v (commit: true)", b.ends)
 	}
 }
 
