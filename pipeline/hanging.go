@@ -215,13 +215,14 @@ func (w *worker) stillOpen(ctx context.Context, cl *kgo.Client, id int64) ([]ope
 	if err != nil {
 		return open, nil // the topic is internal: not everybody is shown it
 	}
+	at := offsetsPartition(w.cfg.Group, info.partitions())
 	offsets := kadm.TopicsSet{}
-	addPartitions(offsets, offsetsTopic, info)
+	offsets.Add(offsetsTopic, at)
 	more, err := openIn(ctx, cl, offsets, id)
 	if errors.Is(err, kerr.TopicAuthorizationFailed) {
 		return open, nil
 	}
-	w.offsetsAt = offsetsPartition(w.cfg.Group, info.partitions())
+	w.offsetsAt = at
 	return append(open, more...), err
 }
 

@@ -108,17 +108,14 @@ func (s *session) touchedPartitions() kadm.TopicsSet {
 }
 
 // offsetsPartition is where Kafka keeps a group's offsets (GroupMetadataManager.partitionFor:
-// Java's String.hashCode); -1: nowhere.
+// Java's String.hashCode).
 func offsetsPartition(group string, partitions int32) int32 {
 	var h int32
 	for _, unit := range utf16.Encode([]rune(group)) {
 		h = 31*h + int32(unit)
 	}
-	switch {
-	case partitions == 0:
-		return -1
-	case h == math.MinInt32:
-		return 0 // Kafka's Utils.abs
+	if h == math.MinInt32 || partitions == 0 {
+		return 0 // as Kafka's Utils.abs says of the first
 	}
 	return max(h, -h) % partitions
 }

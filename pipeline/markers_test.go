@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -67,9 +68,6 @@ func TestOffsetsPartition(t *testing.T) {
 			t.Errorf("%q is in %d, want %d", group, got, want)
 		}
 	}
-	if got := offsetsPartition("enforcers", 0); got != -1 {
-		t.Errorf("%d without the topic", got)
-	}
 }
 
 // ended runs a transaction of the session with one record in audit partition 1.
@@ -93,4 +91,44 @@ func (b *hangingBroker) ended(s *session, commit bool) {
 		b.t.Fatal(err)
 	}
 	s.clear()
+}
+
+// Of the group's offsets only the partition that has them matters: others may be without a
+// leader, and are other groups'.
+func TestHangingOffsets(t *testing.T) {
+	r := newRig(t)
+	r.began()
+	if _, err := r.adm.CreateTopic(t.Context(), 4, 1, nil, offsetsTopic); err != nil {
+		t.Fatal(err)
+	}
+	ours := offsetsPartition(rigGroup, 4)
+	b := r.hangs("CompleteCommit")
+	b.leaves(false)
+	pending := true
+	b.instead(kmsg.DescribeProducers, func(req kmsg.Request) kmsg.Response {
+		resp := b.producers(req).(*kmsg.DescribeProducersResponse)
+		for i := range resp.Topics {
+			for j := range resp.Topics[i].Partitions {
+				switch p := &resp.Topics[i].Partitions[j]; {
+				case resp.Topics[i].Topic != offsetsTopic:
+				case p.Partition != ours:
+					p.ErrorCode = kerr.LeaderNotAvailable.Code
+				case pending:
+					p.ActiveProducers[0].CurrentTxnStartOffset = 7
+				}
+			}
+		}
+		return resp
+	})
+	var ends []bool
+	b.instead(kmsg.EndTxn, func(req kmsg.Request) kmsg.Response {
+		ends, pending, b.state = append(ends, req.(*kmsg.EndTxnRequest).Commit), false, ""
+		return nil
+	})
+	s := r.session()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(ends) != 1 || !ends[0] || s.w.offsetsAt != ours {
+		t.Errorf("ended as %v (commit: true), the offsets are in %d, want %d", ends, s.w.offsetsAt, ours)
+	}
 }
