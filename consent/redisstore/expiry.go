@@ -11,6 +11,9 @@ import (
 // paused or a replica. In between a row of ours that somebody let expire would look
 // like one that never was, count and all. No command tells that of one hash, but INFO
 // keyspace tells of the database in how many hashes fields expire, which ours never do.
+//
+// Writers need not ask. What Apply writes in the place of such a row stops the expiry,
+// but counts as a new field, of which HLEN knows nothing: from then on the counts differ.
 
 // expiring are the names of that number: Redis's and Valkey's.
 var expiring = [...]string{"subexpiry=", "keys_with_volatile_items="}
