@@ -33,7 +33,9 @@
 //     parked until somebody decides (`consentstream lane reset`), others go on;
 //   - the result of a commit is unknown, or the session is unusable: the client is
 //     discarded and rebuilt, and the lanes resume from what was committed, when
-//     nothing of an earlier transaction is left open in any partition (hanging.go);
+//     nothing of an earlier transaction is left open in any partition (hanging.go).
+//     So it is where Kafka left the last one open somewhere, which is looked at
+//     before each (markers.go);
 //   - another process has our ids, or the keys are not what they claim to be: the
 //     process stops.
 //

@@ -36,6 +36,8 @@ func (s *session) transact(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return errDropped // shutting down, or the group's callbacks want an end
 	}
+	// Kafka may have given up markers of the last transaction, also of one that it
+	// said was committed: what this one does would decide that anew.
 	if err := s.lastOver(ctx); err != nil {
 		return err
 	}
