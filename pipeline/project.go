@@ -121,11 +121,16 @@ func (cfg ProjectorConfig) withDefaults() (ProjectorConfig, error) {
 type Projector struct {
 	cfg    ProjectorConfig
 	tagger *consent.Tagger // used by the leader's loop only
-	// malformed says which consent events are: it drops lines beyond a few a minute,
-	// since whoever may write consent can write many. The quarantine has them all.
+	// malformed says which consent events are, in malformedLines a minute. The
+	// quarantine has them all.
 	malformed zerolog.Logger
 	status    projectorState
 }
+
+// malformedLines is how many lines a minute the log has about malformed consent
+// events, of which whoever may write consent can make any number; and as many again,
+// as errors, about those that may not deny everybody whom they are about.
+const malformedLines = 100
 
 // NewProjector checks cfg; it starts and connects nothing.
 func NewProjector(cfg ProjectorConfig) (*Projector, error) {
@@ -133,8 +138,9 @@ func NewProjector(cfg ProjectorConfig) (*Projector, error) {
 	if err != nil {
 		return nil, err
 	}
+	few := func() zerolog.Sampler { return &zerolog.BurstSampler{Burst: malformedLines, Period: time.Minute} }
 	return &Projector{cfg: cfg, tagger: consent.NewTagger(cfg.TagKeys), status: projectorState{log: cfg.Log},
-		malformed: cfg.Log.Sample(&zerolog.BurstSampler{Burst: 100, Period: time.Minute})}, nil
+		malformed: cfg.Log.Sample(zerolog.LevelSampler{WarnSampler: few(), ErrorSampler: few()})}, nil
 }
 
 // Run stands by and projects until ctx ends, and then returns nil. A *Stop

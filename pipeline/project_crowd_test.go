@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -94,5 +95,30 @@ func TestCrowd(t *testing.T) {
 	}
 	if n := bytes.Count(w.log.Bytes(), []byte(`"level":"error"`)); n != 1 || bytes.Contains(w.log.Bytes(), []byte("crm")) {
 		t.Errorf("%d alarms: %s", n, w.log.String())
+	}
+}
+
+// TestAlarm: that somebody may not be denied is in the log, however many events are
+// malformed that deny whom they are about; and a flood of alarms is not.
+func TestAlarm(t *testing.T) {
+	w, pr, _ := crowdWorld(t)
+	var records []*kgo.Record
+	for i := range 5 * malformedLines {
+		r := crowd(i, 1)
+		if r.Value = []byte("{"); i >= 3*malformedLines {
+			r.Key = nil
+		}
+		records = append(records, r)
+	}
+	if err := pr.take(t.Context(), records); err != nil {
+		t.Fatal(err)
+	}
+	for _, level := range []string{"warn", "error"} {
+		if n := strings.Count(w.log.String(), `"level":"`+level+`"`); n != malformedLines {
+			t.Errorf("%d lines of level %s", n, level)
+		}
+	}
+	if st := pr.Status(); st.Unattributed != 2*malformedLines {
+		t.Errorf("%+v", st)
 	}
 }
