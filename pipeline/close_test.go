@@ -102,6 +102,49 @@ func TestFencedWithLanesLost(t *testing.T) {
 	})
 }
 
+// A process hears that another one is this member from the heartbeat that is part of a
+// commit, which ends without a word of that. It stops all the same, and does not
+// throw the newer one out by beginning again.
+func TestFencedInCommit(t *testing.T) {
+	r := newRig(t)
+	var fenced atomic.Bool
+	r.stack.Kafka.ControlKey(kmsg.TxnOffsetCommit.Int16(), func(kmsg.Request) (kmsg.Response, error, bool) {
+		r.stack.Kafka.KeepControl()
+		fenced.Store(true)
+		return nil, nil, false
+	})
+	r.stack.Kafka.ControlKey(kmsg.Heartbeat.Int16(), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		r.stack.Kafka.KeepControl()
+		resp := req.ResponseKind().(*kmsg.HeartbeatResponse)
+		resp.ErrorCode = kerr.FencedInstanceID.Code
+		return resp, nil, fenced.Load()
+	})
+	r.stack.Kafka.ControlKey(kmsg.DescribeGroups.Int16(), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		r.stack.Kafka.KeepControl()
+		newer := kmsg.NewDescribeGroupsResponseGroupMember()
+		newer.MemberID, newer.InstanceID = "newer", kmsg.StringPtr(rigGroup+".0.0")
+		g := kmsg.NewDescribeGroupsResponseGroup()
+		g.Group, g.State, g.Members = rigGroup, "Stable", append(g.Members, newer)
+		resp := req.ResponseKind().(*kmsg.DescribeGroupsResponse)
+		resp.Groups = append(resp.Groups, g)
+		return resp, nil, fenced.Load()
+	})
+	var joins atomic.Int64
+	r.stack.Kafka.ControlKey(kmsg.JoinGroup.Int16(), func(kmsg.Request) (kmsg.Response, error, bool) {
+		r.stack.Kafka.KeepControl()
+		if fenced.Load() {
+			joins.Add(1)
+		}
+		return nil, nil, false
+	})
+	r.input(rigInput, 0, 1)
+	run := r.start()
+	var stop *Stop
+	if err := run.wait(); !errors.As(err, &stop) || !strings.Contains(stop.Reason, "another process uses instance 0") || joins.Load() > 0 {
+		t.Errorf("ended with %v after %d joins", err, joins.Load())
+	}
+}
+
 // refuseCommits answers every commit of offsets with an error.
 func (r *rig) refuseCommits(why *kerr.Error) (over func()) {
 	var ended atomic.Bool

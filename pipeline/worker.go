@@ -230,7 +230,11 @@ func (w *worker) runSession(ctx context.Context, pace *pacer) error {
 		s.close()
 		w.board.forget(w.number)
 	}()
-	return s.loop(sctx, pace)
+	err = s.loop(sctx, pace)
+	if errors.Is(err, errRebuild) && s.replaced(ctx) {
+		return s.fenced() // a session of ours would throw out the newer process
+	}
+	return err
 }
 
 // loop runs transactions until the session is worth nothing any more.
