@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/linkedin/goavro/v2"
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/consentstream/consentstream/audit"
@@ -13,15 +14,36 @@ import (
 )
 
 // settled waits until every input is audited and then asks the three questions
-// of the package comment. It gives the leaves by place.
+// of the package comment. It gives the leaves by place. A broker writes the markers of one
+// transaction topic by topic: what is audited may not be seen in the outputs yet.
 func (l *ledger) settled() map[at]leaf {
 	l.s.t.Helper()
 	l.audited()
+	l.s.eventually("no transaction is open in the outputs", l.s.outputsOver)
 	leaves, found := l.check()
 	for _, f := range found {
 		l.s.t.Error(f)
 	}
 	return leaves
+}
+
+// outputsOver reports whether all transactions in the purposes' topics are over.
+func (s *site) outputsOver() bool {
+	var names []string
+	for _, stream := range []string{"events", "contacts"} {
+		names = append(names, s.topic(stream+".analytics"), s.topic(stream+".service"))
+	}
+	committed, err := s.adm.ListCommittedOffsets(s.t.Context(), names...)
+	ends, errEnds := s.adm.ListEndOffsets(s.t.Context(), names...)
+	if err != nil || errEnds != nil || ends.Error() != nil {
+		return false
+	}
+	over := true
+	ends.Each(func(o kadm.ListedOffset) {
+		at, ok := committed.Lookup(o.Topic, o.Partition)
+		over = over && ok && at.Offset == o.Offset
+	})
+	return over
 }
 
 // check judges everything that is committed by now.
